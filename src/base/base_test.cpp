@@ -1,0 +1,135 @@
+#include <gtest/gtest.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "base/secret.h"
+#include "base/signal.h"
+#include "base/task.h"
+#include "base/testing/sim_clock.h"
+
+namespace berth {
+namespace {
+
+using namespace std::chrono_literals;
+
+Task<void> sleep_then_count(Clock& clock, Duration duration, int& count) {
+  co_await clock.sleep_for(duration);
+  ++count;
+}
+
+TEST(TaskScope, JoinsEveryChildInVirtualTime) {
+  asio::io_context loop;
+  testing::SimClock clock(loop);
+  TaskScope scope(loop.get_executor());
+  int done = 0;
+  for (int i = 1; i <= 3; ++i) scope.spawn(sleep_then_count(clock, i * 1h, done));
+  clock.advance(2h);
+  EXPECT_EQ(done, 2);
+  EXPECT_EQ(scope.size(), 1u);
+  clock.advance(1h);
+  EXPECT_EQ(done, 3);
+  EXPECT_EQ(scope.size(), 0u);
+}
+
+Task<void> join_then_flag(TaskScope& scope, bool& joined) {
+  co_await scope.join();
+  joined = true;
+}
+
+TEST(TaskScope, CancelUnwindsSleepersAndJoinReturns) {
+  asio::io_context loop;
+  testing::SimClock clock(loop);
+  TaskScope outer(loop.get_executor());
+  TaskScope scope(loop.get_executor());
+  int done = 0;
+  bool joined = false;
+  for (int i = 0; i < 10; ++i) scope.spawn(sleep_then_count(clock, 1h, done));
+  outer.spawn(join_then_flag(scope, joined));
+  clock.run_until_idle();
+  EXPECT_FALSE(joined);
+  scope.cancel();
+  clock.run_until_idle();
+  EXPECT_TRUE(joined);
+  EXPECT_EQ(done, 0);
+}
+
+Task<void> collect(Queue<int>& queue, std::vector<int>& out, int count) {
+  for (int i = 0; i < count; ++i) {
+    const int item = co_await queue.pop();
+    out.push_back(item);
+  }
+}
+
+TEST(Queue, DeliversInOrderWhetherPushedBeforeOrAfterThePop) {
+  asio::io_context loop;
+  testing::SimClock clock(loop);
+  Queue<int> queue(loop.get_executor());
+  std::vector<int> out;
+  queue.push(1);
+  TaskScope scope(loop.get_executor());
+  scope.spawn(collect(queue, out, 3));
+  clock.run_until_idle();
+  EXPECT_EQ(out, (std::vector{1}));
+  queue.push(2);
+  queue.push(3);
+  clock.run_until_idle();
+  EXPECT_EQ(out, (std::vector{1, 2, 3}));
+}
+
+TEST(Timer, ACancelledTimerDoesNotFire) {
+  asio::io_context loop;
+  testing::SimClock clock(loop);
+  int fired = 0;
+  const auto timer = clock.make_timer();
+  timer->arm(clock.now() + 1s, [&] { ++fired; });
+  timer->cancel();
+  clock.advance(2s);
+  EXPECT_EQ(fired, 0);
+  timer->arm(clock.now() + 1s, [&] { ++fired; });
+  clock.advance(999ms);
+  EXPECT_EQ(fired, 0);
+  clock.advance(1ms);
+  EXPECT_EQ(fired, 1);
+}
+
+TEST(Timer, ARealTimerFiresAndItsCancelHoldsEvenWhenAlreadyDue) {
+  asio::io_context loop;
+  const auto clock = make_real_clock(loop.get_executor());
+  int fired = 0;
+  const auto first = clock->make_timer();
+  const auto second = clock->make_timer();
+  second->arm(clock->now(), [&] { fired += 10; });
+  first->arm(clock->now() - 1ms, [&] {
+    ++fired;
+    second->cancel();
+  });
+  loop.run();
+  EXPECT_EQ(fired, 1);
+}
+
+TEST(Error, KeepsCodeAndAddsContextInFront) {
+  const Error error(ErrorCode::not_found, "no server named 'x'");
+  const Error outer = error.within("berth call");
+  EXPECT_EQ(outer.code(), ErrorCode::not_found);
+  EXPECT_EQ(outer.message(), "berth call: no server named 'x'");
+  EXPECT_EQ(sizeof(void*) * 2, sizeof(Error));
+}
+
+TEST(Log, QuotesWhatJsonMustAndReplacesWhatIsNotUtf8) {
+  EXPECT_EQ(json_quote("a\"b\\c\n\x01é\xff"), "\"a\\\"b\\\\c\\n\\u0001é\xEF\xBF\xBD\"");
+}
+
+TEST(Random, HexHasTheAskedLengthAndDiffers) {
+  const std::string a = random_hex(16);
+  EXPECT_EQ(a.size(), 32u);
+  EXPECT_NE(a, random_hex(16));
+}
+
+TEST(WallTimeText, IsRfc3339Utc) {
+  EXPECT_EQ(to_rfc3339(WallTime(std::chrono::milliseconds(1795305600123))), "2026-11-22T00:00:00.123Z");
+}
+
+}  // namespace
+}  // namespace berth

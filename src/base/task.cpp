@@ -1,0 +1,73 @@
+#include "base/task.h"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/system/system_error.hpp>
+#include <exception>
+
+#include "base/check.h"
+
+namespace berth {
+
+struct TaskScope::Child {
+  asio::cancellation_signal signal;
+};
+
+TaskScope::TaskScope(Executor executor) : executor_(executor), idle_(executor) {}
+
+TaskScope::~TaskScope() { BERTH_CHECK(running_ == 0, "join a TaskScope before it is destroyed"); }
+
+namespace {
+
+/// True when the exception is the cancellation vehicle, which a scope swallows.
+bool is_cancellation(const std::exception_ptr& exception) {
+  try {
+    std::rethrow_exception(exception);
+  } catch (const boost::system::system_error& error) {
+    return error.code() == asio::error::operation_aborted;
+  } catch (...) {
+    return false;
+  }
+}
+
+}  // namespace
+
+void TaskScope::spawn(Task<void> task) {
+  children_.push_back(std::make_unique<Child>());
+  const auto child = std::prev(children_.end());
+  ++running_;
+  auto finished = [this, child](std::exception_ptr exception) {
+    if (exception && !is_cancellation(exception)) std::rethrow_exception(exception);
+    children_.erase(child);
+    if (--running_ == 0) idle_.notify();
+  };
+  asio::co_spawn(executor_, std::move(task),
+                 asio::bind_cancellation_slot((*child)->signal.slot(), std::move(finished)));
+  if (cancelled_) (*child)->signal.emit(asio::cancellation_type::terminal);
+}
+
+void TaskScope::cancel() {
+  cancelled_ = true;
+  // A child's handler may run inside emit() and erase it, so step over a copy of the pointers.
+  std::vector<Child*> running;
+  for (const auto& child : children_) running.push_back(child.get());
+  for (Child* child : running) {
+    for (const auto& alive : children_) {
+      if (alive.get() != child) continue;
+      child->signal.emit(asio::cancellation_type::terminal);
+      break;
+    }
+  }
+}
+
+Task<void> TaskScope::join() {
+  // Joining must finish even when the joiner itself is being cancelled.
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  while (running_ != 0) co_await idle_.wait();
+  co_await asio::this_coro::reset_cancellation_state();
+}
+
+}  // namespace berth

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/signal.h"
+
+namespace berth {
+
+namespace asio = boost::asio;
+
+/// Every coroutine runs on one io_context, single-threaded; the executor's concrete type (rather than
+/// any_io_executor) makes each await cheaper and each translation unit quicker to compile.
+using Executor = asio::io_context::executor_type;
+
+template <class T = void>
+using Task = asio::awaitable<T, Executor>;
+
+inline constexpr asio::use_awaitable_t<Executor> use_task{};
+
+/// Owns the coroutines it spawns. The LAST member of its owner, so that what the coroutines use outlives
+/// them. Stop with `cancel()` and then `co_await join()`; the destructor checks that nothing runs.
+/// Cancellation unwinds a coroutine at its next await and is swallowed here; any other exception that
+/// leaves a spawned coroutine is a bug and aborts.
+class TaskScope {
+ public:
+  explicit TaskScope(Executor executor);
+  ~TaskScope();
+  TaskScope(const TaskScope&) = delete;
+  TaskScope& operator=(const TaskScope&) = delete;
+
+  /// Starts `task` from the event loop, never inside this call. Parameters of the coroutine must be
+  /// values, or references to what outlives the scope. After cancel() the task starts cancelled.
+  void spawn(Task<void> task);
+
+  /// Asks every running coroutine to unwind; returns at once.
+  void cancel();
+
+  /// Resumes when nothing runs any more. One joiner at a time.
+  Task<void> join();
+
+  std::size_t size() const { return running_; }
+  Executor executor() const { return executor_; }
+
+ private:
+  struct Child;
+  Executor executor_;
+  std::list<std::unique_ptr<Child>> children_;
+  std::size_t running_ = 0;
+  bool cancelled_ = false;
+  Signal idle_;
+};
+
+}  // namespace berth

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace berth {
+
+/// Length in bytes (1 to 4) of the well-formed UTF-8 sequence (RFC 3629: no surrogates, no overlong forms,
+/// at most U+10FFFF) that `text` starts with, or 0 when it does not start with one.
+std::size_t utf8_sequence_length(std::string_view text);
+
+bool is_utf8(std::string_view text);
+
+}  // namespace berth

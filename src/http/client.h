@@ -1,0 +1,55 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "http/message.h"
+#include "net/network.h"
+#include "net/tls.h"
+
+namespace berth::http {
+
+struct ClientRequest {
+  std::string method = "GET";
+  std::string target = "/";
+  Headers headers;  ///< Host and Content-Length are added when absent
+  std::string body;
+  TimePoint deadline;  ///< for the head of the answer
+};
+
+/// An answer whose head has arrived. Destroying it before the end of the body closes the connection (which
+/// cancels a streamed MCP call); otherwise the connection returns to the pool.
+class ClientResponse {
+ public:
+  virtual ~ClientResponse() = default;
+  virtual const ResponseHead& head() const = 0;
+  /// A part of the body; 0 at its end.
+  virtual Task<Result<std::size_t>> read_some(std::span<char> into) = 0;
+  virtual Task<Result<std::string>> read_all(std::size_t bytes_max) = 0;
+  virtual void set_deadline(std::optional<TimePoint> when) = 0;
+};
+
+struct ClientOptions {
+  net::Endpoint endpoint;
+  std::string host_header;               ///< default: the endpoint
+  std::shared_ptr<net::TlsContext> tls;  ///< null: clear
+  std::string tls_host_name;
+  std::size_t idle_connections_max = 32;
+  Duration idle_timeout = std::chrono::seconds(60);
+  Duration connect_timeout = std::chrono::seconds(5);
+};
+
+/// HTTP/1.1 client of one endpoint with a keep-alive pool. A request on a pooled connection that dies before
+/// a byte of the answer is retried once on a fresh connection only when it is safe (GET/HEAD, or not a byte
+/// was handed over). Failures to connect are `unavailable`.
+class Client {
+ public:
+  virtual ~Client() = default;
+  virtual Task<Result<std::unique_ptr<ClientResponse>>> send(ClientRequest request) = 0;
+  /// Convenience: the whole answer.
+  Task<Result<Response>> fetch(ClientRequest request, std::size_t body_bytes_max);
+};
+
+std::unique_ptr<Client> make_client(net::Network& network, ClientOptions options);
+
+}  // namespace berth::http

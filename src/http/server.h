@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+
+#include "base/log.h"
+#include "http/service.h"
+#include "net/network.h"
+#include "net/tls.h"
+
+namespace berth::http {
+
+/// Limits of one listener. Each has a name in berth.yaml (`limits.*`) and a documented answer.
+struct ServerLimits {
+  std::size_t head_bytes_max = 64 * 1024;   ///< 431 above
+  std::size_t head_fields_max = 100;        ///< 431 above
+  std::size_t target_bytes_max = 16 * 1024; ///< 414 above
+  std::size_t connections_max = 10'000;     ///< accept pauses above
+  Duration head_timeout = std::chrono::seconds(10);  ///< from the first byte of a head; 408
+  Duration idle_timeout = std::chrono::seconds(75);  ///< between requests; longer than ALB's 60 s
+  Duration body_timeout = std::chrono::seconds(60);  ///< whole body; 408
+  Duration write_timeout = std::chrono::seconds(60); ///< one write that makes no progress; closes
+};
+
+/// Serves HTTP/1.1 (RFC 9112) on one listener until stopped. Keep-alive, pipelining (answered in order),
+/// Expect: 100-continue, HEAD, chunked both ways. Request smuggling shapes (RFC 9112 §6.3: both
+/// Content-Length and Transfer-Encoding, repeated differing lengths, bare LF, obs-fold) answer 400 and close.
+class Server {
+ public:
+  virtual ~Server() = default;
+  virtual net::Endpoint local() const = 0;
+  virtual std::size_t connections() const = 0;
+  /// Stops accepting; idle connections close, the rest after their current answer (Connection: close); at
+  /// `deadline` what is left is cancelled. Returns how many exchanges were cut.
+  virtual Task<std::size_t> drain(TimePoint deadline) = 0;
+};
+
+/// Starts serving at once. `tls` null: clear text. Everything passed outlives the server.
+std::unique_ptr<Server> make_server(std::unique_ptr<net::Listener> listener,
+                                    std::shared_ptr<net::TlsContext> tls, Service& service, Clock& clock,
+                                    Log& log, ServerLimits limits);
+
+}  // namespace berth::http

@@ -1,0 +1,124 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+/// `berth.yaml` as plain values: one struct a block, defaults in the initializers. `schema/berth.schema.json`
+/// and the reference in docs/berth.yaml.md are checked against these by a test.
+namespace berth::model {
+
+using Milliseconds = std::chrono::milliseconds;
+
+enum class EraChoice : std::uint8_t { automatic, legacy, modern };
+/// Who shares a stdio child. `principal` (default): callers with the same authenticated identity; without
+/// authentication everybody is "anonymous" and shares. `shared`: everybody. `session`: one child a legacy session.
+enum class Isolation : std::uint8_t { principal, shared, session };
+
+struct ServerSpec {
+  enum class Kind : std::uint8_t { command, builtin, url, native };
+  std::string name;
+  Kind kind = Kind::builtin;
+  std::vector<std::string> command;                 ///< kind command, native (argv of the task itself)
+  std::string builtin;                              ///< "workspace"
+  std::string url;                                  ///< http://… of an MCP endpoint
+  std::map<std::string, std::string> environment;   ///< added to a minimal environment (PATH, HOME, LANG, TMPDIR)
+  std::map<std::string, std::string> headers;       ///< kind url: sent upstream
+  std::string directory;                            ///< working directory; default: the spec's folder
+  EraChoice era = EraChoice::automatic;
+  Isolation isolation = Isolation::principal;
+  std::size_t children_max = 16;                    ///< 429 with Retry-After above
+  std::size_t warm = 1;                             ///< children kept ready before the first call
+  std::size_t calls_per_child_max = 256;            ///< in flight; more wait
+  std::size_t queue_max = 1024;                     ///< waiting calls; 429 above
+  Milliseconds start_timeout{30'000};               ///< spawn → initialize answered
+  Milliseconds probe_timeout{3'000};                ///< era probe on a disposable sibling
+  Milliseconds call_timeout{300'000};               ///< -32603 after; progress restarts it
+  Milliseconds input_timeout{600'000};              ///< how long a parked call waits for the user
+  Milliseconds idle_timeout{600'000};               ///< idle children beyond `warm` end after
+  std::size_t message_bytes_max = 32u << 20;        ///< one message from the server
+};
+
+struct TasksSpec {
+  std::size_t count = 3;
+  std::vector<std::string> zones{"a", "b", "c"};
+  double cpu = 0.5;                                 ///< vCPU
+  std::uint64_t memory_bytes = std::uint64_t{1} << 30;
+  Milliseconds drain_timeout{30'000};               ///< SIGTERM → SIGKILL
+  Milliseconds restart_backoff_min{500};
+  Milliseconds restart_backoff_max{30'000};
+};
+
+enum class Balancing : std::uint8_t { round_robin, least_outstanding_requests };
+
+struct HealthCheckSpec {
+  std::string path = "/readyz";
+  Milliseconds interval{5'000};
+  Milliseconds timeout{2'000};
+  std::size_t healthy_threshold = 2;
+  std::size_t unhealthy_threshold = 2;
+};
+
+struct ListenerSpec {
+  std::string address = "127.0.0.1";
+  std::optional<std::uint16_t> http_port;           ///< default: first free from 8080
+  std::optional<std::uint16_t> https_port;          ///< default: first free from 8443
+  bool https = true;
+  std::string certificate_file;                     ///< PEM chain; default: issued by Berth's local CA
+  std::string key_file;
+  std::vector<std::string> hosts;                   ///< further Host names that are ours (DNS rebinding guard)
+  std::vector<std::string> origins;                 ///< browser origins allowed besides our own
+  Balancing balancing = Balancing::round_robin;
+  Milliseconds idle_timeout{60'000};                ///< ALB's default; no byte either way
+  std::size_t threads = 0;                          ///< 0: one per core, at most 2
+  HealthCheckSpec health_check;
+  Milliseconds slow_start{0};                       ///< 0 off; else 30 s to 900 s as ALB
+  Milliseconds deregistration_delay{10'000};
+};
+
+/// One API key: who it stands for, and where the secret is read (environment variable or file).
+struct KeySpec {
+  std::string principal;
+  std::string environment;
+  std::string file;
+};
+
+struct AuthSpec {
+  std::vector<KeySpec> keys;                        ///< empty: open, allowed on loopback only
+};
+
+struct LimitsSpec {
+  std::size_t body_bytes_max = 4u << 20;            ///< request body; 413
+  std::size_t head_bytes_max = 64 * 1024;           ///< 431
+  std::size_t head_fields_max = 100;                ///< 431
+  std::size_t target_bytes_max = 16 * 1024;         ///< 414
+  std::size_t connections_max = 8'000;              ///< per listener; accept pauses
+  std::size_t sessions_max = 10'000;                ///< legacy sessions a task; 503 with Retry-After
+  Milliseconds session_idle_timeout{3'600'000};     ///< idle legacy session ends; 404 after
+  std::size_t listen_streams_max = 4'000;           ///< open GET/listen streams a task; 503
+  std::size_t stream_buffer_bytes_max = 1u << 20;   ///< unread SSE a client may leave; the stream is cut
+  std::size_t replay_events_max = 256;              ///< events kept for Last-Event-ID, a session
+  Milliseconds keep_alive_interval{15'000};         ///< SSE comment on silent streams
+  Milliseconds head_timeout{10'000};                ///< 408
+  Milliseconds body_timeout{60'000};                ///< 408
+  std::size_t json_depth_max = 128;                 ///< -32700
+};
+
+struct Spec {
+  std::string name;
+  std::vector<ServerSpec> servers;                  ///< one also answers under /mcp; several under /NAME/mcp
+  TasksSpec tasks;
+  ListenerSpec listener;
+  AuthSpec auth;
+  LimitsSpec limits;
+  std::string directory;                            ///< folder of the spec file (absolute)
+  std::string file;                                 ///< path as shown in messages; empty when made in memory
+};
+
+}  // namespace berth::model

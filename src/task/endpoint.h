@@ -1,0 +1,51 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/log.h"
+#include "http/service.h"
+#include "mcp/sealed_handle.h"
+#include "model/spec.h"
+#include "monitoring/metrics.h"
+#include "task/identity.h"
+#include "task/peers.h"
+#include "task/server_host.h"
+
+namespace berth::task {
+
+/// What the router established about a request before the MCP endpoint sees it.
+struct RequestContext {
+  std::string principal = "anonymous";
+  bool forwarded = false;   ///< came from a sister over mutual TLS: serve it here, never forward again
+  std::string request_id;   ///< for logs
+};
+
+/// The MCP endpoint of one server (`/mcp`, `/NAME/mcp`): Streamable HTTP for every client era on one URL.
+class Endpoint {
+ public:
+  virtual ~Endpoint() = default;
+  virtual Task<void> serve(http::Exchange& exchange, RequestContext context) = 0;
+  /// Ends streams the way each era wants (listen result, SSE close), refuses new sessions and lets calls
+  /// finish; at `deadline` cuts the rest. Returns how many calls were cut.
+  virtual Task<std::size_t> drain(TimePoint deadline) = 0;
+  virtual void write_metrics(monitoring::MetricsWriter& writer) const = 0;
+};
+
+/// The world an endpoint lives in; everything outlives it.
+struct EndpointWorld {
+  std::string server;  ///< name in berth.yaml
+  ServerHost& host;
+  const model::LimitsSpec& limits;
+  const model::ServerSpec& spec;
+  const TaskIdentity& identity;
+  const mcp::HandleSealer& sealer;
+  PeerForwarder& peers;
+  ChangeBus& bus;
+  Clock& clock;
+  Log& log;
+};
+
+std::unique_ptr<Endpoint> make_endpoint(EndpointWorld world);
+
+}  // namespace berth::task

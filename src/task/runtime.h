@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "model/spec.h"
+#include "net/network.h"
+#include "net/process.h"
+#include "task/identity.h"
+#include "task/server_host.h"
+
+namespace berth {
+class Server;
+}
+
+namespace berth::task {
+
+struct RuntimeOptions {
+  model::Spec spec;
+  TaskIdentity identity;                 ///< peer_address empty: no peer listener (a single task)
+  net::Endpoint listen{"0.0.0.0", 3000};
+  std::string data_directory;            ///< the shared volume, /mnt/data on AWS; holds fleet/
+  Secret fleet_key;                      ///< 32 bytes or more, the same in every task
+  Server* native = nullptr;              ///< the server of a native program (kind native); not owned
+};
+
+/// One task: the MCP endpoints, /healthz, /readyz and /metrics on `listen`, the peer listener, the hosts.
+/// What `berth serve` runs, and what the simulation tests run on an in-memory network.
+class Runtime {
+ public:
+  virtual ~Runtime() = default;
+  virtual net::Endpoint local() const = 0;
+  virtual bool ready() const = 0;
+  /// SIGTERM: stop being ready, finish calls in flight, end streams, stop the servers; done by `deadline`.
+  virtual Task<void> drain(TimePoint deadline) = 0;
+};
+
+/// Binds and starts; hosted servers start in the background (readiness follows). Errors: conflict (address in
+/// use), permission_denied (data folder), invalid_argument.
+Result<std::unique_ptr<Runtime>> make_runtime(RuntimeOptions options, net::Network& network,
+                                              net::ProcessLauncher& launcher, Log& log);
+
+}  // namespace berth::task

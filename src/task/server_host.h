@@ -1,0 +1,58 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "mcp/core.h"
+#include "model/spec.h"
+
+namespace berth::task {
+
+/// Whether the server behind a host answers; /readyz is made of this.
+struct HostHealth {
+  bool ready = false;
+  std::string reason;  ///< when not ready: a sentence with the server's last words if it has any
+  std::size_t processes = 0;
+  std::uint64_t restarts = 0;
+};
+
+/// Receives changes a hosted server announces (and fans them out to listeners here and on other tasks).
+class ChangeSink {
+ public:
+  virtual ~ChangeSink() = default;
+  virtual void on_change(const mcp::Change& change) = 0;
+};
+
+/// An MCP server behind one interface: stdio children, an HTTP upstream, or a native C++ server.
+/// One event loop; `start` never blocks.
+class ServerHost {
+ public:
+  virtual ~ServerHost() = default;
+
+  /// Capabilities, name and instructions for callers like this one. Starts the server when it must; cached.
+  virtual Task<Result<mcp::ServerDescription>> describe(const mcp::Caller& caller) = 0;
+
+  /// Hands a request to the server. Requests of the lifecycle (initialize, server/discover, ping,
+  /// subscriptions/listen, logging/setLevel, resources/subscribe) never come here: edges answer those.
+  /// The observer and the call's views outlive the returned object.
+  virtual std::unique_ptr<mcp::ActiveCall> start(const mcp::Call& call, mcp::CallObserver& observer) = 0;
+
+  /// A client notification worth passing on (notifications/roots/list_changed).
+  virtual void notify(const mcp::Caller& caller, std::string_view method, std::string_view params) = 0;
+
+  /// Reference-counted interest in a resource of the servers that `caller` would reach.
+  virtual void watch_resource(const mcp::Caller& caller, const std::string& uri) = 0;
+  virtual void unwatch_resource(const mcp::Caller& caller, const std::string& uri) = 0;
+
+  /// A legacy session ended: what belongs to it alone (isolation: session, parked calls) goes away.
+  virtual void session_closed(const std::string& session) = 0;
+
+  virtual HostHealth health() const = 0;
+
+  /// Stops taking calls and lets those under way finish until `deadline`; then ends the server (close stdin,
+  /// SIGTERM, SIGKILL) and joins everything. Returns how many calls were cut.
+  virtual Task<std::size_t> drain(TimePoint deadline) = 0;
+};
+
+}  // namespace berth::task
