@@ -47,14 +47,19 @@ class Stream {
   /// Closes at once; operations under way return `cancelled` or `unavailable`.
   virtual void close() = 0;
 
-  /// Operations under way after `when` fail with deadline_exceeded and the stream is closed. One watchdog
-  /// a stream; `std::nullopt` disarms.
+  /// Operations under way after `when` fail with deadline_exceeded. A write that fails so closes the stream; a
+  /// read leaves it open, so that with a new deadline a server can still write why it hangs up. One watchdog a
+  /// stream; `std::nullopt` disarms.
   virtual void set_deadline(std::optional<TimePoint> when) = 0;
 
   /// Calls `callback` once when the peer has closed or reset while nobody reads (bytes that arrive are left
   /// unread, and end the watch without a call). nullptr cancels the watch. Used to notice that a client
   /// has gone while its answer is being made; cheap to arm and cancel.
   virtual void watch_peer_close(std::function<void()> callback) = 0;
+
+  /// Whether the peer has neither sent bytes nor ended the stream since the last read: what an idle pooled
+  /// connection must be to carry another request. Asks the kernel at once (a peek), when nobody reads.
+  virtual bool quiet() { return true; }
 
   /// Local and remote ends; empty host where there is none (pipes).
   virtual Endpoint local() const = 0;
