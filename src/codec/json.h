@@ -4,6 +4,7 @@
 #include <functional>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -51,21 +52,65 @@ class Slice {
 
  private:
   friend Result<Slice> parse(std::string_view text, Limits limits);
+  friend class Members;
+  friend class Elements;
   explicit Slice(std::string_view text) : text_(text) {}
   std::string_view text_;
 };
 
 /// Accepts exactly one JSON value with optional white space around (RFC 8259): well-formed UTF-8, valid
-/// escapes (a lone surrogate escape is refused), numbers by the grammar, at most `depth_max` levels.
+/// escapes, numbers by the grammar, at most `depth_max` levels (never more than 1024). The escape of a lone
+/// surrogate passes, since JSON.stringify writes it for a string cut inside an emoji; it decodes as U+FFFD.
 /// invalid_argument otherwise, with the byte offset and what was expected there.
 Result<Slice> parse(std::string_view text, Limits limits = {});
+
+/// Walks the members of an object in order, without callbacks; nothing when it is not an object.
+///   for (Members members(object); members.next();) …
+class Members {
+ public:
+  explicit Members(Slice object);
+  bool next();
+  /// The key as written, without quotes and undecoded.
+  std::string_view raw_key() const { return raw_key_; }
+  bool key_is(std::string_view key) const;
+  std::string key() const;
+  Slice value() const { return value_; }
+  /// `"key": value` as written.
+  std::string_view text() const { return text_; }
+
+ private:
+  const char* at_ = nullptr;
+  const char* end_ = nullptr;
+  std::string_view raw_key_;
+  std::string_view text_;
+  Slice value_;
+};
+
+/// Walks the elements of an array in order; nothing when it is not an array.
+class Elements {
+ public:
+  explicit Elements(Slice array);
+  bool next();
+  Slice value() const { return value_; }
+
+ private:
+  const char* at_ = nullptr;
+  const char* end_ = nullptr;
+  Slice value_;
+};
 
 /// A change to one member of an object.
 struct Edit {
   std::string_view key;
   std::optional<std::string_view> value;  ///< JSON text to put there; nullopt removes the member
 };
-/// `object` with the edits applied: existing members are replaced or removed in place, new ones are put first.
+/// `object` with the edits applied: existing members are replaced or removed in place, new ones are put
+/// first. A name that repeats is replaced where it stands first and removed elsewhere.
 std::string edit(Slice object, std::initializer_list<Edit> edits);
+std::string edit(Slice object, std::span<const Edit> edits);
+
+/// Appends valid JSON text with its line breaks made spaces (they can stand between tokens only), as the
+/// framing of stdio and SSE wants it.
+void append_single_line(std::string& out, std::string_view json);
 
 }  // namespace berth::json

@@ -37,15 +37,13 @@ class Parser {
  private:
   void take_line(std::string_view line);
   std::size_t event_bytes_max_;
-  std::string buffer_;
-  std::size_t consumed_ = 0;
+  std::string buffer_;  ///< a line that has not ended yet
   bool at_start_ = true;
-  bool skip_line_feed_ = false;
+  bool skip_line_feed_ = false;  ///< the last line ended in CR; an LF right after belongs to it
   Event current_;
   bool has_data_ = false;
-  std::string ready_bytes_;
   std::vector<Event> ready_;
-  std::size_t ready_taken_ = 0;
+  std::size_t taken_ = 0;
 };
 
 }  // namespace berth::sse
