@@ -55,7 +55,7 @@ class FrontDoor {
   virtual std::optional<net::Endpoint> https() const = 0;
 
   /// Begins checking the target's health; requests follow at its first good answer. conflict when the id is
-  /// registered already.
+  /// registered already, unless it is draining.
   virtual Result<void> register_target(Target target) = 0;
   /// No new requests for it from now on. Resumes when the target has left: nothing is in flight any more, or
   /// the deregistration delay has passed. At once for an unknown id.

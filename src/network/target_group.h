@@ -101,8 +101,8 @@ class TargetGroup {
  public:
   explicit TargetGroup(TargetGroupPolicy policy);
 
-  /// Registers. conflict when the id is registered; a draining target with the same endpoint comes back as
-  /// initial. resource_exhausted above targets_max.
+  /// Registers. conflict when the id is registered (a draining target with that id leaves at once instead);
+  /// resource_exhausted above targets_max.
   Result<void> add(Target target, TimePoint now);
   /// Begins draining: no new requests; it leaves when nothing is outstanding, at the latest after the
   /// deregistration delay. Nothing happens for an unknown id.
@@ -134,7 +134,6 @@ class TargetGroup {
     bool ever_healthy = false;
     bool suspect = false;
     bool probing = false;
-    bool probe_is_verdict = false;  ///< the probe under way was asked for by on_connect_failed
     std::size_t successes = 0;      ///< in a row
     std::size_t failures = 0;       ///< in a row
     std::size_t outstanding = 0;
@@ -151,7 +150,7 @@ class TargetGroup {
   void set_state(Entry& entry, TargetState state, std::string reason, TimePoint now);
   void leave(const Entry& entry);
   void on_success(Entry& entry, TimePoint now);
-  void on_failure(Entry& entry, std::string problem, bool verdict, TimePoint now);
+  void on_failure(Entry& entry, std::string problem, TimePoint now);
   Duration probe_interval(const Entry& entry, TimePoint now) const;
   void touch() { snapshot_.reset(); }
 
