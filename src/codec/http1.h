@@ -58,7 +58,9 @@ enum class HeadStatus : std::uint8_t {
 
 /// Parses one head from the start of `bytes`. `problem` (may be null) receives a sentence on failure.
 /// Refuses what enables smuggling: Content-Length with Transfer-Encoding, differing or malformed lengths,
-/// white space before a colon, obs-fold, bare CR, control bytes in values, several Host fields.
+/// white space before a colon, obs-fold, bare CR or LF, control bytes in values, several Host fields. One
+/// empty line before a request is skipped (RFC 9112 §2.2); an equal repeat of Content-Length is one field.
+/// Feeding a head in parts gives `incomplete` and then what the whole gives.
 HeadStatus parse_request(std::string_view bytes, const HeadLimits& limits, HeadView& out,
                          std::string* problem = nullptr);
 /// `to_head_request`: the answer to a HEAD has no body whatever it says.
@@ -75,8 +77,13 @@ class ChunkedDecoder {
   bool done() const { return state_ == State::done; }
 
  private:
-  enum class State : std::uint8_t { size, extension, size_lf, data, data_cr, data_lf, trailer, trailer_line, trailer_lf, final_lf, done };
+  enum class State : std::uint8_t {
+    size, extension, size_lf, data, data_cr, data_lf, trailer, trailer_line, trailer_lf, final_lf, done
+  };
   Result<std::size_t> run(std::string_view input, std::string* out);
+  Result<void> take(char byte);
+  Result<void> take_size(char byte);
+  Result<void> take_line_feed(char byte, State next);
   State state_ = State::size;
   std::uint64_t remaining_ = 0;
   std::size_t digits_ = 0;

@@ -9,26 +9,72 @@
 
 namespace berth::http {
 
-/// Header fields in wire order; names compare case-insensitively (RFC 9110 §5.1).
+/// Header fields in wire order; names compare case-insensitively (RFC 9110 §5.1). All text lies in one buffer,
+/// so that a head that is cleared and filled again costs no allocation. Views from get() and fields() are valid
+/// until the headers change.
 class Headers {
+  struct Span;
+
  public:
   struct Field {
-    std::string name;
-    std::string value;
+    std::string_view name;
+    std::string_view value;
+  };
+  class Iterator {
+   public:
+    Iterator(const Headers* headers, std::size_t index) : headers_(headers), index_(index) {}
+    Field operator*() const { return headers_->at(index_); }
+    Iterator& operator++() {
+      ++index_;
+      return *this;
+    }
+    bool operator==(const Iterator&) const = default;
+
+   private:
+    const Headers* headers_;
+    std::size_t index_;
+  };
+  class Range {
+   public:
+    explicit Range(const Headers* headers) : headers_(headers) {}
+    Iterator begin() const { return {headers_, 0}; }
+    Iterator end() const { return {headers_, size()}; }
+    std::size_t size() const { return headers_->spans_.size(); }
+    Field operator[](std::size_t index) const { return headers_->at(index); }
+
+   private:
+    const Headers* headers_;
   };
 
   void add(std::string_view name, std::string_view value);
-  /// Replaces every field of that name by one.
+  /// Replaces every field of that name by one, at the place of the first.
   void set(std::string_view name, std::string_view value);
   void remove(std::string_view name);
+  /// Removes everything and keeps the memory.
+  void clear();
   /// The first value with that name.
   std::optional<std::string_view> get(std::string_view name) const;
   std::size_t count(std::string_view name) const;
-  bool empty() const { return fields_.empty(); }
-  const std::vector<Field>& fields() const { return fields_; }
+  bool empty() const { return spans_.empty(); }
+  /// For iteration: `for (const auto field : headers.fields())`.
+  Range fields() const { return Range(this); }
 
  private:
-  std::vector<Field> fields_;
+  struct Span {
+    std::uint32_t name_at;
+    std::uint32_t name_bytes;
+    std::uint32_t value_at;
+    std::uint32_t value_bytes;
+  };
+  Field at(std::size_t index) const {
+    const Span& span = spans_[index];
+    const std::string_view text = text_;
+    return {text.substr(span.name_at, span.name_bytes), text.substr(span.value_at, span.value_bytes)};
+  }
+  std::uint32_t append(std::string_view text);
+
+  std::string text_;
+  std::vector<Span> spans_;
 };
 
 bool equals_ignoring_case(std::string_view a, std::string_view b);

@@ -1,0 +1,293 @@
+#include "http/client.h"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <list>
+#include <optional>
+#include <utility>
+
+#include "base/check.h"
+#include "codec/http1.h"
+#include "http/wire.h"
+
+namespace berth::http {
+
+namespace {
+
+constexpr http1::HeadLimits answer_head_limits{};
+
+/// One connection to the endpoint: the stream with its unread bytes.
+struct Link {
+  explicit Link(std::unique_ptr<net::Stream> opened) : stream(std::move(opened)), input(*stream), body(input) {}
+  std::unique_ptr<net::Stream> stream;
+  Input input;
+  BodyReader body;
+  TimePoint idle_since{};
+  bool is_reused = false;
+};
+
+/// The idle connections of a client, shared with the answers that bring theirs back.
+class Pool : public std::enable_shared_from_this<Pool> {
+ public:
+  Pool(Clock& clock, std::size_t idle_max, Duration idle_timeout)
+      : clock_(clock), idle_max_(idle_max), idle_timeout_(idle_timeout) {}
+
+  /// The connection used last, or null. Those idle for too long are closed on the way.
+  std::unique_ptr<Link> take() {
+    const TimePoint oldest = clock_.now() - idle_timeout_;
+    while (!idle_.empty() && idle_.front()->idle_since < oldest) idle_.pop_front();
+    while (!idle_.empty()) {
+      auto link = std::move(idle_.back());
+      idle_.pop_back();
+      link->stream->watch_peer_close(nullptr);
+      if (!link->stream->quiet()) continue;
+      link->is_reused = true;
+      return link;
+    }
+    return nullptr;
+  }
+
+  void put(std::unique_ptr<Link> link) {
+    if (closed_ || idle_max_ == 0 || !link->input.bytes().empty()) return;
+    if (idle_.size() >= idle_max_) idle_.pop_front();
+    link->idle_since = clock_.now();
+    link->stream->set_deadline(std::nullopt);
+    link->input.release_spare();
+    idle_.push_back(std::move(link));
+    Link* const kept = idle_.back().get();
+    kept->stream->watch_peer_close([weak = weak_from_this(), kept] {
+      if (const auto pool = weak.lock()) pool->drop(kept);
+    });
+  }
+
+  void close() {
+    closed_ = true;
+    idle_.clear();
+  }
+
+ private:
+  void drop(Link* gone) {
+    for (auto it = idle_.begin(); it != idle_.end(); ++it) {
+      if (it->get() != gone) continue;
+      // The stream calls from inside its watch; it must not die in the middle of it.
+      std::shared_ptr<Link> dying(std::move(*it));
+      idle_.erase(it);
+      asio::post(clock_.executor(), [dying] {});
+      return;
+    }
+  }
+
+  Clock& clock_;
+  std::size_t idle_max_;
+  Duration idle_timeout_;
+  std::list<std::unique_ptr<Link>> idle_;
+  bool closed_ = false;
+};
+
+class ClientResponseImpl final : public ClientResponse {
+ public:
+  ClientResponseImpl(std::shared_ptr<Pool> pool, std::unique_ptr<Link> link, ResponseHead head, bool keep_alive)
+      : pool_(std::move(pool)), link_(std::move(link)), head_(std::move(head)), keep_alive_(keep_alive) {
+    give_back_when_done();
+  }
+
+  const ResponseHead& head() const override { return head_; }
+
+  Task<Result<std::size_t>> read_some(std::span<char> into) override {
+    if (!link_) co_return std::size_t{0};
+    auto count = co_await link_->body.read_some(into);
+    give_back_when_done();
+    co_return count;
+  }
+
+  Task<Result<std::string>> read_all(std::size_t bytes_max) override {
+    if (!link_) co_return std::string();
+    auto body = co_await link_->body.read_all(bytes_max);
+    give_back_when_done();
+    co_return body;
+  }
+
+  void set_deadline(std::optional<TimePoint> when) override {
+    if (link_) link_->stream->set_deadline(when);
+  }
+
+ private:
+  void give_back_when_done() {
+    if (!link_->body.done()) return;
+    auto link = std::move(link_);
+    if (keep_alive_) pool_->put(std::move(link));
+  }
+
+  std::shared_ptr<Pool> pool_;
+  std::unique_ptr<Link> link_;  ///< null once the body has ended
+  ResponseHead head_;
+  bool keep_alive_;
+};
+
+/// How far a request got on one connection.
+struct Attempt {
+  std::unique_ptr<ClientResponse> response;
+  std::optional<Error> error;
+  bool was_handed_over = false;  ///< the whole request went to the kernel
+  bool was_answered = false;     ///< a byte of an answer came
+};
+
+class ClientImpl final : public Client {
+ public:
+  ClientImpl(net::Network& network, ClientOptions options)
+      : network_(network),
+        options_(std::move(options)),
+        name_(to_string(options_.endpoint)),
+        pool_(std::make_shared<Pool>(network.clock(), options_.idle_connections_max, options_.idle_timeout)) {
+    if (options_.host_header.empty()) options_.host_header = options_.endpoint.is_unix() ? "localhost" : name_;
+  }
+  ~ClientImpl() override { pool_->close(); }
+
+  Task<Result<std::unique_ptr<ClientResponse>>> send(ClientRequest request) override {
+    auto head = format_head(request);
+    if (!head) co_return Failure(head.error());
+    const bool is_safe = request.method == "GET" || request.method == "HEAD";
+    while (true) {
+      auto link = pool_->take();
+      if (!link) {
+        auto opened = co_await open(request.deadline);
+        if (!opened) co_return Failure(opened.error());
+        link = std::move(*opened);
+      }
+      const bool is_reused = link->is_reused;
+      Attempt attempt = co_await exchange(std::move(link), request, *head);
+      if (!attempt.error) co_return std::move(attempt.response);
+      // The peer may have closed an idle connection at the moment it was taken; that is nobody's failure as
+      // long as it cannot have begun to work on the request.
+      const bool is_stale = is_reused && !attempt.was_answered && attempt.error->code() == ErrorCode::unavailable;
+      if (!is_stale || (attempt.was_handed_over && !is_safe)) {
+        co_return Failure(attempt.error->within(request.method + " " + request.target + " at " + name_));
+      }
+    }
+  }
+
+ private:
+  Result<std::string> format_head(const ClientRequest& request) const {
+    if (!http1::is_token(request.method) || request.target.empty() ||
+        request.target.find_first_of(" \r\n\t") != std::string::npos) {
+      return fail(ErrorCode::invalid_argument, "'" + request.method + " " + request.target +
+                                                   "' is not a method and target that HTTP can carry.");
+    }
+    std::string out;
+    out.reserve(512);
+    out.append(request.method).append(" ").append(request.target).append(" HTTP/1.1\r\n");
+    if (!request.headers.get("Host")) append_field(out, "Host", options_.host_header);
+    for (const auto field : request.headers.fields()) {
+      if (is_framing_field(field.name)) continue;
+      if (!http1::is_token(field.name) || !http1::is_field_value(field.value)) {
+        return fail(ErrorCode::invalid_argument,
+                    "The request field '" + std::string(field.name) + "' is not one that HTTP can carry.");
+      }
+      append_field(out, field.name, field.value);
+    }
+    const bool has_body = !request.body.empty() || (request.method != "GET" && request.method != "HEAD");
+    if (has_body) {
+      out.append("Content-Length: ");
+      append_number(out, request.body.size());
+      out.append("\r\n");
+    }
+    out.append("\r\n");
+    return out;
+  }
+
+  Task<Result<std::unique_ptr<Link>>> open(TimePoint request_deadline) {
+    TimePoint deadline = network_.clock().now() + options_.connect_timeout;
+    if (request_deadline != TimePoint{}) deadline = std::min(deadline, request_deadline);
+    auto stream = co_await network_.connect(options_.endpoint, deadline);
+    if (!stream) co_return Failure(cannot_connect(stream.error()));
+    if (options_.tls) {
+      stream = co_await net::tls_connect(std::move(*stream), options_.tls, options_.tls_host_name, deadline);
+      if (!stream) co_return Failure(cannot_connect(stream.error()));
+    }
+    co_return std::make_unique<Link>(std::move(*stream));
+  }
+
+  /// Whatever kept a connection from being made, the endpoint is not available; a failed authentication stays one.
+  Error cannot_connect(const Error& error) const {
+    if (error.code() == ErrorCode::permission_denied) return error;
+    return Error(ErrorCode::unavailable, "cannot connect to " + name_ + ": " + error.message(), error.origin());
+  }
+
+  Task<Attempt> exchange(std::unique_ptr<Link> link, const ClientRequest& request, const std::string& head) {
+    Attempt attempt;
+    if (request.deadline == TimePoint{}) {
+      link->stream->set_deadline(std::nullopt);
+    } else {
+      link->stream->set_deadline(request.deadline);
+    }
+    auto sent = co_await link->stream->write(head, request.body);
+    attempt.was_handed_over = sent.has_value();
+    // A server may answer and close before it has read the whole request, so a failed write is not the end.
+    http1::HeadView view;
+    std::string problem;
+    const bool to_head_request = request.method == "HEAD";
+    while (true) {
+      const std::string_view bytes = link->input.bytes();
+      const auto status = http1::parse_response(bytes, answer_head_limits, to_head_request, view, &problem);
+      if (status == http1::HeadStatus::complete && view.status >= 200) break;
+      if (status == http1::HeadStatus::complete) {
+        link->input.consume(view.bytes);
+        continue;
+      }
+      if (status != http1::HeadStatus::incomplete) {
+        attempt.error = Error(ErrorCode::unavailable, "the answer is not HTTP/1.1: " + problem);
+        co_return attempt;
+      }
+      const auto count = co_await link->input.fill();
+      if (count && *count > 0) {
+        attempt.was_answered = true;
+        continue;
+      }
+      attempt.error = why_no_answer(count, sent);
+      co_return attempt;
+    }
+    ResponseHead answer;
+    answer.status = view.status;
+    copy_fields(view, answer.headers);
+    const bool keep_alive = view.keep_alive && sent.has_value();
+    link->input.consume(view.bytes);
+    link->body.start(view.framing, view.content_length);
+    link->stream->set_deadline(std::nullopt);
+    attempt.response =
+        std::make_unique<ClientResponseImpl>(pool_, std::move(link), std::move(answer), keep_alive);
+    co_return attempt;
+  }
+
+  static Error why_no_answer(const Result<std::size_t>& count, const Result<void>& sent) {
+    if (!sent) return sent.error();
+    if (!count) return count.error();
+    return Error(ErrorCode::unavailable, "the connection was closed before the head of the answer");
+  }
+
+  net::Network& network_;
+  ClientOptions options_;
+  std::string name_;
+  std::shared_ptr<Pool> pool_;
+};
+
+}  // namespace
+
+Task<Result<Response>> Client::fetch(ClientRequest request, std::size_t body_bytes_max) {
+  const TimePoint deadline = request.deadline;
+  auto answer = co_await send(std::move(request));
+  if (!answer) co_return Failure(answer.error());
+  if (deadline != TimePoint{}) (*answer)->set_deadline(deadline);
+  Response response;
+  response.status = (*answer)->head().status;
+  response.headers = (*answer)->head().headers;
+  auto body = co_await (*answer)->read_all(body_bytes_max);
+  if (!body) co_return Failure(body.error());
+  response.body = std::move(*body);
+  co_return response;
+}
+
+std::unique_ptr<Client> make_client(net::Network& network, ClientOptions options) {
+  return std::make_unique<ClientImpl>(network, std::move(options));
+}
+
+}  // namespace berth::http

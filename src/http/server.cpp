@@ -1,0 +1,120 @@
+#include "http/server.h"
+
+#include <utility>
+
+#include "http/connection.h"
+
+namespace berth::http {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// How long accepting rests when the system has no descriptor or memory for another connection.
+constexpr Duration accept_rest = 100ms;
+
+class ServerImpl final : public Server {
+ public:
+  ServerImpl(std::unique_ptr<net::Listener> listener, std::shared_ptr<net::TlsContext> tls, Service& service,
+             Clock& clock, Log& log, ServerLimits limits)
+      : listener_(std::move(listener)),
+        tls_(std::move(tls)),
+        local_(listener_->local()),
+        shared_{service, clock, log, limits, {}, {}, 0, false},
+        changed_(clock.executor()),
+        room_(clock.executor()),
+        scope_(clock.executor()) {
+    shared_.head_limits = {limits.head_bytes_max, limits.head_fields_max, limits.target_bytes_max};
+    scope_.spawn(accept_all());
+  }
+
+  net::Endpoint local() const override { return local_; }
+  std::size_t connections() const override { return open_; }
+
+  Task<std::size_t> drain(TimePoint deadline) override {
+    shared_.draining = true;
+    listener_->close();
+    room_.notify();
+    for (Connection* const connection : shared_.connections) connection->close_if_idle();
+    bool expired = false;
+    const auto timer = shared_.clock.make_timer();
+    timer->arm(deadline, [this, &expired] {
+      expired = true;
+      changed_.notify();
+    });
+    while (open_ > 0 && !expired) co_await changed_.wait();
+    const std::size_t cut = shared_.exchanges;
+    scope_.cancel();
+    co_await scope_.join();
+    co_return cut;
+  }
+
+ private:
+  /// Counts a connection from accept to close.
+  class Open {
+   public:
+    explicit Open(ServerImpl& server) : server_(&server) { ++server.open_; }
+    Open(Open&& other) noexcept : server_(std::exchange(other.server_, nullptr)) {}
+    Open& operator=(Open&&) = delete;
+    ~Open() {
+      if (server_ == nullptr) return;
+      --server_->open_;
+      server_->room_.notify();
+      server_->changed_.notify();
+    }
+
+   private:
+    ServerImpl* server_;
+  };
+
+  Task<void> accept_all() {
+    while (!shared_.draining) {
+      if (open_ >= shared_.limits.connections_max) {
+        co_await room_.wait();
+        continue;
+      }
+      auto accepted = co_await listener_->accept();
+      if (accepted) {
+        scope_.spawn(converse(std::move(*accepted), Open(*this)));
+      } else if (accepted.error().code() == ErrorCode::cancelled) {
+        co_return;
+      } else {
+        shared_.log.warning("accept_failed", {{"problem", accepted.error().message()}});
+        co_await shared_.clock.sleep_for(accept_rest);
+      }
+    }
+  }
+
+  Task<void> converse(std::unique_ptr<net::Stream> stream, Open open) {
+    [[maybe_unused]] const Open counted = std::move(open);
+    if (tls_) {
+      const TimePoint deadline = shared_.clock.now() + shared_.limits.head_timeout;
+      auto secured = co_await net::tls_accept(std::move(stream), tls_, deadline);
+      if (!secured) {
+        shared_.log.debug("tls_handshake_failed", {{"problem", secured.error().message()}});
+        co_return;
+      }
+      stream = std::move(*secured);
+    }
+    Connection connection(shared_, std::move(stream));
+    co_await connection.run();
+  }
+
+  std::unique_ptr<net::Listener> listener_;
+  std::shared_ptr<net::TlsContext> tls_;
+  net::Endpoint local_;
+  ServerShared shared_;
+  std::size_t open_ = 0;
+  Signal changed_;
+  Signal room_;
+  TaskScope scope_;
+};
+
+}  // namespace
+
+std::unique_ptr<Server> make_server(std::unique_ptr<net::Listener> listener, std::shared_ptr<net::TlsContext> tls,
+                                    Service& service, Clock& clock, Log& log, ServerLimits limits) {
+  return std::make_unique<ServerImpl>(std::move(listener), std::move(tls), service, clock, log, limits);
+}
+
+}  // namespace berth::http
