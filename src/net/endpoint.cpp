@@ -11,13 +11,15 @@ namespace {
 
 bool is_numeric(const std::string& host) {
   in6_addr buffer{};
-  return ::inet_pton(AF_INET, host.c_str(), &buffer) == 1 || ::inet_pton(AF_INET6, host.c_str(), &buffer) == 1;
+  return ::inet_pton(AF_INET, host.c_str(), &buffer) == 1 ||
+         ::inet_pton(AF_INET6, host.c_str(), &buffer) == 1;
 }
 
 Failure bad_endpoint(std::string_view text) {
   return fail(ErrorCode::invalid_argument,
-              "'" + std::string(text) + "' is not an endpoint; write ADDRESS:PORT with a numeric address, such as "
-              "127.0.0.1:8080 or [::1]:8080, or unix:/path");
+              "'" + std::string(text) +
+                  "' is not an endpoint; write ADDRESS:PORT with a numeric address, such as "
+                  "127.0.0.1:8080 or [::1]:8080, or unix:/path");
 }
 
 }  // namespace
@@ -44,7 +46,8 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
 
   Endpoint endpoint{host == "localhost" ? "127.0.0.1" : std::string(host), 0};
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), endpoint.port);
-  if (error != std::errc() || end != digits.data() + digits.size() || digits.empty()) return bad_endpoint(text);
+  if (error != std::errc() || end != digits.data() + digits.size() || digits.empty())
+    return bad_endpoint(text);
   if (!is_numeric(endpoint.host)) return bad_endpoint(text);
   return endpoint;
 }

@@ -71,8 +71,9 @@ Error listen_error(int number, const Endpoint& endpoint) {
                      " needs privileges that this process does not have; choose a port from 1024 up");
   }
   if (number == EADDRNOTAVAIL) {
-    return Error(ErrorCode::invalid_argument,
-                 endpoint.host + " is not an address of this machine; listen on 127.0.0.1 or on one of its own");
+    return Error(
+        ErrorCode::invalid_argument,
+        endpoint.host + " is not an address of this machine; listen on 127.0.0.1 or on one of its own");
   }
   return errno_error(number, "listening on " + shown);
 }
@@ -172,7 +173,8 @@ class KernelNetwork final : public Network {
 
  private:
   /// Takes the endpoint by value: the caller's may be gone by the time the connection stands.
-  static Task<Result<std::unique_ptr<Stream>>> connect_to(Clock& clock, Endpoint endpoint, TimePoint deadline) {
+  static Task<Result<std::unique_ptr<Stream>>> connect_to(Clock& clock, Endpoint endpoint,
+                                                          TimePoint deadline) {
     const auto address = to_address(endpoint);
     if (!address) co_return Failure(address.error());
     const auto descriptor = open_socket(*address);
@@ -182,7 +184,8 @@ class KernelNetwork final : public Network {
     if (::connect(*descriptor, address->data(), address->length) != 0) {
       if (errno != EINPROGRESS) co_return Failure(connect_error(errno, endpoint));
       const Wake wake = co_await socket->wait(Direction::write);
-      if (wake != Wake::ready) co_return Failure(socket->failure(wake, "connecting to " + to_string(endpoint)));
+      if (wake != Wake::ready)
+        co_return Failure(socket->failure(wake, "connecting to " + to_string(endpoint)));
       int number = 0;
       socklen_t length = sizeof(number);
       ::getsockopt(*descriptor, SOL_SOCKET, SO_ERROR, &number, &length);

@@ -46,7 +46,8 @@ class NetworkTest : public ::testing::TestWithParam<Kind> {
     }
     endpoint_ = Endpoint{"127.0.0.1", 0};
     if (GetParam() == Kind::unix_socket) {
-      endpoint_ = Endpoint{"unix:" + ::testing::TempDir() + "berth-" + std::to_string(::getpid()) + ".sock", 0};
+      endpoint_ =
+          Endpoint{"unix:" + ::testing::TempDir() + "berth-" + std::to_string(::getpid()) + ".sock", 0};
     }
     auto listener = network_->listen(endpoint_);
     EXPECT_TRUE(listener) << listener.error().message();
@@ -268,8 +269,9 @@ TEST_P(NetworkTest, AnEndpointInUseIsNamed) {
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code(), ErrorCode::conflict);
   if (GetParam() != Kind::unix_socket) {
-    EXPECT_EQ(second.error().message(), "port " + std::to_string(endpoint_.port) + " on 127.0.0.1 is in use by "
-                                        "another process; stop it or choose another port");
+    EXPECT_EQ(second.error().message(), "port " + std::to_string(endpoint_.port) +
+                                            " on 127.0.0.1 is in use by "
+                                            "another process; stop it or choose another port");
   }
 }
 

@@ -4,8 +4,8 @@
 
 #include <array>
 #include <boost/asio/error.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/system/system_error.hpp>
 #include <cerrno>
 #include <string>
@@ -129,6 +129,13 @@ void Pollable::start_wait(Direction direction, std::unique_ptr<Waiter> waiter) {
 }
 
 void Pollable::interrupt(Direction direction, Wake wake) { state_->interrupt(direction, wake); }
+
+void Pollable::on_readable(std::function<void()> callback) {
+  auto resume = [callback = std::move(callback)](Wake wake) {
+    if (wake == Wake::ready) callback();
+  };
+  start_wait(Direction::read, std::make_unique<WaiterOf<decltype(resume)>>(std::move(resume)));
+}
 
 Task<void> Pollable::yield() { co_await asio::post(state_->clock.executor(), use_task); }
 

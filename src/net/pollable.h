@@ -50,6 +50,10 @@ class Pollable {
     return asio::async_initiate<const asio::deferred_t, void(Wake)>(std::move(initiate), asio::deferred);
   }
 
+  /// The callback form of one wait for readability; dropped when closed. For descriptors that nobody reads
+  /// with wait() or watches (a pidfd).
+  void on_readable(std::function<void()> callback);
+
   /// Lets other work run: a step through the event loop. For loops whose reads never have to wait.
   Task<void> yield();
 

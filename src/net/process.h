@@ -58,6 +58,8 @@ class ProcessLauncher {
   virtual Result<std::unique_ptr<Process>> launch(ProcessSpec spec) = 0;
 };
 
+/// Outlives the processes it has launched. Launch from one thread that lives as long as the program: children
+/// die with the thread that started them (PR_SET_PDEATHSIG).
 std::unique_ptr<ProcessLauncher> make_process_launcher(Clock& clock);
 
 }  // namespace berth::net

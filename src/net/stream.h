@@ -47,9 +47,9 @@ class Stream {
   /// Closes at once; operations under way return `cancelled` or `unavailable`.
   virtual void close() = 0;
 
-  /// Operations under way after `when` fail with deadline_exceeded. A write that fails so closes the stream; a
-  /// read leaves it open, so that with a new deadline a server can still write why it hangs up. One watchdog a
-  /// stream; `std::nullopt` disarms.
+  /// Operations under way after `when` fail with deadline_exceeded. A write that fails so closes the stream;
+  /// a read leaves it open, so that with a new deadline a server can still write why it hangs up. One
+  /// watchdog a stream; `std::nullopt` disarms.
   virtual void set_deadline(std::optional<TimePoint> when) = 0;
 
   /// Calls `callback` once when the peer has closed or reset while nobody reads (bytes that arrive are left

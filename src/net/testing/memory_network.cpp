@@ -59,7 +59,11 @@ struct Link : std::enable_shared_from_this<Link> {
 class MemoryStream final : public Stream {
  public:
   MemoryStream(Clock& clock, std::shared_ptr<Link> link, std::size_t side, Endpoint local, Endpoint remote)
-      : clock_(clock), link_(std::move(link)), side_(side), local_(std::move(local)), remote_(std::move(remote)) {}
+      : clock_(clock),
+        link_(std::move(link)),
+        side_(side),
+        local_(std::move(local)),
+        remote_(std::move(remote)) {}
   ~MemoryStream() override { close(); }
 
   Task<Result<std::size_t>> read_some(std::span<char> into) override {
@@ -190,7 +194,8 @@ struct Port {
 
 class MemoryListener final : public Listener {
  public:
-  MemoryListener(std::shared_ptr<Port> port, Endpoint local) : port_(std::move(port)), local_(std::move(local)) {}
+  MemoryListener(std::shared_ptr<Port> port, Endpoint local)
+      : port_(std::move(port)), local_(std::move(local)) {}
   ~MemoryListener() override { close(); }
 
   Task<Result<std::unique_ptr<Stream>>> accept() override {
