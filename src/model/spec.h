@@ -18,7 +18,8 @@ using Milliseconds = std::chrono::milliseconds;
 
 enum class EraChoice : std::uint8_t { automatic, legacy, modern };
 /// Who shares a stdio child. `principal` (default): callers with the same authenticated identity; without
-/// authentication everybody is "anonymous" and shares. `shared`: everybody. `session`: one child a legacy session.
+/// authentication everybody is "anonymous" and shares. `shared`: everybody. `session`: one child a legacy
+/// session.
 enum class Isolation : std::uint8_t { principal, shared, session };
 
 struct ServerSpec {

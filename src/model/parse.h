@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/spec.h"
+
+namespace berth::model {
+
+/// One mistake in a file: where (1-based; line 0 means the file as a whole) and a sentence: what, why, what
+/// instead.
+struct Problem {
+  std::size_t line = 0;
+  std::size_t column = 0;
+  std::string text;
+  bool operator==(const Problem&) const = default;
+};
+/// "berth.yaml:4:3: …".
+std::string to_string(const Problem& problem, std::string_view file);
+
+/// A file to read, and the world its values may refer to.
+struct SpecSource {
+  std::string text;       ///< at most 1 MiB
+  std::string file;       ///< as shown in messages
+  std::string directory;  ///< absolute folder of the file; the default name comes from it
+  /// What ${NAME} and ${NAME:-default} stand for in env and headers. A name missing here is a problem.
+  std::map<std::string, std::string> environment;
+};
+
+/// What was understood, and all that was wrong, in the order of the file. `spec` is usable only without
+/// problems.
+struct SpecReading {
+  Spec spec;
+  std::vector<Problem> problems;
+  bool ok() const { return problems.empty(); }
+};
+
+/// Reads berth.yaml. At most 1 MiB, 32 levels and 20,000 values (aliases counted as often as they are used).
+SpecReading read_spec(const SpecSource& source);
+
+/// Reads a client's own file: .mcp.json, claude_desktop_config.json, .cursor/mcp.json (`mcpServers`) or
+/// .vscode/mcp.json
+/// (`servers`), with comments and trailing commas as editors allow. Keys that only a client needs are passed
+/// over.
+SpecReading read_client_file(const SpecSource& source);
+
+/// True for a path that names a client's file (it ends in .json).
+bool is_client_file(std::string_view path);
+
+/// Either kind by its name; the failure is invalid_argument with one problem a line.
+Result<Spec> parse_spec(const SpecSource& source);
+
+/// `spec` as JSON in the shape of berth.yaml with every value written out; parse_spec reads it back as the
+/// same spec
+/// (apart from `directory` and `file`). Holds substituted secrets: write it only to files that the owner
+/// alone reads.
+std::string write_spec(const Spec& spec);
+
+}  // namespace berth::model

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+
+#include "model/reader.h"
+#include "model/spec.h"
+
+namespace berth::model {
+
+/// Reads one `server` block of berth.yaml, or one entry of a client's file.
+class ServerReader {
+ public:
+  explicit ServerReader(Reader& reader) : reader_(reader) {}
+  ServerSpec read(const YamlNode& node, const std::string& path);
+  /// Of a client's file: command, args, env, cwd, type, url, headers; ${NAME} is replaced in each of them.
+  ServerSpec read_of_client(const YamlNode& node, const std::string& path);
+
+ private:
+  void read_client_key(ServerSpec& server, const YamlNode& key, const YamlNode& value,
+                       const std::string& inner);
+  void check_kind(ServerSpec& server, const YamlNode& node, const std::string& path);
+  void check_url(const ServerSpec& server, const std::string& path);
+
+  Reader& reader_;
+};
+
+/// Letters, digits, hyphens and underscores, at most 64, not starting with a hyphen.
+bool is_service_name(std::string_view name);
+/// The last part of the folder's path, with what may not be in a name replaced by hyphens.
+std::string default_service_name(const std::string& directory);
+
+}  // namespace berth::model

@@ -1,0 +1,202 @@
+#include "model/yaml.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
+
+#include <map>
+#include <optional>
+#include <sstream>
+#include <utility>
+
+#include "base/utf8.h"
+
+namespace berth::model {
+namespace {
+
+/// Leaves yaml-cpp's parser, which knows no other way out of an event handler.
+struct Refused {
+  Problem problem;
+};
+
+[[noreturn]] void refuse(const YAML::Mark& mark, std::string text) {
+  throw Refused{
+      {static_cast<std::size_t>(mark.line + 1), static_cast<std::size_t>(mark.column + 1), std::move(text)}};
+}
+
+class TreeBuilder final : public YAML::EventHandler {
+ public:
+  explicit TreeBuilder(const YamlLimits& limits) : limits_(limits) {}
+
+  YamlNode take_root() { return std::move(root_); }
+
+  void OnDocumentStart(const YAML::Mark& /*mark*/) override {}
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    add(make(YamlNode::Kind::null, mark), mark, anchor, 1);
+  }
+
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    YamlNode node = make(YamlNode::Kind::scalar, mark);
+    node.text = value;
+    node.quoted = tag == "!";
+    add(std::move(node), mark, anchor, 1);
+  }
+
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    auto found = anchors_.find(anchor);
+    if (found == anchors_.end())
+      refuse(mark, "this alias stands for a value that it is itself a part of; write the value out.");
+    YamlNode copy = found->second.node;
+    copy.line = static_cast<std::size_t>(mark.line + 1);
+    copy.column = static_cast<std::size_t>(mark.column + 1);
+    add(std::move(copy), mark, YAML::NullAnchor, found->second.size);
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value /*style*/) override {
+    open(YamlNode::Kind::sequence, mark, anchor);
+  }
+  void OnSequenceEnd() override { close(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value /*style*/) override {
+    open(YamlNode::Kind::map, mark, anchor);
+  }
+  void OnMapEnd() override { close(); }
+
+ private:
+  struct Open {
+    YamlNode node;
+    YAML::Mark mark;
+    YAML::anchor_t anchor;
+    std::size_t nodes_before;
+    std::optional<YamlNode> key;
+  };
+  struct Anchored {
+    YamlNode node;
+    std::size_t size;
+  };
+
+  static YamlNode make(YamlNode::Kind kind, const YAML::Mark& mark) {
+    YamlNode node;
+    node.kind = kind;
+    node.line = static_cast<std::size_t>(mark.line + 1);
+    node.column = static_cast<std::size_t>(mark.column + 1);
+    return node;
+  }
+
+  void count(const YAML::Mark& mark, std::size_t nodes) {
+    nodes_ += nodes;
+    if (nodes_ <= limits_.nodes_max) return;
+    refuse(mark, fmt::format(
+                     "the file holds more than {} values (aliases count as often as they are used), which no "
+                     "description of a service needs; make it smaller.",
+                     limits_.nodes_max));
+  }
+
+  void open(YamlNode::Kind kind, const YAML::Mark& mark, YAML::anchor_t anchor) {
+    if (stack_.size() >= limits_.depth_max) {
+      refuse(mark, fmt::format("values are nested more than {} deep here; berth.yaml needs 5 levels at most.",
+                               limits_.depth_max));
+    }
+    stack_.push_back(Open{make(kind, mark), mark, anchor, nodes_, std::nullopt});
+    count(mark, 1);
+  }
+
+  void close() {
+    Open done = std::move(stack_.back());
+    stack_.pop_back();
+    std::size_t size = nodes_ - done.nodes_before;
+    nodes_ = done.nodes_before;
+    add(std::move(done.node), done.mark, done.anchor, size);
+  }
+
+  void add(YamlNode node, const YAML::Mark& mark, YAML::anchor_t anchor, std::size_t size) {
+    count(mark, size);
+    if (anchor != YAML::NullAnchor) anchors_[anchor] = Anchored{node, size};
+    if (stack_.empty()) {
+      root_ = std::move(node);
+      return;
+    }
+    Open& parent = stack_.back();
+    if (parent.node.kind == YamlNode::Kind::map && !parent.key) {
+      if (node.kind != YamlNode::Kind::scalar)
+        refuse(mark, "a key must be a plain word here, as in `name: value`.");
+      parent.key = std::move(node);
+      return;
+    }
+    if (parent.key) parent.node.keys.push_back(std::move(*parent.key));
+    parent.key.reset();
+    parent.node.items.push_back(std::move(node));
+  }
+
+  const YamlLimits& limits_;
+  YamlNode root_;
+  std::size_t nodes_ = 0;
+  std::vector<Open> stack_;
+  std::map<YAML::anchor_t, Anchored> anchors_;
+};
+
+std::optional<Problem> find_bad_byte(std::string_view text) {
+  std::size_t line = 1, column = 1;
+  for (std::size_t at = 0; at < text.size();) {
+    auto byte = static_cast<unsigned char>(text[at]);
+    std::size_t length = utf8_sequence_length(text.substr(at));
+    bool control = byte < 0x20 && byte != '\n' && byte != '\r' && byte != '\t';
+    if (length == 0 || control || byte == 0x7f) {
+      return Problem{line, column,
+                     fmt::format("the byte 0x{:02x} is not text; save the file as UTF-8.", byte)};
+    }
+    at += length;
+    column = byte == '\n' ? 1 : column + 1;
+    if (byte == '\n') ++line;
+  }
+  return std::nullopt;
+}
+
+Problem from_yaml(const YAML::Exception& error) {
+  std::string what = error.msg;
+  if (what.empty()) what = "this is not YAML";
+  if (error.mark.is_null()) return {0, 0, fmt::format("the file is not YAML: {}.", what)};
+  return {static_cast<std::size_t>(error.mark.line + 1), static_cast<std::size_t>(error.mark.column + 1),
+          fmt::format(
+              "this is not YAML: {}; check the indentation, colons and quotes here and on the line before.",
+              what)};
+}
+
+}  // namespace
+
+std::expected<YamlNode, Problem> parse_yaml(std::string_view text, const YamlLimits& limits) {
+  if (text.size() > limits.bytes_max) {
+    return std::unexpected(Problem{0, 0,
+                                   fmt::format("the file has {} bytes, more than the {} that are read; a "
+                                               "berth.yaml has a few hundred.",
+                                               text.size(), limits.bytes_max)});
+  }
+  if (std::optional<Problem> problem = find_bad_byte(text)) return std::unexpected(std::move(*problem));
+  // yaml-cpp reads from an istream only.
+  std::istringstream stream{std::string(text)};
+  TreeBuilder builder(limits);
+  try {
+    YAML::Parser parser(stream);
+    parser.HandleNextDocument(builder);
+    YamlNode root = builder.take_root();
+    TreeBuilder further(limits);
+    if (parser.HandleNextDocument(further)) {
+      YamlNode second = further.take_root();
+      return std::unexpected(Problem{second.line, second.column,
+                                     "a second YAML document starts here, after `---`; a "
+                                     "file describes one service: remove it."});
+    }
+    return root;
+  } catch (const Refused& refused) {
+    return std::unexpected(refused.problem);
+  } catch (const YAML::Exception& error) {
+    return std::unexpected(from_yaml(error));
+  }
+}
+
+}  // namespace berth::model
