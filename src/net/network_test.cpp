@@ -60,8 +60,8 @@ class NetworkTest : public ::testing::TestWithParam<Kind> {
     TaskScope scope(loop_.get_executor());
     scope.spawn(std::move(task));
     loop_.restart();
-    const auto limit = std::chrono::steady_clock::now() + test_timeout;
-    while (scope.size() > 0 && std::chrono::steady_clock::now() < limit) {
+    const auto limit = clock_->now() + test_timeout;
+    while (scope.size() > 0 && clock_->now() < limit) {
       loop_.restart();
       loop_.run_one_for(100ms);
     }

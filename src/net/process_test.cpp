@@ -8,7 +8,6 @@
 
 #include <csignal>
 #include <cstdlib>
-#include <fstream>
 #include <functional>
 
 #include "net/pollable.h"
@@ -37,6 +36,12 @@ Task<void> read_all(Stream& stream, std::string& out) {
   }
 }
 
+void write_script(const std::string& path, const std::string& text) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0755);
+  EXPECT_EQ(::write(file, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  ::close(file);
+}
+
 Task<void> wait_for(Process& process, std::optional<ExitStatus>& status) { status = co_await process.wait(); }
 
 class ProcessTest : public ::testing::Test {
@@ -50,9 +55,9 @@ class ProcessTest : public ::testing::Test {
   }
 
   void run_until(const std::function<bool()>& done) {
-    const auto limit = std::chrono::steady_clock::now() + test_timeout;
+    const auto limit = clock_->now() + test_timeout;
     bool is_done = done();
-    while (!is_done && std::chrono::steady_clock::now() < limit) {
+    while (!is_done && clock_->now() < limit) {
       loop_.restart();
       loop_.run_one_for(20ms);
       is_done = done();
@@ -155,10 +160,9 @@ TEST_F(ProcessTest, WhatCannotBeStartedIsExplained) {
   EXPECT_EQ(message({"/usr"}), "invalid_argument: /usr is a folder, not a program");
 
   const std::string script = ::testing::TempDir() + "berth-script-" + std::to_string(::getpid());
-  std::ofstream(script) << "echo no first line\n";
-  ::chmod(script.c_str(), 0755);
+  write_script(script, "echo no first line\n");
   EXPECT_TRUE(message({script}).starts_with("invalid_argument: " + script + " is not a program"));
-  std::ofstream(script) << "#!/no/such/interpreter\n";
+  write_script(script, "#!/no/such/interpreter\n");
   EXPECT_TRUE(message({script}).starts_with("not_found: " + script + " names an interpreter"));
   spec.keeper = true;
   EXPECT_TRUE(message({script}).starts_with("not_found: " + script + " names an interpreter"));

@@ -1,0 +1,130 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "model/spec.h"
+#include "net/network.h"
+#include "net/process.h"
+#include "net/tls.h"
+
+/// The service on one machine, what `berth up` runs: a supervisor of tasks, the front door, and the control API
+/// through which the other verbs speak to it.
+namespace berth::cluster {
+
+/// Files of a service inside its state folder (`.berth/` beside berth.yaml).
+struct StatePaths {
+  std::string directory;  ///< mode 0700
+
+  std::string lock() const { return directory + "/lock"; }                  ///< held by the running service
+  std::string control_socket() const { return directory + "/control.sock"; }  ///< mode 0600
+  std::string fleet_key() const { return directory + "/fleet.key"; }        ///< mode 0600, 32 random bytes
+  std::string data() const { return directory + "/data"; }                  ///< shared volume: /mnt/data on AWS
+  std::string logs() const { return directory + "/logs"; }
+  std::string task_log(const std::string& id) const { return logs() + "/task-" + id + ".jsonl"; }
+  std::string tasks() const { return directory + "/tasks"; }
+  std::string task_file(const std::string& id) const { return tasks() + "/" + id + ".json"; }  ///< mode 0600
+};
+
+/// Where the control API listens: HTTP over a Unix socket. A client of it speaks to this endpoint.
+net::Endpoint control_endpoint(const std::string& state_directory);
+
+/// waiting: it ended and starts again after a pause. stopping: drained, or about to be killed.
+enum class TaskPhase : std::uint8_t { starting, running, waiting, stopping };
+std::string_view to_string(TaskPhase phase);
+
+/// One task as `berth status` shows it.
+struct TaskStatus {
+  std::string id;
+  std::string zone;
+  std::string address;             ///< "127.0.1.1:3000"
+  TaskPhase phase = TaskPhase::starting;
+  std::string health;              ///< of the target: initial, healthy, unhealthy, draining; empty: no target
+  std::string reason;              ///< why it is not healthy, or how it ended; a sentence, or empty
+  pid_t pid = 0;                   ///< 0 while it waits
+  std::size_t restarts = 0;
+  bool crash_loop = false;         ///< it ended soon after each of its last starts
+  double cpu = 0;                  ///< cores used since the sample before
+  std::uint64_t memory_bytes = 0;  ///< resident, with its descendants
+  std::int64_t started_unix_ms = 0;
+  std::vector<std::string> last_words;  ///< the last lines of a task that ended or never became healthy
+};
+
+/// An MCP URL of one server. A single server has "/mcp" first.
+struct ServiceUrl {
+  std::string server;
+  std::string url;
+};
+
+struct ServiceStatus {
+  std::string service;
+  std::string spec_file;
+  pid_t pid = 0;
+  std::int64_t started_unix_ms = 0;
+  std::vector<ServiceUrl> urls;
+  std::size_t desired = 0;
+  std::vector<TaskStatus> tasks;
+  bool limits_enforced = false;
+  std::string limits;  ///< a sentence: by what they are enforced, or why they are not
+  std::uint64_t requests = 0;
+  std::size_t in_flight = 0;
+};
+/// As GET /status answers: an object with the members above under the same names ("phase" as text).
+std::string to_json(const ServiceStatus& status);
+Result<ServiceStatus> parse_service_status(std::string_view json);
+
+struct ServiceEvent {
+  enum class Kind : std::uint8_t { task_started, task_ready, task_unhealthy, task_exited, crash_loop, task_gone };
+  Kind kind = Kind::task_started;
+  std::string task;
+  std::string text;  ///< a sentence for a person
+};
+
+struct ServiceOptions {
+  model::Spec spec;
+  std::string state_directory;  ///< absolute; made when absent
+  /// argv that runs one task; "--task-file PATH" is appended: {"/usr/bin/berth", "serve"}, or a native program's.
+  std::vector<std::string> task_command;
+  /// The environment of the tasks (spec secrets travel in the task file, not here).
+  std::vector<std::pair<std::string, std::string>> environment;
+  std::shared_ptr<net::TlsContext> tls;      ///< certificate of the HTTPS listener; null: HTTP alone
+  std::string cgroup_root = "/sys/fs/cgroup";
+  std::string proc_root = "/proc";
+  /// Called once, from the event loop, when `berth down` asks: await drain() and end.
+  std::function<void()> on_down;
+  std::function<void(const ServiceEvent&)> on_event;
+};
+
+/// All members are called from the event loop of the Network.
+class Service {
+ public:
+  virtual ~Service() = default;
+  virtual ServiceStatus status() const = 0;
+  /// Resumes when as many tasks are healthy as are wanted (true), or at `deadline` (false).
+  virtual Task<bool> wait_until_healthy(TimePoint deadline) = 0;
+  /// invalid_argument above tasks_max.
+  virtual Result<void> scale(std::size_t count) = 0;
+  /// Replaces every task, one after another, each only when its successor is healthy.
+  virtual void restart() = 0;
+  /// Stops accepting, finishes what is in flight, ends every task (SIGTERM, drain_timeout, SIGKILL) and the
+  /// control API. Await it before destruction. A second call, while the first runs, kills at once.
+  virtual Task<void> drain() = 0;
+};
+
+inline constexpr std::size_t tasks_max = 64;
+
+/// Binds, launches every task, and returns: tasks become healthy in the background. Errors: conflict (the service
+/// runs already: names its pid and since when; a port in use), permission_denied (state folder not writable; a
+/// listener beyond loopback without auth.keys), invalid_argument. Everything passed outlives the service.
+Result<std::unique_ptr<Service>> make_service(ServiceOptions options, net::Network& network,
+                                              net::ProcessLauncher& launcher, Log& log);
+
+}  // namespace berth::cluster

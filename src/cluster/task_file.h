@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "net/stream.h"
+#include "task/runtime.h"
+
+namespace berth::cluster {
+
+/// What one task is told, as a JSON file that its owner alone can read (it may hold substituted secrets of the
+/// spec): {"id","zone","listen","peer_address","data_directory","fleet_key_file","spec":{…},
+/// "spec_directory","spec_file"}. The path is all that a process list shows.
+struct TaskFile {
+  model::Spec spec;
+  std::string id;
+  std::string zone;
+  net::Endpoint listen;
+  std::string peer_address;
+  std::string data_directory;
+  std::string fleet_key_file;
+};
+
+std::string write_task_file(const TaskFile& file);
+
+/// For `berth serve --task-file PATH`: reads the file and the fleet key it names. The generation is drawn anew;
+/// `native` is left null. Errors name the file.
+Result<task::RuntimeOptions> read_task_file(const std::string& path);
+
+}  // namespace berth::cluster
