@@ -55,6 +55,21 @@ TEST(TaskScope, CancelUnwindsSleepersAndJoinReturns) {
   EXPECT_EQ(done, 0);
 }
 
+Task<void> wait_for(Signal& signal) { co_await signal.wait(); }
+
+TEST(TaskScope, AChildThatEndsWhileItsCancellationIsUnderWayIsLeftInPeace) {
+  asio::io_context loop;
+  testing::SimClock clock(loop);
+  Signal signal(loop.get_executor());
+  TaskScope scope(loop.get_executor());
+  scope.spawn(wait_for(signal));
+  clock.run_until_idle();
+  signal.notify();
+  scope.cancel();
+  clock.run_until_idle();
+  EXPECT_EQ(scope.size(), 0u);
+}
+
 Task<void> collect(Queue<int>& queue, std::vector<int>& out, int count) {
   for (int i = 0; i < count; ++i) {
     const int item = co_await queue.pop();

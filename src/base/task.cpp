@@ -41,6 +41,8 @@ void TaskScope::spawn(Task<void> task) {
   ++running_;
   auto finished = [this, child](std::exception_ptr exception) {
     if (exception && !is_cancellation(exception)) std::rethrow_exception(exception);
+    // A cancellation asked for from outside the loop is on its way through the loop to this child's signal.
+    if (cancelled_) asio::post(executor_, [dying = std::shared_ptr<Child>(std::move(*child))] {});
     children_.erase(child);
     if (--running_ == 0) idle_.notify();
   };
