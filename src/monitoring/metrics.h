@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace berth::monitoring {
 
@@ -37,9 +38,16 @@ class MetricsWriter {
   std::string text() const;
 
  private:
-  struct Family;
+  struct Family {
+    std::string name;
+    std::string help;
+    std::string_view type;
+    std::string samples;
+  };
   Family& family(std::string_view name, std::string_view help, std::string_view type);
-  std::string families_;
+  void sample(std::string_view name, std::string_view help, std::string_view type, Labels labels, double value);
+
+  std::vector<Family> families_;  ///< a few dozen, so a search from the back finds the current one at once
 };
 
 }  // namespace berth::monitoring
