@@ -1,0 +1,83 @@
+#include "task/host/capabilities.h"
+
+#include "codec/json.h"
+
+namespace berth::task::host {
+
+namespace {
+
+/// Extensions that need more than passing messages on; a server is not told of them.
+constexpr std::string_view tasks_extension = "io.modelcontextprotocol/tasks";
+/// Longer `extensions` objects are left out: they would become keys of children.
+constexpr std::size_t extensions_bytes_max = 4096;
+
+std::string read_extensions(json::Slice extensions) {
+  if (!extensions.is(json::Kind::object)) return {};
+  std::string text = json::edit(extensions, {{tasks_extension, std::nullopt}});
+  if (text.size() > extensions_bytes_max || text.size() <= 2) return {};
+  for (char& byte : text) {
+    if (byte == '\n' || byte == '\r') byte = ' ';
+  }
+  return text;
+}
+
+void append_member(std::string& out, std::string_view member) {
+  if (out.size() > 1) out += ',';
+  out += member;
+}
+
+}  // namespace
+
+bool CapabilitySet::allows(std::string_view method) const {
+  if (method == "elicitation/create") return elicitation_form || elicitation_url;
+  if (method == "sampling/createMessage") return sampling;
+  return method == "roots/list" && roots;
+}
+
+std::string CapabilitySet::to_json() const {
+  std::string out = "{";
+  if (elicitation_form && elicitation_url) append_member(out, R"("elicitation":{"form":{},"url":{}})");
+  if (elicitation_form && !elicitation_url) append_member(out, R"("elicitation":{})");
+  if (!elicitation_form && elicitation_url) append_member(out, R"("elicitation":{"url":{}})");
+  if (sampling) {
+    std::string inside;
+    if (sampling_tools) inside += R"("tools":{})";
+    if (sampling_context) inside += inside.empty() ? R"("context":{})" : R"(,"context":{})";
+    append_member(out, R"("sampling":{)" + inside + "}");
+  }
+  if (roots) append_member(out, R"("roots":{"listChanged":true})");
+  if (!extensions.empty()) append_member(out, R"("extensions":)" + extensions);
+  return out + "}";
+}
+
+CapabilitySet read_capabilities(std::string_view json) {
+  CapabilitySet set;
+  if (json.empty() || json == "{}") return set;
+  const json::Slice capabilities = json::Slice::trusted(json);
+  const json::Slice elicitation = capabilities.find("elicitation");
+  if (elicitation.is(json::Kind::object)) {
+    set.elicitation_url = elicitation.find("url").exists();
+    set.elicitation_form = elicitation.find("form").exists() || !set.elicitation_url;
+  }
+  const json::Slice sampling = capabilities.find("sampling");
+  if (sampling.is(json::Kind::object)) {
+    set.sampling = true;
+    set.sampling_tools = sampling.find("tools").exists();
+    set.sampling_context = sampling.find("context").exists();
+  }
+  set.roots = capabilities.find("roots").is(json::Kind::object);
+  set.extensions = read_extensions(capabilities.find("extensions"));
+  return set;
+}
+
+std::string scope_of(const mcp::Caller& caller, model::Isolation isolation) {
+  switch (isolation) {
+    case model::Isolation::shared: return {};
+    case model::Isolation::principal: return caller.principal;
+    case model::Isolation::session: break;
+  }
+  // The prefix keeps a principal from ever naming a session.
+  return caller.session.empty() ? "principal:" + caller.principal : "session:" + caller.session;
+}
+
+}  // namespace berth::task::host

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "codec/json.h"
+#include "mcp/core.h"
+#include "task/host/capabilities.h"
+
+/// The mapping between Berth's message model and what servers speak, shared by every transport: requests are
+/// spliced from slices, answers are read by slices. Both eras.
+namespace berth::task::host {
+
+/// One JSON-RPC 2.0 message, as slices of the text it came in.
+struct Message {
+  enum class Kind : std::uint8_t { request, notification, result, error, invalid };
+  Kind kind = Kind::invalid;
+  json::Slice id;
+  std::string_view method;  ///< requests and notifications
+  json::Slice params;
+  json::Slice body;  ///< `result` or `error`
+};
+/// Reads an object in one pass. `invalid`: not a JSON-RPC message.
+Message read_message(json::Slice object);
+
+/// Appends one request, without a line end. `params` is JSON object text or empty; `meta_members` and
+/// `param_members` are members as text ("\"a\":1,\"b\":2") put into params._meta and into params. Line breaks
+/// between tokens become spaces, so that one message is one line.
+void append_request(std::string& out, std::int64_t id, std::string_view method, std::string_view params,
+                    std::string_view meta_members, std::string_view param_members);
+/// Appends one notification; `params` may be empty.
+void append_notification(std::string& out, std::string_view method, std::string_view params);
+/// Appends the answer to a request of the server's with that id (as it was written).
+void append_result(std::string& out, std::string_view id, std::string_view result);
+void append_error(std::string& out, std::string_view id, const mcp::RpcError& error);
+/// Appends notifications/cancelled for our request `id`.
+void append_cancelled(std::string& out, std::int64_t id, std::string_view reason);
+
+/// Members of `_meta` for a call to a legacy server: progressToken when progress is wanted, traceparent.
+void append_legacy_meta(std::string& members, const mcp::Call& call, std::int64_t id);
+/// The envelope of 2026-07-28: version, client, capabilities, and logLevel, progressToken, traceparent when
+/// wanted.
+void append_modern_meta(std::string& members, const mcp::Call& call, std::int64_t id);
+/// The same for requests of Berth's own (server/discover, subscriptions/listen).
+std::string own_modern_meta();
+/// `inputResponses` and `requestState` of a further round, as members; empty on a first round.
+std::string input_members(const mcp::Call& call);
+/// Params of initialize for a client with those capabilities.
+std::string initialize_params(const CapabilitySet& capabilities);
+
+/// Whether the server may ask the user while it works on such a request.
+bool may_ask(std::string_view method);
+
+mcp::RpcError read_error(json::Slice error);
+/// How a legacy server's answer ends a call. -32002 becomes -32602 with data.uri for modern callers, and so does
+/// a resource with empty contents.
+mcp::Outcome read_legacy_result(const mcp::Call& call, json::Slice result);
+/// -32042 of 2025-11-25 becomes input_required with `state` state_again (the call is sent anew after it).
+mcp::Outcome read_legacy_error(const mcp::Call& call, json::Slice error, const CapabilitySet& capabilities);
+/// Lifts resultType, ttlMs and cacheScope out; input_required is relayed with its requestState as `state`.
+mcp::Outcome read_modern_result(json::Slice result);
+inline constexpr std::string_view state_again = "again";
+
+/// InitializeResult; invalid_argument when it is not one or names a revision unknown to Berth.
+Result<mcp::ServerDescription> read_initialize_result(json::Slice result);
+/// DiscoverResult; invalid_argument when it is not one or does not support 2026-07-28.
+Result<mcp::ServerDescription> read_discover_result(json::Slice result);
+
+/// An ask of a legacy server in the form of a modern InputRequest: without `task` and `elicitationId`.
+mcp::InputRequest input_request(std::string key, std::string_view method, json::Slice params);
+/// The answer a server gets when nobody can be asked: no roots, a cancelled elicitation, an error for sampling and
+/// for unknown methods, an empty result for ping.
+void append_unasked_answer(std::string& out, const Message& request);
+/// An answer of the client: `response` is a result, or {"error": {code, message}} when the client refused.
+void append_input_response(std::string& out, std::string_view id, json::Slice response);
+
+/// The change a notification announces, if it announces one (principal left empty).
+std::optional<mcp::Change> read_change(const Message& notification);
+/// progressToken of notifications/progress, when it is one of ours.
+std::optional<std::int64_t> progress_token(json::Slice params);
+mcp::Notification progress_notification(json::Slice params);
+/// The level of notifications/message.
+std::optional<mcp::LoggingLevel> log_level(json::Slice params);
+
+}  // namespace berth::task::host
