@@ -132,7 +132,8 @@ class Files(unittest.TestCase):
 
 
 class Tree(unittest.TestCase):
-    floors = "set(BERTH_FLOOR_base 0)\nset(BERTH_FLOOR_model 0)\nset(BERTH_FLOOR_net 1)\nset(BERTH_SISTERS_model base)\n"
+    floors = ("set(BERTH_FLOOR_base 0)\nset(BERTH_FLOOR_model 0)\nset(BERTH_FLOOR_net 1)\n"
+              "set(BERTH_SISTERS_model base)\n")
 
     def check(self, **files):
         tree = {"cmake/floors.cmake": self.floors, "src/base/CMakeLists.txt": "SOURCES a.cpp sub/b.cpp"}

@@ -1,0 +1,101 @@
+# Installs what a verb of ./run needs, once, and says so. Sourced by ./run; needs `say` and `root`.
+
+sudo=""
+[ "$(id -u)" = 0 ] || sudo="sudo"
+
+have_package() { [ "$(dpkg-query -W -f='${Status}' "$1" 2>/dev/null)" = "install ok installed" ]; }
+has_candidate() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
+
+apt_get() {
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -qq "$@" </dev/null
+}
+
+# first_package TEST NAME|ALTERNATIVE|…: prints the first name that passes the test.
+first_package() {
+  local name
+  for name in ${2//|/ }; do
+    if "$1" "$name"; then echo "$name"; return 0; fi
+  done
+  return 1
+}
+
+# need_packages NAME|ALTERNATIVE|… …: of each group the first one that is installed or can be.
+need_packages() {
+  local group name missing=() install=() log=$root/build/apt.log
+  for group in "$@"; do first_package have_package "$group" >/dev/null || missing+=("$group"); done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  say "apt-get install ${missing[*]}"
+  for group in "${missing[@]}"; do
+    name=$(first_package has_candidate "$group") ||
+      { apt_get update && name=$(first_package has_candidate "$group"); } ||
+      { say "No package provides $group. Install it by hand and try again."; return 1; }
+    install+=("$name")
+  done
+  apt_get install -y --no-install-recommends "${install[@]}" >"$log" 2>&1 && return 0
+  # Package lists that have aged name files that are gone.
+  apt_get update && apt_get install -y --no-install-recommends "${install[@]}" >"$log" 2>&1 && return 0
+  tail -n 20 "$log"
+  return 1
+}
+
+# Sets clang (19 or newer) and clang_version.
+find_clang() {
+  local version
+  for version in 19 20 21 22; do
+    command -v "clang++-$version" >/dev/null || continue
+    clang="clang++-$version"
+    clang_version=$version
+    return 0
+  done
+  version=$(clang++ -dumpversion 2>/dev/null | cut -d. -f1)
+  [ "${version:-0}" -ge 19 ] || return 1
+  clang=clang++
+  clang_version=$version
+}
+
+need_compiler() {
+  mkdir -p "$root/build"
+  find_clang || need_packages 'clang-19|clang-20|clang-21'
+  find_clang || { say "clang 19 or newer is needed and apt has none."; return 1; }
+  need_packages "lld-$clang_version|lld" "libclang-rt-$clang_version-dev" "llvm-$clang_version|llvm" \
+    g++ ccache cmake ninja-build python3 git libssl-dev zlib1g-dev libyaml-cpp-dev libfmt-dev \
+    libgtest-dev libbenchmark-dev \
+    'libboost1.81-dev|libboost-dev' 'libboost-json1.81-dev|libboost-json-dev' \
+    'libboost-url1.81-dev|libboost-url-dev' 'libboost-container1.81-dev|libboost-container-dev'
+}
+
+# configure PRESET: once, and again when another compiler is found.
+configure() {
+  if [ -f "build/$1/build.ninja" ] && grep -q "CMAKE_CXX_COMPILER:.*/$clang\$" "build/$1/CMakeCache.txt"; then
+    return 0
+  fi
+  cmake --preset "$1" -DCMAKE_CXX_COMPILER="$(command -v "$clang")" >"build/configure-$1.log" 2>&1 ||
+    { tail -n 30 "build/configure-$1.log"; return 1; }
+}
+
+# npm_install FOLDER SOURCE: the packages that SOURCE/package.json pins, into build/FOLDER.
+npm_install() {
+  local target="$root/build/$1" source="$root/$2" wanted
+  wanted=$(cat "$source/package.json" "$source/package-lock.json" | cksum)
+  [ "$(cat "$target/.installed" 2>/dev/null)" = "$wanted" ] && return 0
+  command -v npm >/dev/null || need_packages nodejs npm || return 1
+  say "npm ci ($2)"
+  mkdir -p "$target"
+  cp "$source/package.json" "$source/package-lock.json" "$target/"
+  local options=(--ignore-scripts --no-audit --no-fund --no-progress --loglevel=error)
+  (cd "$target" && { npm ci "${options[@]}" || npm install --no-save "${options[@]}"; }) \
+    >"$target/npm.log" 2>&1 || { tail -n 20 "$target/npm.log"; return 1; }
+  echo "$wanted" >"$target/.installed"
+}
+
+# The tests' npm packages, and Node 22 first on PATH (one of the packages, unless the machine's own will do).
+need_npm() {
+  mkdir -p "$root/build"
+  npm_install npm test/npm || return 1
+  ln -sfn ../build/npm/node_modules "$root/test/node_modules"
+  local own
+  own=$(echo "$root"/build/npm/node_modules/node-linux-*/bin)
+  if [ -x "$own/node" ]; then PATH="$own:$PATH"; fi
+  [ "$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)" -ge 20 ] ||
+    { say "Node 20 or newer is needed, and neither this machine nor npm has it."; return 1; }
+}
