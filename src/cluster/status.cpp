@@ -1,0 +1,167 @@
+#include <fmt/format.h>
+
+#include <type_traits>
+
+#include <boost/json.hpp>
+
+#include "cluster/service.h"
+
+namespace berth::cluster {
+
+namespace json = boost::json;
+
+std::string_view to_string(TaskPhase phase) {
+  switch (phase) {
+    case TaskPhase::starting: return "starting";
+    case TaskPhase::running: return "running";
+    case TaskPhase::waiting: return "waiting";
+    case TaskPhase::stopping: return "stopping";
+  }
+  return "starting";
+}
+
+net::Endpoint control_endpoint(const std::string& state_directory) {
+  return {"unix:" + StatePaths{state_directory}.control_socket(), 0};
+}
+
+namespace {
+
+json::object write_task(const TaskStatus& task) {
+  json::array last_words;
+  for (const std::string& line : task.last_words) last_words.emplace_back(line);
+  return {{"id", task.id},
+          {"zone", task.zone},
+          {"address", task.address},
+          {"phase", to_string(task.phase)},
+          {"health", task.health},
+          {"reason", task.reason},
+          {"pid", task.pid},
+          {"restarts", task.restarts},
+          {"crash_loop", task.crash_loop},
+          {"cpu", task.cpu},
+          {"memory_bytes", task.memory_bytes},
+          {"started_unix_ms", task.started_unix_ms},
+          {"last_words", std::move(last_words)}};
+}
+
+/// Reads members by name; what is absent or of another type keeps its default, so that a newer program's verbs
+/// understand an older service.
+class Reader {
+ public:
+  explicit Reader(const json::value& value) : object_(value.if_object()) {}
+
+  void read(const char* name, std::string& out) const {
+    const json::value* value = find(name);
+    if (value && value->is_string()) out = json::value_to<std::string>(*value);
+  }
+  void read(const char* name, bool& out) const {
+    const json::value* value = find(name);
+    if (value && value->is_bool()) out = value->get_bool();
+  }
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  void read(const char* name, T& out) const {
+    const json::value* value = find(name);
+    if (value && value->is_number()) {
+      boost::system::error_code ignored;
+      const T number = value->to_number<T>(ignored);
+      if (!ignored) out = number;
+    }
+  }
+  const json::array* array(const char* name) const {
+    const json::value* value = find(name);
+    return value ? value->if_array() : nullptr;
+  }
+
+ private:
+  const json::value* find(const char* name) const { return object_ ? object_->if_contains(name) : nullptr; }
+  const json::object* object_;
+};
+
+TaskPhase parse_phase(std::string_view text) {
+  for (const TaskPhase phase : {TaskPhase::running, TaskPhase::waiting, TaskPhase::stopping}) {
+    if (text == to_string(phase)) return phase;
+  }
+  return TaskPhase::starting;
+}
+
+TaskStatus read_task(const json::value& value) {
+  TaskStatus task;
+  const Reader reader(value);
+  std::string phase;
+  reader.read("id", task.id);
+  reader.read("zone", task.zone);
+  reader.read("address", task.address);
+  reader.read("phase", phase);
+  task.phase = parse_phase(phase);
+  reader.read("health", task.health);
+  reader.read("reason", task.reason);
+  reader.read("pid", task.pid);
+  reader.read("restarts", task.restarts);
+  reader.read("crash_loop", task.crash_loop);
+  reader.read("cpu", task.cpu);
+  reader.read("memory_bytes", task.memory_bytes);
+  reader.read("started_unix_ms", task.started_unix_ms);
+  if (const json::array* lines = reader.array("last_words")) {
+    for (const json::value& line : *lines) {
+      if (line.is_string()) task.last_words.push_back(json::value_to<std::string>(line));
+    }
+  }
+  return task;
+}
+
+}  // namespace
+
+std::string to_json(const ServiceStatus& status) {
+  json::array urls;
+  for (const ServiceUrl& url : status.urls) urls.push_back({{"server", url.server}, {"url", url.url}});
+  json::array tasks;
+  for (const TaskStatus& task : status.tasks) tasks.push_back(write_task(task));
+  const json::object object{{"service", status.service},
+                            {"spec_file", status.spec_file},
+                            {"pid", status.pid},
+                            {"started_unix_ms", status.started_unix_ms},
+                            {"urls", std::move(urls)},
+                            {"desired", status.desired},
+                            {"tasks", std::move(tasks)},
+                            {"limits_enforced", status.limits_enforced},
+                            {"limits", status.limits},
+                            {"requests", status.requests},
+                            {"in_flight", status.in_flight}};
+  return json::serialize(object);
+}
+
+Result<ServiceStatus> parse_service_status(std::string_view text) {
+  boost::system::error_code error;
+  const json::value value = json::parse(json::string_view(text.data(), text.size()), error);
+  if (error || !value.is_object()) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("the service's status is not a JSON object ({})", error.message()));
+  }
+  ServiceStatus status;
+  const Reader reader(value);
+  reader.read("service", status.service);
+  reader.read("spec_file", status.spec_file);
+  reader.read("pid", status.pid);
+  reader.read("started_unix_ms", status.started_unix_ms);
+  reader.read("desired", status.desired);
+  reader.read("limits_enforced", status.limits_enforced);
+  reader.read("limits", status.limits);
+  reader.read("requests", status.requests);
+  reader.read("in_flight", status.in_flight);
+  if (const json::array* urls = reader.array("urls")) {
+    for (const json::value& entry : *urls) {
+      ServiceUrl url;
+      const Reader fields(entry);
+      fields.read("server", url.server);
+      fields.read("url", url.url);
+      status.urls.push_back(std::move(url));
+    }
+  }
+  if (const json::array* tasks = reader.array("tasks")) {
+    for (const json::value& task : *tasks) status.tasks.push_back(read_task(task));
+  }
+  return status;
+}
+
+}  // namespace berth::cluster
