@@ -243,7 +243,8 @@ HeadStatus HeadParser::status_line() {
 HeadStatus HeadParser::note_length(std::string_view value) {
   const auto length = parse_length(value);
   if (!length) return bad("Content-Length is not a decimal number of bytes.");
-  if (has_length_ && head_.content_length != *length) return bad("Content-Length is given twice and differs.");
+  if (has_length_ && head_.content_length != *length)
+    return bad("Content-Length is given twice and differs.");
   repeats_length_ = has_length_;
   has_length_ = true;
   head_.content_length = *length;
@@ -283,7 +284,8 @@ HeadStatus HeadParser::note(const FieldView& field) {
       if (!is_host_value(field.value)) return bad("Host is not a host name with an optional port.");
       break;
     case 6:
-      if (is_name(field.name, "expect") && is_name(field.value, "100-continue")) head_.expects_continue = true;
+      if (is_name(field.name, "expect") && is_name(field.value, "100-continue"))
+        head_.expects_continue = true;
       break;
     case 10:
       if (is_name(field.name, "connection")) note_connection(field.value);
@@ -365,7 +367,8 @@ HeadStatus HeadParser::response(bool to_head_request) {
   if (status == HeadStatus::complete) status = fields();
   if (status == HeadStatus::complete) status = check_framing();
   if (status != HeadStatus::complete) return status;
-  const bool has_no_body = to_head_request || head_.status < 200 || head_.status == 204 || head_.status == 304;
+  const bool has_no_body =
+      to_head_request || head_.status < 200 || head_.status == 204 || head_.status == 304;
   if (has_no_body) {
     head_.framing = Framing::none;
   } else if (head_.framing == Framing::none) {
@@ -392,7 +395,8 @@ std::optional<std::string_view> HeadView::get(std::string_view name) const {
   for (const FieldView& field : fields) {
     if (field.name.size() != name.size()) continue;
     bool equal = true;
-    for (std::size_t i = 0; equal && i < name.size(); ++i) equal = to_lower(field.name[i]) == to_lower(name[i]);
+    for (std::size_t i = 0; equal && i < name.size(); ++i)
+      equal = to_lower(field.name[i]) == to_lower(name[i]);
     if (equal) return field.value;
   }
   return std::nullopt;
@@ -410,21 +414,25 @@ void HeadView::clear() {
   bytes = 0;
 }
 
-HeadStatus parse_request(std::string_view bytes, const HeadLimits& limits, HeadView& out, std::string* problem) {
+HeadStatus parse_request(std::string_view bytes, const HeadLimits& limits, HeadView& out,
+                         std::string* problem) {
   return HeadParser(bytes, limits, out, problem).request();
 }
 
-HeadStatus parse_response(std::string_view bytes, const HeadLimits& limits, bool to_head_request, HeadView& out,
-                          std::string* problem) {
+HeadStatus parse_response(std::string_view bytes, const HeadLimits& limits, bool to_head_request,
+                          HeadView& out, std::string* problem) {
   return HeadParser(bytes, limits, out, problem).response(to_head_request);
 }
 
-Result<std::size_t> ChunkedDecoder::feed(std::string_view input, std::string& out) { return run(input, &out); }
+Result<std::size_t> ChunkedDecoder::feed(std::string_view input, std::string& out) {
+  return run(input, &out);
+}
 Result<std::size_t> ChunkedDecoder::skip(std::string_view input) { return run(input, nullptr); }
 
 Result<void> ChunkedDecoder::take_size(char byte) {
   if (const int digit = hex_value(byte); digit >= 0) {
-    if (++digits_ > chunk_size_digits_max || remaining_ >> 59 != 0) return broken_chunk("a chunk size is too large");
+    if (++digits_ > chunk_size_digits_max || remaining_ >> 59 != 0)
+      return broken_chunk("a chunk size is too large");
     remaining_ = remaining_ * 16 + static_cast<std::uint64_t>(digit);
     return {};
   }
@@ -453,9 +461,7 @@ Result<void> ChunkedDecoder::take(char byte) {
       if (byte != '\r') return broken_chunk("a chunk is longer than its size says");
       state_ = State::data_lf;
       return {};
-    case State::data_lf:
-      digits_ = 0;
-      return take_line_feed(byte, State::size);
+    case State::data_lf: digits_ = 0; return take_line_feed(byte, State::size);
     case State::trailer_lf: return take_line_feed(byte, State::trailer);
     case State::final_lf: return take_line_feed(byte, State::done);
     case State::trailer:
@@ -467,7 +473,8 @@ Result<void> ChunkedDecoder::take(char byte) {
       [[fallthrough]];
     case State::extension:
     case State::trailer_line:
-      if (++overhead_ > chunk_overhead_bytes_max) return broken_chunk("extensions and trailers exceed 16 KiB");
+      if (++overhead_ > chunk_overhead_bytes_max)
+        return broken_chunk("extensions and trailers exceed 16 KiB");
       if (byte == '\r') {
         state_ = state_ == State::extension ? State::size_lf : State::trailer_lf;
       } else if (!is_value_byte(byte)) {

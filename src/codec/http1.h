@@ -34,7 +34,7 @@ struct HeadView {
   std::uint64_t content_length = 0;
   bool keep_alive = true;  ///< by version and Connection
   bool expects_continue = false;
-  std::size_t bytes = 0;   ///< length of the head with its final empty line
+  std::size_t bytes = 0;  ///< length of the head with its final empty line
 
   std::optional<std::string_view> get(std::string_view name) const;
   void clear();
@@ -70,7 +70,7 @@ HeadStatus parse_response(std::string_view bytes, const HeadLimits& limits, bool
 /// Decodes a chunked body (RFC 9112 §7.1) incrementally; extensions are skipped, trailers dropped.
 class ChunkedDecoder {
  public:
-  /// Consumes from `input`, appends decoded data to `out`; returns bytes consumed. Stops at the end of the body.
+  /// Consumes from `input`, appends decoded data to `out`; returns bytes consumed. Stops where the body ends.
   Result<std::size_t> feed(std::string_view input, std::string& out);
   /// Consumes without decoding (for a proxy that passes the coded bytes on).
   Result<std::size_t> skip(std::string_view input);
@@ -78,7 +78,17 @@ class ChunkedDecoder {
 
  private:
   enum class State : std::uint8_t {
-    size, extension, size_lf, data, data_cr, data_lf, trailer, trailer_line, trailer_lf, final_lf, done
+    size,
+    extension,
+    size_lf,
+    data,
+    data_cr,
+    data_lf,
+    trailer,
+    trailer_line,
+    trailer_lf,
+    final_lf,
+    done
   };
   Result<std::size_t> run(std::string_view input, std::string* out);
   Result<void> take(char byte);

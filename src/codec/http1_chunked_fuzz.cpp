@@ -6,8 +6,8 @@
 
 using berth::http1::ChunkedDecoder;
 
-/// Decoding in two parts gives what decoding at once gives; skipping consumes what decoding consumes; and what was
-/// decoded, coded again, decodes to itself.
+/// Decoding in two parts gives what decoding at once gives; skipping consumes what decoding consumes; and
+/// what was decoded, coded again, decodes to itself.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);

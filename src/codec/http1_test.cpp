@@ -22,7 +22,8 @@ std::string describe(HeadStatus status, const HeadView& head) {
   std::string text = head.method.empty() ? std::to_string(head.status) + " " + std::string(head.reason)
                                          : std::string(head.method) + " " + std::string(head.target);
   text += " 1." + std::to_string(head.minor_version);
-  for (const auto& field : head.fields) text += " [" + std::string(field.name) + "=" + std::string(field.value) + "]";
+  for (const auto& field : head.fields)
+    text += " [" + std::string(field.name) + "=" + std::string(field.value) + "]";
   const std::string_view framings[] = {"none", "length", "chunked", "until_close"};
   text += " ";
   text += framings[static_cast<std::size_t>(head.framing)];
@@ -153,14 +154,17 @@ TEST(RequestHead, HoldsEveryLimitExactly) {
 }
 
 TEST(ResponseHead, ReadsStatusAndFraming) {
-  EXPECT_EQ(response("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"), "200 OK 1.1 [Content-Length=3] length 3 keep @38");
+  EXPECT_EQ(response("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"),
+            "200 OK 1.1 [Content-Length=3] length 3 keep @38");
   EXPECT_EQ(response("HTTP/1.1 200\r\n\r\n"), "200  1.1 until_close close @16");
   EXPECT_EQ(response("HTTP/1.1 404 Not Found\r\n\r\n"), "404 Not Found 1.1 until_close close @26");
   EXPECT_EQ(response("HTTP/1.1 204 No Content\r\n\r\n"), "204 No Content 1.1 none keep @27");
-  EXPECT_EQ(response("HTTP/1.1 304 X\r\nContent-Length: 9\r\n\r\n"), "304 X 1.1 [Content-Length=9] none keep @37");
+  EXPECT_EQ(response("HTTP/1.1 304 X\r\nContent-Length: 9\r\n\r\n"),
+            "304 X 1.1 [Content-Length=9] none keep @37");
   EXPECT_EQ(response("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", true),
             "200 OK 1.1 [Content-Length=9] none keep @38");
-  EXPECT_EQ(response("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n"), "200 OK 1.0 [Content-Length=1] length 1 close @38");
+  EXPECT_EQ(response("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n"),
+            "200 OK 1.0 [Content-Length=1] length 1 close @38");
   EXPECT_EQ(response("HTTP/1.1 20 OK\r\n\r\n"), "bad");
   EXPECT_EQ(response("HTTP/1.1 099 X\r\n\r\n"), "bad");
   EXPECT_EQ(response("HTTP/2 200\r\n\r\n"), "bad");
@@ -184,14 +188,18 @@ TEST(RequestHead, ParsesTheSameHoweverItIsSplit) {
 
 TEST(RequestHead, MutatedHeadsParseTheSameHoweverTheyAreSplit) {
   std::mt19937 random(7);
-  const auto below = [&](std::size_t bound) { return std::uniform_int_distribution<std::size_t>(0, bound - 1)(random); };
+  const auto below = [&](std::size_t bound) {
+    return std::uniform_int_distribution<std::size_t>(0, bound - 1)(random);
+  };
   constexpr std::string_view spice = "\r\n\t :,aA0\x7f\x80/;=";
   for (int round = 0; round < 2000; ++round) {
     std::string wire(requests[below(std::size(requests))].wire);
     for (std::size_t edits = 1 + below(3); edits > 0; --edits) {
       const std::size_t at = below(wire.size());
-      if (below(2) == 0) wire[at] = spice[below(spice.size())];
-      else wire.insert(at, 1, spice[below(spice.size())]);
+      if (below(2) == 0)
+        wire[at] = spice[below(spice.size())];
+      else
+        wire.insert(at, 1, spice[below(spice.size())]);
     }
     expect_same_in_every_split(wire, small_limits);
   }
@@ -233,7 +241,8 @@ TEST(ChunkedBody, DecodesAndRefusesTheSameInEveryFragmentation) {
       {"0\r\nX: 1\n\r\n", "refused"},
   };
   for (const auto& [wire, decoded] : cases) {
-    for (std::size_t step = 1; step <= wire.size(); ++step) EXPECT_EQ(dechunk(wire, step), decoded) << wire << step;
+    for (std::size_t step = 1; step <= wire.size(); ++step)
+      EXPECT_EQ(dechunk(wire, step), decoded) << wire << step;
   }
 }
 

@@ -18,7 +18,8 @@ constexpr http1::HeadLimits answer_head_limits{};
 
 /// One connection to the endpoint: the stream with its unread bytes.
 struct Link {
-  explicit Link(std::unique_ptr<net::Stream> opened) : stream(std::move(opened)), input(*stream), body(input) {}
+  explicit Link(std::unique_ptr<net::Stream> opened)
+      : stream(std::move(opened)), input(*stream), body(input) {}
   std::unique_ptr<net::Stream> stream;
   Input input;
   BodyReader body;
@@ -86,7 +87,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
 class ClientResponseImpl final : public ClientResponse {
  public:
-  ClientResponseImpl(std::shared_ptr<Pool> pool, std::unique_ptr<Link> link, ResponseHead head, bool keep_alive)
+  ClientResponseImpl(std::shared_ptr<Pool> pool, std::unique_ptr<Link> link, ResponseHead head,
+                     bool keep_alive)
       : pool_(std::move(pool)), link_(std::move(link)), head_(std::move(head)), keep_alive_(keep_alive) {
     give_back_when_done();
   }
@@ -139,7 +141,8 @@ class ClientImpl final : public Client {
         options_(std::move(options)),
         name_(to_string(options_.endpoint)),
         pool_(std::make_shared<Pool>(network.clock(), options_.idle_connections_max, options_.idle_timeout)) {
-    if (options_.host_header.empty()) options_.host_header = options_.endpoint.is_unix() ? "localhost" : name_;
+    if (options_.host_header.empty())
+      options_.host_header = options_.endpoint.is_unix() ? "localhost" : name_;
   }
   ~ClientImpl() override { pool_->close(); }
 
@@ -159,7 +162,8 @@ class ClientImpl final : public Client {
       if (!attempt.error) co_return std::move(attempt.response);
       // The peer may have closed an idle connection at the moment it was taken; that is nobody's failure as
       // long as it cannot have begun to work on the request.
-      const bool is_stale = is_reused && !attempt.was_answered && attempt.error->code() == ErrorCode::unavailable;
+      const bool is_stale =
+          is_reused && !attempt.was_answered && attempt.error->code() == ErrorCode::unavailable;
       if (!is_stale || (attempt.was_handed_over && !is_safe)) {
         co_return Failure(attempt.error->within(request.method + " " + request.target + " at " + name_));
       }
@@ -207,10 +211,12 @@ class ClientImpl final : public Client {
     co_return std::make_unique<Link>(std::move(*stream));
   }
 
-  /// Whatever kept a connection from being made, the endpoint is not available; a failed authentication stays one.
+  /// Whatever kept a connection from being made, the endpoint is not available; only a failed authentication
+  /// stays one.
   Error cannot_connect(const Error& error) const {
     if (error.code() == ErrorCode::permission_denied) return error;
-    return Error(ErrorCode::unavailable, "cannot connect to " + name_ + ": " + error.message(), error.origin());
+    return Error(ErrorCode::unavailable, "cannot connect to " + name_ + ": " + error.message(),
+                 error.origin());
   }
 
   Task<Attempt> exchange(std::unique_ptr<Link> link, const ClientRequest& request, const std::string& head) {

@@ -121,10 +121,11 @@ TEST_F(HttpClient, SendsHostAndLengthAndReusesTheConnection) {
 }
 
 TEST_F(HttpClient, ReadsEveryFraming) {
-  server.script({"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                 "3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
-                 "HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
-                 "HTTP/1.0 200 OK\r\n\r\nuntil the end<close>"});
+  server.script(
+      {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+       "3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
+       "HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+       "HTTP/1.0 200 OK\r\n\r\nuntil the end<close>"});
   EXPECT_EQ(fetch("GET"), "200 hello");
   EXPECT_EQ(fetch("GET"), "204 ");
   EXPECT_EQ(fetch("HEAD"), "200 ");
@@ -134,8 +135,9 @@ TEST_F(HttpClient, ReadsEveryFraming) {
 
 TEST_F(HttpClient, BoundsTheBodyItCollects) {
   server.script({"HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n123456789012345678901"});
-  server.script({"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n15\r\n123456789012345678901\r\n0\r\n\r\n",
-                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n12345678901234567890\r\n0\r\n\r\n"});
+  server.script(
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n15\r\n123456789012345678901\r\n0\r\n\r\n",
+       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n12345678901234567890\r\n0\r\n\r\n"});
   EXPECT_EQ(fetch("GET"), "resource_exhausted: The body is longer than the limit of 20 bytes.");
   EXPECT_EQ(fetch("GET"), "resource_exhausted: The body is longer than the limit of 20 bytes.");
   EXPECT_EQ(fetch("GET"), "200 12345678901234567890");
@@ -160,7 +162,8 @@ TEST_F(HttpClient, AnAnswerThatIsNotHttpIsUnavailable) {
 
 TEST_F(HttpClient, AFreshConnectionThatEndsWithoutAnAnswerIsNotTriedAgain) {
   server.script({"<close>"});
-  EXPECT_EQ(fetch("GET"), "unavailable: GET /x at 10.0.0.1:80: the connection was closed before the head of the answer");
+  EXPECT_EQ(fetch("GET"),
+            "unavailable: GET /x at 10.0.0.1:80: the connection was closed before the head of the answer");
 }
 
 TEST_F(HttpClient, RetriesOnAStaleConnectionOnlyWhatIsSafe) {

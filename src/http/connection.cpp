@@ -88,7 +88,7 @@ Task<void> Connection::run() {
     going_on = co_await read_head();
     if (!going_on) break;
     co_await serve_one();
-    going_on = keep_alive_ && !shared_.draining;
+    going_on = keep_alive_ && !shared_.closing;
   }
   stream_->close();
 }
@@ -113,7 +113,7 @@ Task<bool> Connection::read_head() {
       parsed = bytes.size();
     }
     idle_ = bytes.empty();
-    if (idle_ && shared_.draining) co_return false;
+    if (idle_ && shared_.closing) co_return false;
     if (!timed_head) {
       timed_head = !idle_;
       const Duration timeout = idle_ ? shared_.limits.idle_timeout : shared_.limits.head_timeout;
@@ -226,7 +226,8 @@ Task<Result<void>> Connection::prepare_to_read_body() {
     auto sent = co_await send("HTTP/1.1 100 Continue\r\n\r\n", {});
     if (!sent) co_return sent;
   }
-  if (!std::exchange(timed_body_, true)) stream_->set_deadline(shared_.clock.now() + shared_.limits.body_timeout);
+  if (!std::exchange(timed_body_, true))
+    stream_->set_deadline(shared_.clock.now() + shared_.limits.body_timeout);
   co_return Result<void>();
 }
 
@@ -234,7 +235,8 @@ Task<Result<std::string>> Connection::read_body(std::size_t bytes_max) {
   const auto length = body_.remaining();
   if (length && *length > bytes_max) {
     co_return fail(ErrorCode::resource_exhausted, "The request body has " + std::to_string(*length) +
-                                                      " bytes; the limit is " + std::to_string(bytes_max) + ".");
+                                                      " bytes; the limit is " + std::to_string(bytes_max) +
+                                                      ".");
   }
   if (!length || *length > input_.bytes().size()) {
     auto prepared = co_await prepare_to_read_body();

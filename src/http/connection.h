@@ -25,12 +25,13 @@ struct ServerShared {
   http1::HeadLimits head_limits;
   std::list<Connection*> connections;
   std::size_t exchanges = 0;  ///< being served now
-  bool draining = false;
+  bool draining = false;      ///< every answer closes its connection
+  bool closing = false;       ///< and idle connections close too
 };
 
-/// Serves the requests of one stream in order, and is the Exchange of the request being served. The stream, its
-/// buffers and the parsed head live as long as the connection, so that a request on a warm connection costs
-/// one read, one write and next to no allocation.
+/// Serves the requests of one stream in order, and is the Exchange of the request being served. The stream,
+/// its buffers and the parsed head live as long as the connection, so that a request on a warm connection
+/// costs one read, one write and next to no allocation.
 class Connection final : public Exchange {
  public:
   Connection(ServerShared& shared, std::unique_ptr<net::Stream> stream);

@@ -42,13 +42,14 @@ void Headers::add(std::string_view name, std::string_view value) {
     const auto name_at = static_cast<std::uint32_t>(text_.size());
     text_.swap(grown);
     spans_.push_back({name_at, static_cast<std::uint32_t>(name.size()),
-                      name_at + static_cast<std::uint32_t>(name.size()), static_cast<std::uint32_t>(value.size())});
+                      name_at + static_cast<std::uint32_t>(name.size()),
+                      static_cast<std::uint32_t>(value.size())});
     return;
   }
   const std::uint32_t name_at = append(name);
   const std::uint32_t value_at = append(value);
-  spans_.push_back({name_at, static_cast<std::uint32_t>(name.size()), value_at,
-                    static_cast<std::uint32_t>(value.size())});
+  spans_.push_back(
+      {name_at, static_cast<std::uint32_t>(name.size()), value_at, static_cast<std::uint32_t>(value.size())});
 }
 
 void Headers::set(std::string_view name, std::string_view value) {

@@ -9,9 +9,9 @@
 
 namespace berth::http {
 
-/// Header fields in wire order; names compare case-insensitively (RFC 9110 §5.1). All text lies in one buffer,
-/// so that a head that is cleared and filled again costs no allocation. Views from get() and fields() are valid
-/// until the headers change.
+/// Header fields in wire order; names compare case-insensitively (RFC 9110 §5.1). All text lies in one
+/// buffer, so that a head that is cleared and filled again costs no allocation. Views from get() and fields()
+/// are valid until the headers change.
 class Headers {
   struct Span;
 

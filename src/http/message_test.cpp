@@ -7,7 +7,8 @@ namespace {
 
 std::string text(const Headers& headers) {
   std::string out;
-  for (const auto field : headers.fields()) out += std::string(field.name) + "=" + std::string(field.value) + ";";
+  for (const auto field : headers.fields())
+    out += std::string(field.name) + "=" + std::string(field.value) + ";";
   return out;
 }
 

@@ -1,5 +1,6 @@
 #include "http/server.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "http/connection.h"
@@ -20,7 +21,7 @@ class ServerImpl final : public Server {
       : listener_(std::move(listener)),
         tls_(std::move(tls)),
         local_(listener_->local()),
-        shared_{service, clock, log, limits, {}, {}, 0, false},
+        shared_{service, clock, log, limits, {}, {}, 0},
         changed_(clock.executor()),
         room_(clock.executor()),
         scope_(clock.executor()) {
@@ -33,16 +34,13 @@ class ServerImpl final : public Server {
 
   Task<std::size_t> drain(TimePoint deadline) override {
     shared_.draining = true;
+    const TimePoint now = shared_.clock.now();
+    if (deadline > now) co_await wait_until_empty(now + std::min(drain_grace, (deadline - now) / 2));
+    shared_.closing = true;
     listener_->close();
     room_.notify();
     for (Connection* const connection : shared_.connections) connection->close_if_idle();
-    bool expired = false;
-    const auto timer = shared_.clock.make_timer();
-    timer->arm(deadline, [this, &expired] {
-      expired = true;
-      changed_.notify();
-    });
-    while (open_ > 0 && !expired) co_await changed_.wait();
+    co_await wait_until_empty(deadline);
     const std::size_t cut = shared_.exchanges;
     scope_.cancel();
     co_await scope_.join();
@@ -67,8 +65,19 @@ class ServerImpl final : public Server {
     ServerImpl* server_;
   };
 
+  /// Until no connection is open, or until `when`.
+  Task<void> wait_until_empty(TimePoint when) {
+    bool expired = false;
+    const auto timer = shared_.clock.make_timer();
+    timer->arm(when, [this, &expired] {
+      expired = true;
+      changed_.notify();
+    });
+    while (open_ > 0 && !expired) co_await changed_.wait();
+  }
+
   Task<void> accept_all() {
-    while (!shared_.draining) {
+    while (!shared_.closing) {
       if (open_ >= shared_.limits.connections_max) {
         co_await room_.wait();
         continue;
@@ -112,8 +121,9 @@ class ServerImpl final : public Server {
 
 }  // namespace
 
-std::unique_ptr<Server> make_server(std::unique_ptr<net::Listener> listener, std::shared_ptr<net::TlsContext> tls,
-                                    Service& service, Clock& clock, Log& log, ServerLimits limits) {
+std::unique_ptr<Server> make_server(std::unique_ptr<net::Listener> listener,
+                                    std::shared_ptr<net::TlsContext> tls, Service& service, Clock& clock,
+                                    Log& log, ServerLimits limits) {
   return std::make_unique<ServerImpl>(std::move(listener), std::move(tls), service, clock, log, limits);
 }
 

@@ -11,15 +11,17 @@ namespace berth::http {
 
 /// Limits of one listener. Each has a name in berth.yaml (`limits.*`) and a documented answer.
 struct ServerLimits {
-  std::size_t head_bytes_max = 64 * 1024;   ///< 431 above
-  std::size_t head_fields_max = 100;        ///< 431 above
-  std::size_t target_bytes_max = 16 * 1024; ///< 414 above
-  std::size_t connections_max = 10'000;     ///< accept pauses above
-  Duration head_timeout = std::chrono::seconds(10);  ///< from the first byte of a head; 408
-  Duration idle_timeout = std::chrono::seconds(75);  ///< between requests; longer than ALB's 60 s
-  Duration body_timeout = std::chrono::seconds(60);  ///< whole body; 408
-  Duration write_timeout = std::chrono::seconds(60); ///< one write that makes no progress; closes
+  std::size_t head_bytes_max = 64 * 1024;             ///< 431 above
+  std::size_t head_fields_max = 100;                  ///< 431 above
+  std::size_t target_bytes_max = 16 * 1024;           ///< 414 above
+  std::size_t connections_max = 10'000;               ///< accept pauses above
+  Duration head_timeout = std::chrono::seconds(10);   ///< from the first byte of a head; 408
+  Duration idle_timeout = std::chrono::seconds(75);   ///< between requests; longer than ALB's 60 s
+  Duration body_timeout = std::chrono::seconds(60);   ///< whole body; 408
+  Duration write_timeout = std::chrono::seconds(60);  ///< one write that makes no progress; closes
 };
+
+inline constexpr Duration drain_grace = std::chrono::milliseconds(250);
 
 /// Serves HTTP/1.1 (RFC 9112) on one listener until stopped. Keep-alive, pipelining (answered in order),
 /// Expect: 100-continue, HEAD, chunked both ways. Request smuggling shapes (RFC 9112 §6.3: both
@@ -29,8 +31,10 @@ class Server {
   virtual ~Server() = default;
   virtual net::Endpoint local() const = 0;
   virtual std::size_t connections() const = 0;
-  /// Stops accepting; idle connections close, the rest after their current answer (Connection: close); at
-  /// `deadline` what is left is cancelled. Returns how many exchanges were cut.
+  /// From now on every answer says Connection: close. For a moment (drain_grace, at most half of the time)
+  /// it still accepts and waits on idle connections, because a balancer may just have handed over a request;
+  /// then it stops accepting, idle connections close, and the rest after their current answer. At `deadline`
+  /// what is left is cancelled. Returns how many exchanges were cut. Await it before destruction.
   virtual Task<std::size_t> drain(TimePoint deadline) = 0;
 };
 

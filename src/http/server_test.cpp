@@ -67,7 +67,8 @@ class Demo final : public Service {
 
   static Task<void> echo_parts(Exchange& exchange) {
     ResponseHead head;
-    if (const auto length = exchange.head().headers.get("X-Length")) head.headers.add("Content-Length", *length);
+    if (const auto length = exchange.head().headers.get("X-Length"))
+      head.headers.add("Content-Length", *length);
     co_await exchange.begin(std::move(head));
     std::array<char, 4> into;
     while (true) {
@@ -229,14 +230,16 @@ TEST_F(HttpServer, AnswersPipelinedRequestsInOrder) {
 
 TEST_F(HttpServer, ClosesOrKeepsAsVersionAndConnectionSay) {
   EXPECT_EQ(ask("GET /a HTTP/1.0\r\n\r\n"), ok("GET /a", closing) + "<end>");
-  EXPECT_EQ(ask("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"), ok("GET /a", "Connection: keep-alive\r\n"));
+  EXPECT_EQ(ask("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
+            ok("GET /a", "Connection: keep-alive\r\n"));
   EXPECT_EQ(ask("GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), ok("GET /a", closing) + "<end>");
   EXPECT_EQ(ask("GET /close HTTP/1.1\r\nHost: x\r\n\r\n"), ok("GET /close", closing) + "<end>");
 }
 
 TEST_F(HttpServer, HeadAnd204HaveNoBody) {
   EXPECT_EQ(ask("HEAD /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n"),
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 7\r\n\r\n" + ok("GET /b"));
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 7\r\n\r\n" +
+                ok("GET /b"));
   EXPECT_EQ(ask("HEAD /stream HTTP/1.1\r\nHost: x\r\n\r\n"),
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
   EXPECT_EQ(ask("GET /none HTTP/1.1\r\nHost: x\r\n\r\n"),
@@ -251,8 +254,9 @@ TEST_F(HttpServer, TakesAnAbsoluteTargetsAuthorityAsHost) {
 TEST_F(HttpServer, StreamsEachPartAtOnce) {
   const auto peer = connect();
   peer->send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
-  EXPECT_EQ(peer->take(),
-            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n");
+  EXPECT_EQ(
+      peer->take(),
+      "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n");
   clock.advance(1s);
   EXPECT_EQ(peer->take(), "3\r\ntwo\r\n0\r\n\r\n");
   peer->send("GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
@@ -282,8 +286,9 @@ TEST_F(HttpServer, SaysContinueOnlyWhenTheBodyIsWanted) {
 }
 
 TEST_F(HttpServer, ReadsASmallUnreadBodyAwayAndClosesOnALargeOne) {
-  EXPECT_EQ(ask("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhelloGET /b HTTP/1.1\r\nHost: x\r\n\r\n"),
-            ok("POST /a") + ok("GET /b"));
+  EXPECT_EQ(
+      ask("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhelloGET /b HTTP/1.1\r\nHost: x\r\n\r\n"),
+      ok("POST /a") + ok("GET /b"));
   const auto peer = connect();
   peer->send("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + std::string(100000, 'x'));
   EXPECT_EQ(peer->take(), ok("POST /a", closing) + "<end>");
@@ -295,7 +300,8 @@ TEST_F(HttpServer, RefusesBeyondEveryLimitAndCloses) {
   const std::string host = " HTTP/1.1\r\nHost: x\r\n";
   const std::pair<std::string, std::string> cases[] = {
       {"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request"},
-      {"POST /" + host + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+      {"POST /" + host + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+       "HTTP/1.1 400 Bad Request"},
       {"GET /" + host + "X: " + std::string(2000, 'x') + "\r\n\r\n",
        "HTTP/1.1 431 Request Header Fields Too Large"},
       {"GET /" + host + "A: 1\r\nB: 1\r\nC: 1\r\nD: 1\r\nE: 1\r\n\r\n",
@@ -315,7 +321,8 @@ TEST_F(HttpServer, RefusesBeyondEveryLimitAndCloses) {
   // Above the service's limit, but small enough to be read away: the connection goes on.
   EXPECT_EQ(status_line(ask("POST /echo" + host + "Content-Length: 11\r\n\r\nhello world")),
             "HTTP/1.1 413 Content Too Large");
-  EXPECT_EQ(status_line(ask("POST /echo" + host + "Transfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n\r\n")),
+  EXPECT_EQ(status_line(
+                ask("POST /echo" + host + "Transfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n\r\n")),
             "HTTP/1.1 413 Content Too Large");
 }
 
@@ -399,6 +406,8 @@ TEST_F(HttpServer, DrainClosesIdleConnectionsAndLetsTheRestFinish) {
   const auto busy = connect();
   busy->send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\nGET /next HTTP/1.1\r\nHost: x\r\n\r\n");
   start_drain(10s);
+  EXPECT_EQ(idle->take(), "");
+  clock.advance(drain_grace);
   EXPECT_EQ(idle->take(), "<end>");
   EXPECT_EQ(busy->take(), "");
   EXPECT_FALSE(cut);
@@ -406,6 +415,14 @@ TEST_F(HttpServer, DrainClosesIdleConnectionsAndLetsTheRestFinish) {
   clock.run_until_idle();
   EXPECT_EQ(busy->take(), ok("GET /wait", closing) + "<end>");
   EXPECT_EQ(cut, 0u);
+}
+
+TEST_F(HttpServer, DrainStillAnswersWhatABalancerWasJustHandingOver) {
+  const auto idle = connect();
+  start_drain(10s);
+  clock.advance(drain_grace / 2);
+  idle->send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(idle->take(), ok("GET /a", closing) + "<end>");
 }
 
 TEST_F(HttpServer, DrainCutsAtTheDeadlineAndCounts) {

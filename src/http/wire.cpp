@@ -53,7 +53,8 @@ void BodyReader::start(http1::Framing framing, std::uint64_t length) {
   framing_ = framing;
   remaining_ = length;
   state_ = State::open;
-  if (framing == http1::Framing::none || (framing == http1::Framing::length && length == 0)) state_ = State::done;
+  if (framing == http1::Framing::none || (framing == http1::Framing::length && length == 0))
+    state_ = State::done;
   if (framing == http1::Framing::chunked) {
     decoder_ = {};
     decoded_.clear();
@@ -140,8 +141,8 @@ Task<Result<std::size_t>> BodyReader::read_some(std::span<char> into) {
 }
 
 Failure BodyReader::too_large(std::size_t bytes_max) {
-  return fail(ErrorCode::resource_exhausted, "The body is longer than the limit of " +
-                                                 std::to_string(bytes_max) + " bytes.");
+  return fail(ErrorCode::resource_exhausted,
+              "The body is longer than the limit of " + std::to_string(bytes_max) + " bytes.");
 }
 
 Task<Result<std::string>> BodyReader::read_all(std::size_t bytes_max) {
@@ -162,7 +163,8 @@ Task<Result<std::string>> BodyReader::read_all(std::size_t bytes_max) {
   while (true) {
     // One byte more than the limit is asked for, to see whether the body goes on.
     std::size_t ahead = std::min(std::max(used, body_bytes_ahead), bytes_max + 1 - used);
-    if (const auto missing = remaining()) ahead = std::min<std::size_t>(ahead, std::max<std::uint64_t>(*missing, 1));
+    if (const auto missing = remaining())
+      ahead = std::min<std::size_t>(ahead, std::max<std::uint64_t>(*missing, 1));
     body.resize(used + ahead);
     auto count = co_await read_some(std::span(body).subspan(used));
     if (!count) co_return Failure(count.error());

@@ -13,20 +13,28 @@ namespace {
 
 void append_escaped(std::string& out, std::string_view text, bool quotes) {
   for (const char byte : text) {
-    if (byte == '\\') out += "\\\\";
-    else if (byte == '\n') out += "\\n";
-    else if (byte == '"' && quotes) out += "\\\"";
-    else out += byte;
+    if (byte == '\\')
+      out += "\\\\";
+    else if (byte == '\n')
+      out += "\\n";
+    else if (byte == '"' && quotes)
+      out += "\\\"";
+    else
+      out += byte;
   }
 }
 
 void append_number(std::string& out, double value) {
-  if (std::isnan(value)) out += "NaN";
-  else if (std::isinf(value)) out += value > 0 ? "+Inf" : "-Inf";
-  else fmt::format_to(std::back_inserter(out), "{}", value);
+  if (std::isnan(value))
+    out += "NaN";
+  else if (std::isinf(value))
+    out += value > 0 ? "+Inf" : "-Inf";
+  else
+    fmt::format_to(std::back_inserter(out), "{}", value);
 }
 
-void append_labels(std::string& out, Labels labels, std::string_view last_name = {}, std::string_view last = {}) {
+void append_labels(std::string& out, Labels labels, std::string_view last_name = {},
+                   std::string_view last = {}) {
   if (labels.size() == 0 && last_name.empty()) return;
   char before = '{';
   const auto append = [&](std::string_view name, std::string_view value) {
@@ -41,7 +49,8 @@ void append_labels(std::string& out, Labels labels, std::string_view last_name =
   out += '}';
 }
 
-void append_sample(std::string& out, std::string_view name, std::string_view suffix, Labels labels, double value) {
+void append_sample(std::string& out, std::string_view name, std::string_view suffix, Labels labels,
+                   double value) {
   out.append(name).append(suffix);
   append_labels(out, labels);
   out += ' ';
@@ -58,7 +67,8 @@ void Histogram::observe(double seconds) {
   ++count_;
 }
 
-MetricsWriter::Family& MetricsWriter::family(std::string_view name, std::string_view help, std::string_view type) {
+MetricsWriter::Family& MetricsWriter::family(std::string_view name, std::string_view help,
+                                             std::string_view type) {
   for (auto it = families_.rbegin(); it != families_.rend(); ++it) {
     if (it->name != name) continue;
     BERTH_CHECK(it->type == type, "a metric family has one type");

@@ -34,7 +34,8 @@ std::uint64_t count_entries(const std::string& folder) {
   return entries > 0 ? entries - 1 : 0;
 }
 
-/// The numbers after the command name, which may hold spaces and parentheses itself: field 3 (state) is index 0.
+/// The numbers after the command name, which may hold spaces and parentheses itself: field 3 (state) is
+/// index 0.
 std::vector<std::uint64_t> stat_fields(std::string_view text) {
   std::vector<std::uint64_t> fields;
   const std::size_t name_end = text.rfind(')');
@@ -74,7 +75,8 @@ std::optional<ProcessUsage> read_process_usage(const std::string& folder) {
 
 void write_metrics(MetricsWriter& writer, const ProcessUsage& usage) {
   writer.counter("process_cpu_seconds_total", "User and system CPU time.", {}, usage.cpu_seconds);
-  writer.gauge("process_resident_memory_bytes", "Resident memory.", {}, static_cast<double>(usage.resident_bytes));
+  writer.gauge("process_resident_memory_bytes", "Resident memory.", {},
+               static_cast<double>(usage.resident_bytes));
   writer.gauge("process_open_fds", "Open file descriptors.", {}, static_cast<double>(usage.open_descriptors));
   writer.gauge("process_threads", "Threads.", {}, static_cast<double>(usage.threads));
 }

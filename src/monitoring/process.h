@@ -10,7 +10,7 @@ namespace berth::monitoring {
 
 /// What the kernel says of a process (proc(5): /proc/PID/stat and /proc/PID/fd).
 struct ProcessUsage {
-  double cpu_seconds = 0;          ///< user and system time
+  double cpu_seconds = 0;  ///< user and system time
   std::uint64_t resident_bytes = 0;
   std::uint64_t threads = 0;
   std::uint64_t open_descriptors = 0;
