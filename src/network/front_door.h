@@ -49,8 +49,8 @@ class FrontDoor {
  public:
   virtual ~FrontDoor() = default;
 
-  /// Where it listens; the real ports. HTTP is absent when the listener address is not loopback and has no
-  /// HTTP port of its own.
+  /// Where it listens; the real ports. HTTP is on loopback only: on 127.0.0.1 when the listener's address is
+  /// another one. HTTPS is absent without a certificate.
   virtual std::optional<net::Endpoint> http() const = 0;
   virtual std::optional<net::Endpoint> https() const = 0;
 

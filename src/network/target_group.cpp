@@ -188,13 +188,19 @@ std::shared_ptr<const Snapshot> TargetGroup::snapshot() const {
 std::vector<TargetHealth> TargetGroup::health() const {
   std::vector<TargetHealth> out;
   for (const Entry& entry : entries_) {
-    out.push_back({entry.target, entry.state, entry.reason, entry.suspect, entry.since, entry.outstanding});
+    out.push_back({entry.target, entry.state, entry.reason, entry.suspect, entry.since, entry.key,
+                   entry.outstanding});
   }
   return out;
 }
 
-bool TargetGroup::contains(std::string_view id) const {
-  return std::ranges::any_of(entries_, [id](const Entry& entry) { return entry.target.id == id; });
+std::uint64_t TargetGroup::key(std::string_view id) const {
+  const auto found = std::ranges::find_if(entries_, [id](const Entry& entry) { return entry.target.id == id; });
+  return found == entries_.end() ? 0 : found->key;
+}
+
+bool TargetGroup::contains(std::uint64_t key) const {
+  return std::ranges::find(entries_, key, &Entry::key) != entries_.end();
 }
 
 TargetGroup::Entry* TargetGroup::find(std::string_view id) {

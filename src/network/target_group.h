@@ -38,6 +38,7 @@ struct TargetHealth {
   std::string reason;     ///< why it is not healthy, a sentence; empty when healthy
   bool suspect = false;   ///< healthy, but a connection was just refused: passed over until the probe answers
   TimePoint since;        ///< of `state`
+  std::uint64_t key = 0;  ///< see RoutedTarget
   std::size_t outstanding = 0;  ///< requests in flight, as last reported
 };
 
@@ -124,7 +125,9 @@ class TargetGroup {
   std::shared_ptr<const Snapshot> snapshot() const;
 
   std::vector<TargetHealth> health() const;
-  bool contains(std::string_view id) const;
+  /// The key under which `id` is registered, or 0.
+  std::uint64_t key(std::string_view id) const;
+  bool contains(std::uint64_t key) const;
 
  private:
   struct Entry {
