@@ -52,11 +52,17 @@ struct Pollable::State : std::enable_shared_from_this<State> {
   }
 
   void on_watched() {
+    const PeerState peer = probe ? probe() : peek();
+    if (peer == PeerState::quiet) return poll(Direction::read);
+    const auto callback = std::exchange(watch, nullptr);
+    if (peer == PeerState::gone && callback) callback();
+  }
+
+  PeerState peek() {
     char byte = 0;
     const auto count = ::recv(descriptor.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return poll(Direction::read);
-    const auto callback = std::exchange(watch, nullptr);
-    if (count <= 0) callback();
+    if (count > 0) return PeerState::has_sent;
+    return count < 0 && (errno == EAGAIN || errno == EINTR) ? PeerState::quiet : PeerState::gone;
   }
 
   void interrupt(Direction direction, Wake wake) {
@@ -71,6 +77,7 @@ struct Pollable::State : std::enable_shared_from_this<State> {
     closed = true;
     expired = wake == Wake::expired;
     watch = nullptr;
+    probe = nullptr;
     timer.reset();
     boost::system::error_code ignored;
     descriptor.close(ignored);
@@ -103,6 +110,7 @@ struct Pollable::State : std::enable_shared_from_this<State> {
   Descriptor descriptor;
   std::array<Side, 2> sides;
   std::function<void()> watch;
+  std::function<PeerState()> probe;
   std::optional<TimePoint> deadline;
   std::optional<TimePoint> armed;
   std::unique_ptr<Timer> timer;
@@ -161,10 +169,9 @@ void Pollable::watch_peer_close(std::function<void()> callback) {
   if (state_->watch) state_->poll(Direction::read);
 }
 
-bool Pollable::quiet() const {
-  char byte = 0;
-  return ::recv(descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
-}
+void Pollable::set_probe(std::function<PeerState()> probe) { state_->probe = std::move(probe); }
+
+PeerState Pollable::peek() const { return state_->closed ? PeerState::gone : state_->peek(); }
 
 int Pollable::release() {
   const int number = state_->descriptor.release();

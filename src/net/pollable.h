@@ -14,6 +14,9 @@ namespace berth::net {
 
 enum class Direction : std::uint8_t { read, write };
 
+/// What a look at an unread stream tells of its peer.
+enum class PeerState : std::uint8_t { quiet, has_sent, gone };
+
 /// Why a wait for readiness ended.
 enum class Wake : std::uint8_t { ready, closed, expired, cancelled };
 
@@ -65,7 +68,9 @@ class Pollable {
   /// See Stream::set_deadline.
   void set_deadline(std::optional<TimePoint> when);
   void watch_peer_close(std::function<void()> callback);
-  bool quiet() const;
+  /// How a watch looks at the peer when something has arrived; by default, a peek at the socket.
+  void set_probe(std::function<PeerState()> probe);
+  PeerState peek() const;
 
   /// Gives the descriptor away; this object is closed afterwards. No wait may be under way.
   int release();

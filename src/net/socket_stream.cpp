@@ -86,7 +86,7 @@ class KernelStream final : public Stream {
     if (kind_ == Kind::socket) file_->watch_peer_close(std::move(callback));
   }
 
-  bool quiet() override { return kind_ != Kind::socket || file_->quiet(); }
+  bool quiet() override { return kind_ != Kind::socket || file_->peek() == PeerState::quiet; }
 
   Endpoint local() const override {
     return kind_ == Kind::socket ? local_endpoint(file_->descriptor()) : Endpoint{};
