@@ -20,7 +20,8 @@ namespace berth::mcp {
 inline constexpr std::string_view modern_version = "2026-07-28";
 inline constexpr std::string_view latest_legacy_version = "2025-11-25";
 /// Newest first.
-inline constexpr std::string_view legacy_versions[] = {"2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"};
+inline constexpr std::string_view legacy_versions[] = {"2025-11-25", "2025-06-18", "2025-03-26",
+                                                        "2024-11-05"};
 
 enum class Era : std::uint8_t { legacy, modern };
 
@@ -42,6 +43,11 @@ inline constexpr int internal_error = -32603;
 inline constexpr int server_error = -32000;
 inline constexpr int session_not_found = -32001;
 inline constexpr int resource_not_found = -32002;  ///< legacy only
+/// Ours, in the implementation's range: a limit on calls or server processes is reached. HTTP 429 with
+/// Retry-After. data may be {"retryAfterSeconds":N}.
+inline constexpr int overloaded = -32010;
+/// Ours: the server (or the task that owns the state) cannot be reached now. HTTP 503 with Retry-After.
+inline constexpr int unavailable = -32011;
 inline constexpr int header_mismatch = -32020;
 inline constexpr int missing_capability = -32021;
 inline constexpr int unsupported_version = -32022;
@@ -63,7 +69,8 @@ struct Caller {
   std::string client_info = "{}";   ///< Implementation, JSON text
 };
 
-/// What a server asks of the user through the client (MRTR `inputRequests`, or a legacy server→client request).
+/// What a server asks of the user through the client (MRTR `inputRequests`, or a legacy server→client
+/// request).
 struct InputRequest {
   std::string key;     ///< unique within the round
   std::string method;  ///< elicitation/create, sampling/createMessage or roots/list
@@ -120,7 +127,8 @@ struct Outcome {
 };
 
 /// Receives what happens to one call, on the event loop. on_notification any number of times, then on_outcome
-/// exactly once; both may already happen inside ServerHost::start. After destroying the ActiveCall neither does.
+/// exactly once; both may already happen inside ServerHost::start. After destroying the ActiveCall neither
+/// does.
 class CallObserver {
  public:
   virtual ~CallObserver() = default;

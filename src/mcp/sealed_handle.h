@@ -27,9 +27,9 @@ struct Handle {
   bool operator==(const Handle&) const = default;
 };
 
-/// Seals and opens handles under the fleet key: AES-256-GCM with a random 96-bit nonce under a key derived with
-/// HKDF-SHA256, the kind and a format version as associated data; base64url without padding, so visible ASCII
-/// fit for `Mcp-Session-Id`. Tokens are unforgeable and reveal nothing.
+/// Seals and opens handles under the fleet key: AES-256-GCM with a random 96-bit nonce under a key derived
+/// with HKDF-SHA256, the kind and a format version as associated data; base64url without padding, so visible
+/// ASCII fit for `Mcp-Session-Id`. Tokens are unforgeable and reveal nothing.
 class HandleSealer {
  public:
   explicit HandleSealer(const Secret& fleet_key);
@@ -38,8 +38,8 @@ class HandleSealer {
 
   std::string seal(const Handle& handle) const;
 
-  /// invalid_argument: not a token of ours, altered, or of another kind. permission_denied: another principal's.
-  /// deadline_exceeded: expired.
+  /// invalid_argument: not a token of ours, altered, or of another kind. permission_denied: another
+  /// principal's. deadline_exceeded: expired.
   Result<Handle> open(HandleKind kind, std::string_view token, std::string_view principal, WallTime now) const;
 
  private:
@@ -50,7 +50,8 @@ class HandleSealer {
 /// A key for another purpose ("peer tls", "cursor", …), derived from the fleet key with HKDF-SHA256.
 Secret derive_key(const Secret& fleet_key, std::string_view purpose);
 
-/// Digest of what a retry must repeat: method and canonical params without _meta, inputResponses, requestState.
+/// Digest of what a retry must repeat: method and canonical params without _meta, inputResponses,
+/// requestState.
 std::string request_digest(std::string_view method, std::string_view params);
 
 }  // namespace berth::mcp

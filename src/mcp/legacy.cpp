@@ -1,0 +1,130 @@
+#include "mcp/legacy.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace berth::mcp {
+namespace {
+
+using json::Kind;
+using json::Slice;
+
+std::unexpected<RpcError> invalid(std::string message) {
+  return std::unexpected(RpcError{code::invalid_params, "Invalid params: " + std::move(message), {}});
+}
+
+bool is_object_schema(Slice schema) { return schema.find("type").as_string() == "object"; }
+
+/// The tools array without the output schemas that a legacy client would refuse.
+std::string repair_output_schemas(Slice tools) {
+  std::string out = "[";
+  for (json::Elements elements(tools); elements.next();) {
+    if (out.size() > 1) out.push_back(',');
+    const Slice tool = elements.value();
+    const Slice schema = tool.find("outputSchema");
+    if (schema.exists() && !is_object_schema(schema)) {
+      out.append(json::edit(tool, {{"outputSchema", std::nullopt}}));
+    } else {
+      out.append(tool.text());
+    }
+  }
+  out.push_back(']');
+  return out;
+}
+
+}  // namespace
+
+bool is_legacy_version(std::string_view version) {
+  return std::find(std::begin(legacy_versions), std::end(legacy_versions), version) !=
+         std::end(legacy_versions);
+}
+
+std::string_view negotiate_version(std::string_view requested) {
+  const auto* const found = std::find(std::begin(legacy_versions), std::end(legacy_versions), requested);
+  return found == std::end(legacy_versions) ? latest_legacy_version : *found;
+}
+
+std::expected<InitializeRequest, RpcError> read_initialize(Slice params) {
+  const std::optional<std::string> version = params.find("protocolVersion").as_string();
+  if (!version) return invalid("protocolVersion must be a string.");
+  InitializeRequest request;
+  request.version = negotiate_version(*version);
+  const std::pair<std::string_view, std::string*> objects[] = {{"capabilities", &request.capabilities},
+                                                               {"clientInfo", &request.client_info}};
+  for (const auto& [name, text] : objects) {
+    const Slice value = params.find(name);
+    if (!value.exists()) continue;
+    if (!value.is(Kind::object)) return invalid(fmt::format("{} must be an object.", name));
+    *text = value.text();
+  }
+  return request;
+}
+
+std::string initialize_result(std::string_view version, const ServerDescription& description) {
+  std::string out = fmt::format(R"({{"protocolVersion":"{}","capabilities":)", version);
+  out.append(json::edit(Slice::trusted(description.capabilities),
+                        {{"extensions", std::nullopt}, {"tasks", std::nullopt}}));
+  out.append(",\"serverInfo\":").append(description.server_info);
+  if (!description.instructions.empty())
+    out.append(",\"instructions\":").append(json_quote(description.instructions));
+  out.push_back('}');
+  return out;
+}
+
+std::string legacy_result(Method method, std::string result, Era server_era) {
+  if (server_era == Era::legacy) return result;
+  const Slice object = Slice::trusted(result);
+  if (method == Method::tools_call) {
+    const Slice structured = object.find("structuredContent");
+    if (!structured.exists() || structured.is(Kind::object)) return result;
+    return json::edit(object, {{"structuredContent", std::nullopt}});
+  }
+  if (method != Method::tools_list || result.find("outputSchema") == std::string::npos) return result;
+  const std::string tools = repair_output_schemas(object.find("tools"));
+  return json::edit(object, {{"tools", tools}});
+}
+
+RpcError legacy_error(RpcError error, Method method, Era server_era) {
+  if (server_era == Era::modern && method == Method::resources_read && error.code == code::invalid_params &&
+      Slice::trusted(error.data).find("uri").exists()) {
+    error.code = code::resource_not_found;
+  }
+  if (error.code <= code::header_mismatch && error.code >= code::unsupported_version)
+    error.code = code::internal_error;
+  return error;
+}
+
+int legacy_status(const RpcError& error) {
+  if (error.code == code::overloaded) return 429;
+  if (error.code == code::unavailable) return 503;
+  return 200;
+}
+
+std::string legacy_input_params(const InputRequest& request, std::string_view version,
+                                std::string_view elicitation_id) {
+  if (request.method != "elicitation/create" || request.params.empty()) return request.params;
+  const Slice params = Slice::trusted(request.params);
+  const Slice mode = params.find("mode");
+  if (mode.as_string() == "url") {
+    if (params.find("elicitationId").exists()) return request.params;
+    const std::string quoted = json_quote(elicitation_id);
+    return json::edit(params, {{"elicitationId", quoted}});
+  }
+  if (mode.exists() && version != latest_legacy_version) return json::edit(params, {{"mode", std::nullopt}});
+  return request.params;
+}
+
+std::string tool_error_result(std::string_view text) {
+  return fmt::format(R"({{"content":[{{"type":"text","text":{}}}],"isError":true}})", json_quote(text));
+}
+
+std::string legacy_notification(const Change& change) {
+  std::string params;
+  if (change.kind == Change::Kind::resource_updated) params = "{\"uri\":" + json_quote(change.uri) + "}";
+  return write_notification(notification_method(change.kind), params);
+}
+
+}  // namespace berth::mcp

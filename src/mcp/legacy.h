@@ -1,0 +1,54 @@
+#pragma once
+
+#include <expected>
+#include <string>
+#include <string_view>
+
+#include "mcp/core.h"
+#include "mcp/message.h"
+
+/// Revisions 2024-11-05 … 2025-11-25 at the client edge. Pure.
+namespace berth::mcp {
+
+bool is_legacy_version(std::string_view version);
+
+/// The version an initialize is answered with: the requested one when it is ours, else our newest legacy one.
+std::string_view negotiate_version(std::string_view requested);
+
+/// What an initialize says about its client.
+struct InitializeRequest {
+  std::string version;              ///< negotiated
+  std::string capabilities = "{}";  ///< JSON text
+  std::string client_info = "{}";   ///< JSON text
+};
+/// -32602 when protocolVersion is missing or no string, or capabilities or clientInfo is no object.
+std::expected<InitializeRequest, RpcError> read_initialize(json::Slice params);
+
+/// InitializeResult of a described server; what only the modern era has (extensions) and tasks are left out.
+std::string initialize_result(std::string_view version, const ServerDescription& description);
+
+/// A result for a legacy client. From a modern server: tools lose an outputSchema whose root is not an
+/// object, a tools/call result loses structuredContent that is not an object; both are illegal before
+/// 2026-07-28.
+std::string legacy_result(Method method, std::string result, Era server_era);
+
+/// An error for a legacy client: a modern server's -32602 with data.uri on resources/read is -32002 there,
+/// and the codes of 2026-07-28 that no legacy client knows become -32603.
+RpcError legacy_error(RpcError error, Method method, Era server_era);
+
+/// HTTP status of a JSON-RPC error that ends a dispatched legacy request: 429 and 503 for our own overloaded
+/// and unavailable, otherwise 200.
+int legacy_status(const RpcError& error);
+
+/// Params of a server→client request for a client of this version: 2025-11-25 wants an elicitationId in url
+/// mode; older clients know no `mode`.
+std::string legacy_input_params(const InputRequest& request, std::string_view version,
+                                std::string_view elicitation_id);
+
+/// A tools/call result that says why it could not be done; prompts and resources get an error instead.
+std::string tool_error_result(std::string_view text);
+
+/// A change as a legacy notification.
+std::string legacy_notification(const Change& change);
+
+}  // namespace berth::mcp

@@ -1,0 +1,75 @@
+#include "mcp/legacy.h"
+
+#include <gtest/gtest.h>
+
+namespace berth::mcp {
+namespace {
+
+TEST(Legacy, NegotiatesTheVersion) {
+  EXPECT_EQ(negotiate_version("2025-03-26"), "2025-03-26");
+  EXPECT_EQ(negotiate_version("2024-11-05"), "2024-11-05");
+  EXPECT_EQ(negotiate_version("2026-07-28"), "2025-11-25");
+  EXPECT_EQ(negotiate_version("1999-01-01"), "2025-11-25");
+}
+
+TEST(Legacy, ReadsInitialize) {
+  const auto read = read_initialize(*json::parse(
+      R"({"protocolVersion":"2025-06-18","capabilities":{"roots":{}},"clientInfo":{"name":"c"}})"));
+  ASSERT_TRUE(read.has_value());
+  EXPECT_EQ(read->version, "2025-06-18");
+  EXPECT_EQ(read->capabilities, R"({"roots":{}})");
+  EXPECT_EQ(read->client_info, R"({"name":"c"})");
+  for (const std::string_view bad :
+       {"{}", R"({"protocolVersion":1})", R"({"protocolVersion":"a","capabilities":[]})",
+        R"({"protocolVersion":"a","clientInfo":"x"})"}) {
+    const auto refused = read_initialize(*json::parse(bad));
+    ASSERT_FALSE(refused.has_value()) << bad;
+    EXPECT_EQ(refused.error().code, code::invalid_params);
+  }
+}
+
+TEST(Legacy, AnswersInitializeWithoutModernCapabilities) {
+  ServerDescription description;
+  description.capabilities = R"({"tools":{},"extensions":{"x":{}},"tasks":{}})";
+  description.server_info = R"({"name":"s","version":"1"})";
+  EXPECT_EQ(initialize_result("2025-11-25", description),
+            R"({"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s",)"
+            R"("version":"1"}})");
+  description.instructions = "Hi";
+  EXPECT_TRUE(initialize_result("2025-11-25", description).ends_with(R"(,"instructions":"Hi"})"));
+}
+
+TEST(Legacy, TakesAwayWhatOnlyModernClientsUnderstand) {
+  const std::string list = R"({"tools":[{"name":"a","outputSchema":{"type":"array"}},{"name":"b",)"
+                           R"("outputSchema":{"type":"object"}}]})";
+  EXPECT_EQ(legacy_result(Method::tools_list, list, Era::modern),
+            R"({"tools":[{"name":"a"},{"name":"b","outputSchema":{"type":"object"}}]})");
+  EXPECT_EQ(legacy_result(Method::tools_list, list, Era::legacy), list);
+  EXPECT_EQ(legacy_result(Method::tools_call, R"({"content":[],"structuredContent":[1]})", Era::modern),
+            R"({"content":[]})");
+  EXPECT_EQ(legacy_result(Method::tools_call, R"({"structuredContent":{}})", Era::modern),
+            R"({"structuredContent":{}})");
+}
+
+TEST(Legacy, TranslatesErrors) {
+  const RpcError missing{-32602, "gone", R"({"uri":"a"})"};
+  EXPECT_EQ(legacy_error(missing, Method::resources_read, Era::modern).code, -32002);
+  EXPECT_EQ(legacy_error(missing, Method::resources_read, Era::legacy).code, -32602);
+  EXPECT_EQ(legacy_error(missing, Method::tools_call, Era::modern).code, -32602);
+  EXPECT_EQ(legacy_error({-32021, "cap", {}}, Method::tools_call, Era::modern).code, -32603);
+  EXPECT_EQ(legacy_status({code::overloaded, "", {}}), 429);
+  EXPECT_EQ(legacy_status({-32601, "", {}}), 200);
+}
+
+TEST(Legacy, ShapesElicitationsForTheClientsRevision) {
+  const InputRequest url{"k", "elicitation/create", R"({"mode":"url","url":"https://x","message":"m"})"};
+  EXPECT_EQ(legacy_input_params(url, "2025-11-25", "e1"),
+            R"({"elicitationId":"e1","mode":"url","url":"https://x","message":"m"})");
+  const InputRequest form{"k", "elicitation/create", R"({"mode":"form","message":"m"})"};
+  EXPECT_EQ(legacy_input_params(form, "2025-11-25", ""), form.params);
+  EXPECT_EQ(legacy_input_params(form, "2025-06-18", ""), R"({"message":"m"})");
+  EXPECT_EQ(legacy_input_params({"k", "roots/list", ""}, "2025-11-25", ""), "");
+}
+
+}  // namespace
+}  // namespace berth::mcp
