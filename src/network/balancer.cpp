@@ -9,6 +9,9 @@ namespace {
 
 /// A target just starting gets a first request soon, so that its slow start can begin at all.
 constexpr double weight_min = 0.05;
+/// One request, but for rounding: twenty twentieths must buy it.
+constexpr double request_price = 1 - 1e-9;
+constexpr double credit_max = 2;
 
 bool contains(std::span<const std::size_t> indexes, std::size_t index) {
   return std::ranges::find(indexes, index) != indexes.end();
@@ -66,14 +69,14 @@ std::optional<std::size_t> Balancer::rotate(const std::vector<std::size_t>& cand
     const std::size_t index = candidates[cursor_++ % candidates.size()];
     if (contains(tried, index)) continue;
     const double weight = slow_start_weight(snapshot_->targets[index], now);
-    credit_[index] = std::min(credit_[index] + weight, 1.0);
-    if (credit_[index] >= 1) {
-      credit_[index] = 0;
+    credit_[index] = std::min(credit_[index] + weight, credit_max);
+    if (credit_[index] >= request_price) {
+      credit_[index] -= 1;
       return index;
     }
     if (!fallback || credit_[index] > credit_[*fallback]) fallback = index;
   }
-  if (fallback) credit_[*fallback] = 0;
+  if (fallback) credit_[*fallback] -= 1;
   return fallback;
 }
 
