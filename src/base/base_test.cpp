@@ -70,6 +70,51 @@ TEST(TaskScope, AChildThatEndsWhileItsCancellationIsUnderWayIsLeftInPeace) {
   EXPECT_EQ(scope.size(), 0u);
 }
 
+Task<void> spawn_and_look(TaskScope& scope, Clock& clock, int& done, int& done_inside) {
+  scope.spawn(sleep_then_count(clock, 0h, done));
+  done_inside = done;
+  co_return;
+}
+
+TEST(TaskScope, ATaskNeverStartsInsideSpawn) {
+  asio::io_context loop;
+  testing::SimClock clock(loop);
+  TaskScope scope(loop.get_executor());
+  int done = 0;
+  int done_inside = -1;
+  scope.spawn(spawn_and_look(scope, clock, done, done_inside));
+  clock.advance(1ns);
+  EXPECT_EQ(done_inside, 0);
+  EXPECT_EQ(done, 1);
+}
+
+Task<void> count_and_cancel(TaskScope& scope, Clock& clock, int& count) {
+  ++count;
+  scope.cancel();
+  co_await clock.sleep_for(1h);
+  ++count;
+}
+
+TEST(TaskScope, CancelEndsTasksThatHaveNotStartedOrAreRunning) {
+  asio::io_context loop;
+  testing::SimClock clock(loop);
+  TaskScope scope(loop.get_executor());
+  int done = 0;
+  int count = 0;
+  scope.spawn(count_and_cancel(scope, clock, count));
+  clock.run_until_idle();
+  EXPECT_EQ(count, 1);
+  scope.spawn(sleep_then_count(clock, 0h, done));
+  clock.advance(1h);
+  EXPECT_EQ(done, 0);
+  TaskScope fresh(loop.get_executor());
+  fresh.spawn(sleep_then_count(clock, 0h, done));
+  fresh.cancel();
+  clock.advance(1h);
+  EXPECT_EQ(done, 0);
+  EXPECT_EQ(scope.size() + fresh.size(), 0u);
+}
+
 Task<void> collect(Queue<int>& queue, std::vector<int>& out, int count) {
   for (int i = 0; i < count; ++i) {
     const int item = co_await queue.pop();

@@ -14,6 +14,8 @@ namespace berth {
 
 struct TaskScope::Child {
   asio::cancellation_signal signal;
+  bool started = false;
+  bool cancelled = false;  ///< before it started
 };
 
 TaskScope::TaskScope(Executor executor) : executor_(executor), idle_(executor) {}
@@ -35,6 +37,32 @@ bool is_cancellation(const std::exception_ptr& exception) {
 
 }  // namespace
 
+/// Runs `task` so that it never starts inside spawn() (Asio runs it there when called from the loop), and
+/// so that cancelling it always ends here: Asio's own frame around this one awaits once before and once
+/// after, and a cancellation that it notices there would leave through the event loop.
+Task<void> TaskScope::supervise(Task<void> task, Child& child) {
+  const auto executor = co_await asio::this_coro::executor;
+  co_await asio::post(executor, use_task);
+  child.started = true;
+  if (child.cancelled) child.signal.emit(asio::cancellation_type::terminal);
+  std::exception_ptr failure;
+  try {
+    co_await std::move(task);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  if (failure) std::rethrow_exception(failure);
+}
+
+void TaskScope::cancel(Child& child) {
+  if (child.started) {
+    child.signal.emit(asio::cancellation_type::terminal);
+  } else {
+    child.cancelled = true;
+  }
+}
+
 void TaskScope::spawn(Task<void> task) {
   children_.push_back(std::make_unique<Child>());
   const auto child = std::prev(children_.end());
@@ -46,9 +74,9 @@ void TaskScope::spawn(Task<void> task) {
     children_.erase(child);
     if (--running_ == 0) idle_.notify();
   };
-  asio::co_spawn(executor_, std::move(task),
+  if (cancelled_) cancel(**child);
+  asio::co_spawn(executor_, supervise(std::move(task), **child),
                  asio::bind_cancellation_slot((*child)->signal.slot(), std::move(finished)));
-  if (cancelled_) (*child)->signal.emit(asio::cancellation_type::terminal);
 }
 
 void TaskScope::cancel() {
@@ -59,7 +87,7 @@ void TaskScope::cancel() {
   for (Child* child : running) {
     for (const auto& alive : children_) {
       if (alive.get() != child) continue;
-      child->signal.emit(asio::cancellation_type::terminal);
+      cancel(*child);
       break;
     }
   }

@@ -50,6 +50,8 @@ class TaskScope {
 
  private:
   struct Child;
+  static Task<void> supervise(Task<void> task, Child& child);
+  static void cancel(Child& child);
   Executor executor_;
   std::list<std::unique_ptr<Child>> children_;
   std::size_t running_ = 0;
