@@ -43,11 +43,6 @@ inline constexpr int internal_error = -32603;
 inline constexpr int server_error = -32000;
 inline constexpr int session_not_found = -32001;
 inline constexpr int resource_not_found = -32002;  ///< legacy only
-/// Ours, in the implementation's range: a limit on calls or server processes is reached. HTTP 429 with
-/// Retry-After. data may be {"retryAfterSeconds":N}.
-inline constexpr int overloaded = -32010;
-/// Ours: the server (or the task that owns the state) cannot be reached now. HTTP 503 with Retry-After.
-inline constexpr int unavailable = -32011;
 inline constexpr int header_mismatch = -32020;
 inline constexpr int missing_capability = -32021;
 inline constexpr int unsupported_version = -32022;

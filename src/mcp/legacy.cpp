@@ -97,11 +97,7 @@ RpcError legacy_error(RpcError error, Method method, Era server_era) {
   return error;
 }
 
-int legacy_status(const RpcError& error) {
-  if (error.code == code::overloaded) return 429;
-  if (error.code == code::unavailable) return 503;
-  return 200;
-}
+int legacy_status(const RpcError& error) { return retry_after_s(error) ? 429 : 200; }
 
 std::string legacy_input_params(const InputRequest& request, std::string_view version,
                                 std::string_view elicitation_id) {

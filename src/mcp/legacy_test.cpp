@@ -57,7 +57,7 @@ TEST(Legacy, TranslatesErrors) {
   EXPECT_EQ(legacy_error(missing, Method::resources_read, Era::legacy).code, -32602);
   EXPECT_EQ(legacy_error(missing, Method::tools_call, Era::modern).code, -32602);
   EXPECT_EQ(legacy_error({-32021, "cap", {}}, Method::tools_call, Era::modern).code, -32603);
-  EXPECT_EQ(legacy_status({code::overloaded, "", {}}), 429);
+  EXPECT_EQ(legacy_status({-32000, "", R"({"retryAfter":1})"}), 429);
   EXPECT_EQ(legacy_status({-32601, "", {}}), 200);
 }
 

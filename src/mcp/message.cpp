@@ -142,6 +142,11 @@ RpcError parse_error(const Error& error) {
   return {code::parse_error, "Parse error: " + error.message(), {}};
 }
 
+std::optional<std::int64_t> retry_after_s(const RpcError& error) {
+  if (error.code != code::server_error || error.data.empty()) return std::nullopt;
+  return json::Slice::trusted(error.data).find("retryAfter").as_int();
+}
+
 void append_result(std::string& out, std::string_view id, std::string_view result) {
   out.append(R"({"jsonrpc":"2.0","id":)").append(id.empty() ? "null" : id);
   out.append(R"(,"result":)").append(result).push_back('}');

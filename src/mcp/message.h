@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -66,6 +67,10 @@ std::expected<Message, MessageProblem> read_message(json::Slice value);
 
 /// -32700 for a text that json::parse has refused.
 RpcError parse_error(const Error& error);
+
+/// Seconds after which to try again, for the way a server host reports a reached limit: -32000 with data
+/// {"retryAfter": seconds}. Edges answer it with HTTP 429 and Retry-After.
+std::optional<std::int64_t> retry_after_s(const RpcError& error);
 
 /// `id` is JSON text; empty is written as null.
 void append_result(std::string& out, std::string_view id, std::string_view result);

@@ -198,9 +198,7 @@ int modern_status(const RpcError& error) {
   switch (error.code) {
     case code::method_not_found: return 404;
     case code::missing_capability: return 400;
-    case code::overloaded: return 429;
-    case code::unavailable: return 503;
-    default: return 200;
+    default: return retry_after_s(error) ? 429 : 200;
   }
 }
 
