@@ -109,7 +109,7 @@ BANNED = [  # (pattern, where it is allowed, what to use)
     (r"\basio::detached\b", r"^src/base/task\.cpp$", "spawn into a TaskScope"),
     (r"\bgetenv\s*\(", r"^src/app/|_test\.cpp$|/testing/", "the environment is read in app/ and handed down"),
     (r"\bstd::(cout|cerr|clog|cin|[io]?stringstream|[io]?fstream)\b|#include <(iostream|sstream|fstream)>",
-     r"_test\.cpp$|/testing/", "use fmt and base/log"),
+     r"_(test|bench)\.cpp$|/testing/", "use fmt and base/log"),
     (r"(?<![\w.>])(std::this_thread::sleep_\w+|(::)?(u|nano)?sleep)\s*\(", None,
      "wait by Clock; tests use testing::SimClock"),
     (r"\bstd::regex\b|#include <regex>", None, "write a small scanner"),
