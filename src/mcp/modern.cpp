@@ -112,18 +112,19 @@ void append_member(std::string& out, std::string_view text) {
   out.append(text);
 }
 
-/// `"_meta":{…}` with serverInfo put in front of what is there; theirs wins.
+/// `"_meta":{…}` with serverInfo put in front of what is there; theirs wins. Nothing when both are empty.
 void append_meta(std::string& out, Slice meta, const std::string& server_info) {
+  std::string_view inside;
+  if (meta.is(Kind::object)) inside = meta.text().substr(1, meta.text().size() - 2);
+  inside.remove_prefix(std::min(inside.find_first_not_of(" \t\r\n"), inside.size()));
+  const bool add_info = !server_info.empty() && !meta.find(meta_key::server_info).exists();
+  if (!add_info && inside.empty()) return;
   append_member(out, "\"_meta\":{");
-  if (!meta.find(meta_key::server_info).exists()) {
+  if (add_info) {
     out.push_back('"');
     out.append(meta_key::server_info).append("\":").append(server_info);
   }
-  if (meta.is(Kind::object)) {
-    std::string_view inside = meta.text().substr(1, meta.text().size() - 2);
-    const std::size_t first = inside.find_first_not_of(" \t\r\n");
-    if (first != std::string_view::npos) append_member(out, inside.substr(first));
-  }
+  if (!inside.empty()) append_member(out, inside);
   out.push_back('}');
 }
 

@@ -37,12 +37,12 @@ std::expected<ModernRequest, Refusal> read_modern_request(const Message& message
 std::expected<void, Refusal> check_modern_notification(const Message& message, const RequestParts& parts,
                                                        const McpHeaders& headers);
 
-/// HTTP status of a JSON-RPC error that ends a dispatched modern request: 404 for -32601, 400 for -32021, 429
-/// and 503 for our own overloaded and unavailable, otherwise 200 (the error is the payload).
+/// HTTP status of a JSON-RPC error that ends a dispatched modern request: 404 for -32601, 400 for -32021,
+/// 429 for a reached limit (retry_after_s), otherwise 200: the error is the payload.
 int modern_status(const RpcError& error);
 
 /// Appends a complete result: with resultType, the caching hints where the method carries them (default 0 and
-/// private), and _meta.serverInfo; what the server put into _meta stays. `server_info` is JSON text.
+/// private), and _meta.serverInfo; what the server put into _meta stays. `server_info` is JSON text, or empty: unknown.
 void append_modern_result(std::string& out, Method method, std::string_view result,
                           const std::string& server_info, const std::optional<CacheHint>& cache);
 

@@ -136,9 +136,9 @@ std::string complete(Method method, std::string_view result, std::optional<Cache
 }
 
 TEST(ModernResult, CarriesTypeServerInfoAndCachingHints) {
-  EXPECT_EQ(
-      complete(Method::tools_call, R"({"content":[]})"),
-      R"({"resultType":"complete","content":[],"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s"}}})");
+  EXPECT_EQ(complete(Method::tools_call, R"({"content":[]})"),
+            R"({"resultType":"complete","content":[],)"
+            R"("_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s"}}})");
   EXPECT_EQ(complete(Method::tools_list, R"({ "tools" : [] , "_meta" : { "a" : 1 } })"),
             R"({"resultType":"complete","ttlMs":0,"cacheScope":"private","tools" : [],)"
             R"("_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s"},"a" : 1 }})");

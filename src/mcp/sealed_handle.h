@@ -12,7 +12,15 @@
 namespace berth::mcp {
 
 /// What a handle stands for. The kind is authenticated: a handle of one kind never opens as another.
-enum class HandleKind : std::uint8_t { session = 1, request_state, server_request, event, task, cursor, change };
+enum class HandleKind : std::uint8_t {
+  session = 1,
+  request_state,
+  server_request,
+  event,
+  task,
+  cursor,
+  change,
+};
 
 /// Everything a client echoes back to us so that any task can find the state's owner. Plain value.
 struct Handle {
@@ -40,7 +48,8 @@ class HandleSealer {
 
   /// invalid_argument: not a token of ours, altered, or of another kind. permission_denied: another
   /// principal's. deadline_exceeded: expired.
-  Result<Handle> open(HandleKind kind, std::string_view token, std::string_view principal, WallTime now) const;
+  Result<Handle> open(HandleKind kind, std::string_view token, std::string_view principal,
+                      WallTime now) const;
 
  private:
   struct Keys;

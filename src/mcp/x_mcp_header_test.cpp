@@ -24,7 +24,8 @@ TEST(HeaderParams, RefuseIllegalAnnotations) {
       {R"({"properties":{"a":{"type":"number","x-mcp-header":"A"}}})",
        "a is allowed on strings, integers and booleans"},
       {R"({"properties":{"a":{"x-mcp-header":"A"}}})", "a is allowed on strings, integers and booleans"},
-      {R"({"properties":{"a":{"type":"string","x-mcp-header":"A"},"b":{"type":"string","x-mcp-header":"a"}}})",
+      {R"({"properties":{"a":{"type":"string","x-mcp-header":"A"},)"
+       R"("b":{"type":"string","x-mcp-header":"a"}}})",
        "b repeats the name 'a'"},
       {R"({"properties":{"a":{"type":"array","items":{"type":"string","x-mcp-header":"A"}}}})",
        "a is not reachable"},
@@ -91,7 +92,8 @@ TEST(HeaderParams, AreRemovedWhereTheyWouldCostTheTool) {
       repair_header_params(
           R"({"tools":[{"name":"a","inputSchema":{"properties":{"p":{"type":"number","x-mcp-header":"P"},)"
           R"("q":[{"x-mcp-header":1}]}}},{"name":"b"}]})"),
-      R"({"tools":[{"name":"a","inputSchema":{"properties":{"p":{"type":"number"},"q":[{}]}}},{"name":"b"}]})");
+      R"({"tools":[{"name":"a","inputSchema":{"properties":{"p":{"type":"number"},)"
+      R"("q":[{}]}}},{"name":"b"}]})");
   EXPECT_EQ(repair_header_params("{}"), "{}");
 }
 
