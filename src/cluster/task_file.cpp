@@ -56,6 +56,7 @@ Result<task::RuntimeOptions> read_task_file(const std::string& path) {
                             path));
   }
   model::SpecSource source;
+  source.format = model::SpecSource::Format::berth_yaml;
   source.text = json::serialize(*spec_value);
   source.file = text_member(*object, "spec_file");
   source.directory = text_member(*object, "spec_directory");

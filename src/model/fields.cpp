@@ -124,7 +124,7 @@ constexpr Field server_table[] = {
 };
 
 constexpr Field tasks_table[] = {
-    ranged<&TasksSpec::count>(count, "count", 1, 100, "How many tasks run side by side."),
+    ranged<&TasksSpec::count>(count, "count", 1, 64, "How many tasks run side by side."),
     {.key = "zones",
      .kind = texts,
      .meaning = "The zones over which tasks are spread evenly, each a single letter. On one machine a "

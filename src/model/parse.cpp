@@ -284,7 +284,10 @@ SpecReading read_spec(const SpecSource& source) {
 bool is_client_file(std::string_view path) { return path.ends_with(".json"); }
 
 Result<Spec> parse_spec(const SpecSource& source) {
-  SpecReading reading = is_client_file(source.file) ? read_client_file(source) : read_spec(source);
+  using Format = SpecSource::Format;
+  bool by_client =
+      source.format == Format::by_name ? is_client_file(source.file) : source.format == Format::client_file;
+  SpecReading reading = by_client ? read_client_file(source) : read_spec(source);
   if (reading.ok()) return std::move(reading.spec);
   std::string message;
   std::size_t shown = std::min(reading.problems.size(), problems_shown_max);

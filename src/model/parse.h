@@ -29,6 +29,8 @@ struct SpecSource {
   std::string directory;  ///< absolute folder of the file; the default name comes from it
   /// What ${NAME} and ${NAME:-default} stand for in env and headers. A name missing here is a problem.
   std::map<std::string, std::string> environment;
+  /// For parse_spec: what the text is. `by_name`: a client's file when `file` ends in .json.
+  enum class Format : unsigned char { by_name, berth_yaml, client_file } format = Format::by_name;
 };
 
 /// What was understood, and all that was wrong, in the order of the file. `spec` is usable only without
@@ -59,5 +61,8 @@ Result<Spec> parse_spec(const SpecSource& source);
 /// (apart from `directory` and `file`). Holds substituted secrets: write it only to files that the owner
 /// alone reads.
 std::string write_spec(const Spec& spec);
+
+/// The last part of the folder's path, with what may not be in a name replaced by hyphens.
+std::string default_service_name(const std::string& directory);
 
 }  // namespace berth::model

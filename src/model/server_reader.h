@@ -26,7 +26,4 @@ class ServerReader {
 
 /// Letters, digits, hyphens and underscores, at most 64, not starting with a hyphen.
 bool is_service_name(std::string_view name);
-/// The last part of the folder's path, with what may not be in a name replaced by hyphens.
-std::string default_service_name(const std::string& directory);
-
 }  // namespace berth::model

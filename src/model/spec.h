@@ -29,7 +29,7 @@ struct ServerSpec {
   std::vector<std::string> command;                 ///< kind command, native (argv of the task itself)
   std::string builtin;                              ///< "workspace"
   std::string url;                                  ///< http://… of an MCP endpoint
-  std::map<std::string, std::string> environment;   ///< added to a minimal environment (PATH, HOME, LANG, TMPDIR)
+  std::map<std::string, std::string> environment;   ///< besides PATH, HOME, LANG, TMPDIR
   std::map<std::string, std::string> headers;       ///< kind url: sent upstream
   std::string directory;                            ///< working directory; default: the spec's folder
   EraChoice era = EraChoice::automatic;
@@ -73,7 +73,7 @@ struct ListenerSpec {
   bool https = true;
   std::string certificate_file;                     ///< PEM chain; default: issued by Berth's local CA
   std::string key_file;
-  std::vector<std::string> hosts;                   ///< further Host names that are ours (DNS rebinding guard)
+  std::vector<std::string> hosts;                   ///< further Host names of ours (DNS rebinding guard)
   std::vector<std::string> origins;                 ///< browser origins allowed besides our own
   Balancing balancing = Balancing::round_robin;
   Milliseconds idle_timeout{60'000};                ///< ALB's default; no byte either way

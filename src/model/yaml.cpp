@@ -5,9 +5,10 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <istream>
 #include <map>
 #include <optional>
-#include <sstream>
+#include <streambuf>
 #include <utility>
 
 #include "base/utf8.h"
@@ -157,6 +158,17 @@ std::optional<Problem> find_bad_byte(std::string_view text) {
   return std::nullopt;
 }
 
+/// yaml-cpp reads from a std::istream only; this gives it one over a copy of the text.
+class TextBuffer final : public std::streambuf {
+ public:
+  explicit TextBuffer(std::string_view text) : text_(text) {
+    setg(text_.data(), text_.data(), text_.data() + text_.size());
+  }
+
+ private:
+  std::string text_;
+};
+
 Problem from_yaml(const YAML::Exception& error) {
   std::string what = error.msg;
   if (what.empty()) what = "this is not YAML";
@@ -177,8 +189,8 @@ std::expected<YamlNode, Problem> parse_yaml(std::string_view text, const YamlLim
                                                text.size(), limits.bytes_max)});
   }
   if (std::optional<Problem> problem = find_bad_byte(text)) return std::unexpected(std::move(*problem));
-  // yaml-cpp reads from an istream only.
-  std::istringstream stream{std::string(text)};
+  TextBuffer buffer(text);
+  std::istream stream(&buffer);
   TreeBuilder builder(limits);
   try {
     YAML::Parser parser(stream);
