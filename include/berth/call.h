@@ -42,10 +42,10 @@ struct Elicited {
 };
 
 struct Sampled {
-  std::string text;         ///< the text blocks of the answer, joined
+  std::string text;  ///< the text blocks of the answer, joined
   std::string model;
   std::string stop_reason;
-  Json content;             ///< as the client sent it
+  Json content;  ///< as the client sent it
 };
 
 struct Root {

@@ -22,9 +22,9 @@ struct Blob {
 
 /// One item of resources/read, or a resource embedded in a tool result or prompt.
 struct ResourceContents {
-  std::string uri;         ///< empty: the URI that was asked for
-  std::string media_type;  ///< empty: the one its resource was registered with
-  std::string text;        ///< UTF-8
+  std::string uri;                                  ///< empty: the URI that was asked for
+  std::string media_type;                           ///< empty: the one its resource was registered with
+  std::string text;                                 ///< UTF-8
   std::optional<std::string> bytes = std::nullopt;  ///< instead of text: raw bytes
 };
 
@@ -100,22 +100,22 @@ struct PromptResult {
   std::vector<PromptMessage> messages;
   std::string description;
 
-  PromptResult(std::vector<PromptMessage> list) : messages(std::move(list)) {}        // NOLINT
+  PromptResult(std::vector<PromptMessage> list) : messages(std::move(list)) {}  // NOLINT
   PromptResult(std::initializer_list<PromptMessage> list) : messages(list) {}
-  PromptResult(std::string_view text) : messages{user(text)} {}                       // NOLINT
-  PromptResult(const std::string& text) : PromptResult(std::string_view(text)) {}     // NOLINT
-  PromptResult(const char* text) : PromptResult(std::string_view(text)) {}            // NOLINT
+  PromptResult(std::string_view text) : messages{user(text)} {}                    // NOLINT
+  PromptResult(const std::string& text) : PromptResult(std::string_view(text)) {}  // NOLINT
+  PromptResult(const char* text) : PromptResult(std::string_view(text)) {}         // NOLINT
 };
 
 /// What a resource handler answers. Made of a string (text), a Blob, one or several ResourceContents, or
 /// std::nullopt for "there is no such resource" (the client gets -32602 with the URI).
 class ResourceResult {
  public:
-  ResourceResult(std::nullopt_t) : found_(false) {}  // NOLINT
-  ResourceResult(std::string text);                  // NOLINT
-  ResourceResult(const char* text) : ResourceResult(std::string(text)) {}  // NOLINT
-  ResourceResult(Blob blob);                                               // NOLINT
-  ResourceResult(ResourceContents contents);                               // NOLINT
+  ResourceResult(std::nullopt_t) : found_(false) {}                                           // NOLINT
+  ResourceResult(std::string text);                                                           // NOLINT
+  ResourceResult(const char* text) : ResourceResult(std::string(text)) {}                     // NOLINT
+  ResourceResult(Blob blob);                                                                  // NOLINT
+  ResourceResult(ResourceContents contents);                                                  // NOLINT
   ResourceResult(std::vector<ResourceContents> contents) : contents_(std::move(contents)) {}  // NOLINT
 
   template <class T>

@@ -126,7 +126,8 @@ const Shape& shape_of();
 
 template <std::integral T>
 Shape integer_shape() {
-  static_assert(sizeof(T) < 8 || std::is_signed_v<T>, "use std::int64_t: larger integers are not portable JSON");
+  static_assert(sizeof(T) < 8 || std::is_signed_v<T>,
+                "use std::int64_t: larger integers are not portable JSON");
   Shape shape{.kind = ShapeKind::integer, .not_negative = std::is_unsigned_v<T>};
   shape.read = [](json::Slice value, void* into, const FieldNotes& notes, Reader& reader) {
     using Limits = std::numeric_limits<T>;

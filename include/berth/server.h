@@ -32,7 +32,7 @@ struct Listing {
 /// A completion under way: the client wants values for one argument of a prompt or template.
 struct Completion {
   std::string_view argument;
-  std::string_view value;                          ///< typed so far
+  std::string_view value;                            ///< typed so far
   const std::map<std::string, std::string>& chosen;  ///< the arguments already filled in
   const std::string& principal;
 };
@@ -66,6 +66,7 @@ class Tool {
   friend class Server;
   friend struct detail::Registry;
   Tool() = default;
+  Tool& hint(std::string_view name, bool value);
   detail::Listing listing_;
   std::string input_schema_;
   std::string output_schema_;

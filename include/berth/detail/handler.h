@@ -85,6 +85,11 @@ mcp::Outcome finish_tool(ToolResult result);
 mcp::Outcome finish_prompt(const PromptResult& result);
 mcp::Outcome finish_resource(const ResourceResult& result, std::string_view uri, std::string_view media_type,
                              const Caching& caching);
+/// -32602 with data.uri (MCP 2026-07-28, SEP-2164).
+mcp::Outcome resource_not_found(std::string_view uri);
+/// TextResourceContents or BlobResourceContents; `uri` and `media_type` stand in for what is not said.
+void append_contents(std::string& out, const ResourceContents& contents, std::string_view uri,
+                     std::string_view media_type);
 /// A handler's Error: a tool's becomes isError; elsewhere invalid_argument and not_found become -32602,
 /// others -32603.
 mcp::Outcome tool_failed(const Error& error);
@@ -131,8 +136,8 @@ struct ResourceKind {
     return finish_resource(ResourceResult(std::forward<T>(value)), input.name, *media_type, *caching);
   }
   mcp::Outcome fail(const Error& error) const { return request_failed(error); }
-  mcp::Outcome refuse(const HandlerInput& input, const Reader& reader) const {
-    return arguments_refused(input, reader);
+  mcp::Outcome refuse(const HandlerInput& input, const Reader&) const {
+    return resource_not_found(input.name);
   }
 };
 

@@ -20,7 +20,7 @@ namespace berth::detail {
 
 struct RawAsk {
   Capability capability{};
-  std::string key;     ///< empty: the host counts
+  std::string key;  ///< empty: the host counts
   std::string method;
   std::string params;  ///< JSON object text
   /// False when an accepted form's content does not fit; nullptr: the schema in `params` decides.

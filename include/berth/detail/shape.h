@@ -44,15 +44,33 @@ class Reader {
   /// A problem with the whole value, told without a name in front.
   void problem_here(std::string sentence);
 
-  void enter(std::string_view member);
-  void enter(std::size_t index);
-  void leave();
+  /// Where reading is, while it lives: one link of the path, spelled out only when there is a problem to
+  /// tell.
+  class At {
+   public:
+    At(Reader& reader, std::string_view member) : reader_(reader), outer_(reader.at_), member_(member) {
+      reader.at_ = this;
+    }
+    At(Reader& reader, std::size_t index) : reader_(reader), outer_(reader.at_), index_(index) {
+      reader.at_ = this;
+    }
+    ~At() { reader_.at_ = outer_; }
+    At(const At&) = delete;
+    At& operator=(const At&) = delete;
+
+   private:
+    friend class Reader;
+    void append_path(std::string& out) const;
+    Reader& reader_;
+    const At* outer_;
+    std::string_view member_;
+    std::size_t index_ = 0;
+  };
 
  private:
   static constexpr std::size_t problems_max = 20;
   Source source_;
-  std::string path_;
-  std::vector<std::size_t> marks_;
+  const At* at_ = nullptr;
   std::vector<std::string> problems_;
 };
 
@@ -71,11 +89,11 @@ struct Field {
 
 struct Shape {
   ShapeKind kind = ShapeKind::any;
-  bool nullable = false;       ///< std::optional: may be absent or null
-  bool not_negative = false;   ///< unsigned integers
-  const Shape& (*element)() = nullptr;   ///< list
-  std::vector<std::string_view> choices; ///< choice: the enumerators' names
-  std::vector<Field> fields;             ///< object: at most 64, in the order described
+  bool nullable = false;                  ///< std::optional: may be absent or null
+  bool not_negative = false;              ///< unsigned integers
+  const Shape& (*element)() = nullptr;    ///< list
+  std::vector<std::string_view> choices;  ///< choice: the enumerators' names
+  std::vector<Field> fields;              ///< object: at most 64, in the order described
   void (*read)(json::Slice value, void* into, const FieldNotes& notes, Reader& reader) = nullptr;
   void (*write)(const void* from, std::string& out) = nullptr;
 };

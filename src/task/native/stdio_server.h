@@ -29,7 +29,8 @@ class StdioServer {
 };
 
 /// Everything given outlives the server.
-std::unique_ptr<StdioServer> make_stdio_server(Server& server, net::Stream& input, net::Stream& output, Clock& clock,
-                                               Log& log, const model::ServerSpec& spec, Duration grace);
+std::unique_ptr<StdioServer> make_stdio_server(Server& server, net::Stream& input, net::Stream& output,
+                                               Clock& clock, Log& log, const model::ServerSpec& spec,
+                                               Duration grace);
 
 }  // namespace berth::task

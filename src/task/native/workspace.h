@@ -10,7 +10,7 @@ class Server;
 namespace berth::task {
 
 struct WorkspaceOptions {
-  std::string data_directory;  ///< the shared volume: state in `state/`, artifacts in `artifacts/`; made when missing
+  std::string data_directory;  ///< the shared volume; state/ and artifacts/ are made in it when missing
   std::string version;         ///< of this program, for serverInfo and whoami
 };
 
