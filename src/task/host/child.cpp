@@ -1,0 +1,209 @@
+#include "task/host/child.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <boost/asio/post.hpp>
+
+namespace berth::task::host {
+
+namespace {
+
+constexpr Duration stdin_grace = std::chrono::seconds(2);
+constexpr Duration term_grace = std::chrono::seconds(3);
+/// How long a process that has closed its output may still live.
+constexpr Duration exit_grace = std::chrono::seconds(1);
+/// How long output is read on after the end of the process: a grandchild may hold the pipe open for ever.
+constexpr Duration drain_grace = std::chrono::milliseconds(200);
+/// After so many bytes in one go, others get their turn on the loop.
+constexpr std::size_t turn_bytes = 1u << 20;
+constexpr std::size_t oddity_bytes_max = 200;
+
+std::unique_ptr<ChildSession> make_session(SessionOwner& owner, const ChildOptions& options) {
+  if (options.era == mcp::Era::modern) return make_modern_session(owner, options.limits);
+  return make_legacy_session(owner, options.limits, {options.key.capabilities, options.one_session});
+}
+
+}  // namespace
+
+Child::Child(ChildOptions options, std::unique_ptr<net::Process> process, ChildOwner& owner, Clock& clock,
+             Log& log)
+    : options_(std::move(options)),
+      process_(std::move(process)),
+      owner_(owner),
+      clock_(clock),
+      log_(log),
+      session_(make_session(*this, options_)),
+      lines_(options_.message_bytes_max),
+      writable_(clock.executor()),
+      drained_(clock.executor()),
+      session_timer_(clock.make_timer()),
+      end_timer_(clock.make_timer()),
+      scope_(clock.executor()) {}
+
+Child::~Child() = default;
+
+Task<void> Child::run() {
+  session_->start(clock_.now());
+  arm_timer();
+  scope_.spawn(read_output());
+  scope_.spawn(write_input());
+  scope_.spawn(read_errors());
+  const net::ExitStatus status = co_await process_->wait();
+  session_timer_->cancel();
+  end_timer_->arm(clock_.now() + drain_grace, [this] { drained_.notify(); });
+  if (readers_ > 0) co_await drained_.wait();
+  end_timer_->cancel();
+  scope_.cancel();
+  co_await scope_.join();
+  epitaph_ = describe_end(status);
+  // A chunk whose write failed has not arrived whole: its last line, at least, was never executed.
+  const std::uint64_t taken = session_->taken_bytes();
+  const std::uint64_t handed_over = taken > written_bytes_ ? taken - 1 : taken;
+  session_->close({mcp::code::internal_error, epitaph_, {}}, handed_over);
+  owner_.on_child_ended(*this);
+}
+
+std::string Child::describe_end(const net::ExitStatus& status) const {
+  std::string sentence = fmt::format("The server {}{}", status.signal ? "was " : "", net::to_string(status));
+  if (!failure_.empty()) {
+    sentence = failure_;
+  } else if (!killed_.empty()) {
+    sentence = fmt::format("The server was killed by Berth: {}", killed_);
+  } else {
+    sentence += was_ready_ ? "." : " before it answered the handshake.";
+  }
+  return sentence + last_words_.sentence();
+}
+
+void Child::stop() {
+  if (stopping_) return;
+  stopping_ = true;
+  writable_.notify();
+  end_timer_->arm(clock_.now() + stdin_grace, [this] {
+    process_->signal(SIGTERM);
+    end_timer_->arm(clock_.now() + term_grace, [this] { process_->signal(SIGKILL); });
+  });
+}
+
+void Child::kill(std::string why) {
+  if (killed_.empty()) killed_ = std::move(why);
+  process_->signal(SIGKILL);
+}
+
+std::size_t Child::cut(const mcp::RpcError& error) {
+  const std::size_t calls = session_->load().calls + session_->parked();
+  session_->close(error, ~std::uint64_t{0});
+  return calls;
+}
+
+void Child::touched() {
+  session_->settle(clock_.now());
+  arm_timer();
+}
+
+void Child::arm_timer() {
+  const TimePoint next = session_->next_tick();
+  if (next >= armed_at_) return;
+  armed_at_ = next;
+  session_timer_->arm(next, [this] { on_tick(); });
+}
+
+void Child::on_tick() {
+  armed_at_ = TimePoint::max();
+  const TimePoint now = clock_.now();
+  ticking_ = true;
+  session_->tick(now);
+  ticking_ = false;
+  session_->settle(now);
+  arm_timer();
+  owner_.on_child_settled(*this);
+}
+
+void Child::on_ready() {
+  was_ready_ = true;
+  log_.info("server_ready", {{"server", options_.server}, {"child", options_.id}, {"pid", process_->pid()},
+                             {"era", options_.era == mcp::Era::modern ? "modern" : "legacy"}});
+  owner_.on_child_ready(*this);
+}
+
+void Child::on_start_failed(const std::string& reason) {
+  failure_ = reason;
+  timed_out_ = ticking_;
+  process_->signal(SIGKILL);
+}
+
+void Child::on_oddity(std::string_view what, std::string_view text) {
+  if (!oddities_.allow(clock_.now())) return;
+  log_.warning("server_oddity", {{"server", options_.server}, {"child", options_.id}, {"what", what},
+                                 {"text", text.substr(0, oddity_bytes_max)},
+                                 {"suppressed", oddities_.take_suppressed()}});
+}
+
+void Child::take_lines() {
+  const TimePoint now = clock_.now();
+  while (const auto line = lines_.next()) session_->receive(*line, now);
+  session_->settle(now);
+  arm_timer();
+  owner_.on_child_settled(*this);
+  if (!lines_.too_long()) return;
+  kill(fmt::format("it wrote a message longer than {} bytes (message_bytes_max).", options_.message_bytes_max));
+}
+
+Task<void> Child::read_output() {
+  std::size_t turn = 0;
+  while (!lines_.too_long()) {
+    const auto count = co_await process_->output().read_some(lines_.space());
+    if (!count || *count == 0) break;
+    lines_.commit(*count);
+    take_lines();
+    turn += *count;
+    if (turn < turn_bytes) continue;
+    turn = 0;
+    co_await asio::post(clock_.executor(), use_task);
+  }
+  reader_ended();
+  if (process_->status() || stopping_) co_return;
+  end_timer_->arm(clock_.now() + exit_grace, [this] { kill("it closed its output but did not exit."); });
+}
+
+Task<void> Child::write_input() {
+  for (;;) {
+    session_->take_output(writing_);
+    if (writing_.empty()) {
+      if (stopping_) break;
+      co_await writable_.wait();
+      continue;
+    }
+    const auto written = co_await process_->input().write(writing_);
+    if (!written) co_return;  // the end of the process tells the rest
+    written_bytes_ += writing_.size();
+    writing_.clear();
+  }
+  process_->input().close_write();
+}
+
+Task<void> Child::read_errors() {
+  std::string buffer(16 * 1024, '\0');
+  std::size_t turn = 0;
+  for (;;) {
+    const auto count = co_await process_->errors().read_some(buffer);
+    if (!count || *count == 0) break;
+    const std::string_view bytes(buffer.data(), *count);
+    for (const std::string& line : last_words_.take(bytes, clock_.now())) {
+      log_.info("server_stderr", {{"server", options_.server}, {"child", options_.id}, {"line", line},
+                                  {"suppressed", last_words_.take_suppressed()}});
+    }
+    turn += *count;
+    if (turn < turn_bytes) continue;
+    turn = 0;
+    co_await asio::post(clock_.executor(), use_task);
+  }
+  reader_ended();
+}
+
+void Child::reader_ended() {
+  if (--readers_ == 0) drained_.notify();
+}
+
+}  // namespace berth::task::host

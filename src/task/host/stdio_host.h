@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "model/spec.h"
+#include "net/process.h"
+#include "task/server_host.h"
+
+namespace berth::task {
+
+struct StdioHostOptions {
+  /// What children have besides the spec's own `environment` (which wins): PATH, HOME, LANG, TMPDIR.
+  std::vector<std::pair<std::string, std::string>> environment;
+};
+
+/// Hosts `spec.command` as child processes that speak MCP over stdin and stdout. Starts `spec.warm` of them at
+/// once; with `era: automatic` a sibling process is asked at the same time which era the server speaks, and the
+/// answer is kept for the life of the host. Everything passed outlives the host; drain() before destroying it.
+///
+/// Calls of a child that dies end with -32603, its exit status and last words; they are never run again, except
+/// those that had not left this process. Reached limits answer -32000 with data {"retryAfter": seconds}.
+/// In input_responses an object {"error": {"code", "message"}} stands for a client's refusal.
+std::unique_ptr<ServerHost> make_stdio_host(const model::ServerSpec& spec, net::ProcessLauncher& launcher,
+                                            ChangeSink& sink, Clock& clock, Log& log,
+                                            StdioHostOptions options = {});
+
+}  // namespace berth::task

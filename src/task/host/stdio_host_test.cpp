@@ -1,0 +1,626 @@
+#include "task/host/stdio_host.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <map>
+#include <optional>
+
+#include "base/testing/sim_clock.h"
+#include "codec/json.h"
+#include "task/host/testing/fake_process.h"
+
+namespace berth::task {
+namespace {
+
+using host::testing::FakeChild;
+using host::testing::FakeLauncher;
+using host::testing::FakeScript;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class Observer final : public mcp::CallObserver {
+ public:
+  void on_notification(mcp::Notification notification) override { notes.push_back(notification.params); }
+  void on_outcome(mcp::Outcome given) override {
+    ++outcomes;
+    outcome = std::move(given);
+  }
+  std::string result() const { return outcomes == 1 ? outcome.result : "(no outcome)"; }
+  std::string error() const { return outcomes == 1 ? outcome.error.message : "(no outcome)"; }
+
+  std::vector<std::string> notes;
+  mcp::Outcome outcome;
+  int outcomes = 0;
+};
+
+class RecordingLog final : public Log {
+ public:
+  void write(LogLevel, std::string_view event, std::initializer_list<LogField>) override {
+    ++events[std::string(event)];
+  }
+  std::map<std::string, int> events;
+};
+
+class Changes final : public ChangeSink {
+ public:
+  void on_change(const mcp::Change& change) override { all.push_back(change); }
+  std::vector<mcp::Change> all;
+};
+
+std::string member(const std::string& line, std::string_view name) {
+  const auto parsed = json::parse(line);
+  return parsed ? std::string(parsed->find(name).text()) : std::string();
+}
+
+/// A legacy server. Tools: echo; hang; die; twice (answers two times); ask (elicits, then answers what it got);
+/// progress (one notification, then hangs).
+void legacy_server(FakeChild& child, const std::string& line) {
+  const std::string id = member(line, "id");
+  const std::string method = member(line, "method");
+  const std::string params = member(line, "params");
+  const auto answer = [&](const std::string& result) {
+    child.say(fmt::format(R"({{"jsonrpc":"2.0","id":{},"result":{}}})", id, result));
+  };
+  if (method == "\"initialize\"") {
+    answer(R"({"protocolVersion":"2025-11-25","capabilities":{"tools":{},"resources":{"subscribe":true}},)"
+           R"("serverInfo":{"name":"fake","version":"1"}})");
+  } else if (method == "\"tools/call\"") {
+    const std::string tool = member(params, "name");
+    if (tool == "\"echo\"") answer(fmt::format(R"({{"child":{},"params":{}}})", child.index(), params));
+    if (tool == "\"die\"") {
+      child.complain("Error: out of luck\n");
+      child.exit(3);
+    }
+    if (tool == "\"twice\"") {
+      answer(R"({"n":1})");
+      answer(R"({"n":2})");
+    }
+    if (tool == "\"ask\"") {
+      child.say(fmt::format(
+          R"({{"jsonrpc":"2.0","id":"q{}","method":"elicitation/create","params":{{"message":"?"}}}})", id));
+    }
+    if (tool == "\"progress\"") {
+      child.say(fmt::format(R"({{"jsonrpc":"2.0","method":"notifications/progress","params":)"
+                            R"({{"progressToken":{},"progress":1}}}})",
+                            member(member(params, "_meta"), "progressToken")));
+    }
+  } else if (id.starts_with("\"q")) {
+    child.say(fmt::format(R"({{"jsonrpc":"2.0","id":{},"result":{{"child":{},"got":{}}}}})",
+                          id.substr(2, id.size() - 3), child.index(), member(line, "result")));
+  } else if (method == "\"server/discover\"") {
+    child.say(fmt::format(R"({{"jsonrpc":"2.0","id":{},"error":{{"code":-32601,"message":"no"}}}})", id));
+  } else if (method == "\"tools/list\"") {
+    answer(R"({"tools":[]})");
+  }
+}
+
+/// A server of both eras.
+void modern_server(FakeChild& child, const std::string& line) {
+  const std::string method = member(line, "method");
+  if (method == "\"server/discover\"") {
+    child.say(fmt::format(R"({{"jsonrpc":"2.0","id":{},"result":{{"resultType":"complete","supportedVersions":)"
+                          R"(["2026-07-28"],"capabilities":{{"tools":{{}}}}}}}})",
+                          member(line, "id")));
+    return;
+  }
+  legacy_server(child, line);
+}
+
+class StdioHostTest : public ::testing::Test {
+ protected:
+  StdioHostTest() : clock(loop), launcher(host::testing::make_fake_launcher(clock)) {
+    spec.name = "fake";
+    spec.command = {"fake-server", "--flag"};
+    spec.era = model::EraChoice::legacy;
+    launcher->script.on_line = legacy_server;
+    asker.capabilities = R"({"elicitation":{}})";
+  }
+  ~StdioHostTest() override {
+    calls.clear();
+    if (host) drain(Duration(0));
+    host.reset();
+    TaskScope scope(clock.executor());
+    scope.spawn(launcher->stop());
+    clock.run_until_idle();
+  }
+
+  void make() {
+    StdioHostOptions options;
+    options.environment = {{"PATH", "/bin"}, {"HOME", "/root"}};
+    host = make_stdio_host(spec, *launcher, changes, clock, log, options);
+    clock.run_until_idle();
+  }
+  Observer& call(std::string_view params, const mcp::Caller& who, mcp::Call call = {}) {
+    observers.push_back(std::make_unique<Observer>());
+    call.caller = &who;
+    call.method = "tools/call";
+    call.params = params;
+    calls.push_back(host->start(call, *observers.back()));
+    clock.run_until_idle();
+    return *observers.back();
+  }
+  Observer& call(std::string_view params) { return call(params, caller); }
+  Observer& echo() { return call(R"({"name":"echo"})"); }
+  FakeChild& child(std::size_t index) { return *launcher->children().at(index); }
+  std::size_t alive() {
+    std::size_t count = 0;
+    for (FakeChild* each : launcher->children()) count += each->alive();
+    return count;
+  }
+  std::size_t drain(Duration patience) {
+    std::optional<std::size_t> cut;
+    TaskScope scope(clock.executor());
+    scope.spawn(drain_into(clock.now() + patience, cut));
+    for (int i = 0; i < 200 && !cut; ++i) clock.advance(milliseconds(100));
+    EXPECT_TRUE(cut) << "drain ends";
+    clock.run_until_idle();
+    return cut.value_or(0);
+  }
+  Task<void> drain_into(TimePoint deadline, std::optional<std::size_t>& cut) {
+    const std::size_t count = co_await host->drain(deadline);
+    cut = count;
+  }
+  std::optional<Result<mcp::ServerDescription>> describe(const mcp::Caller& who, Duration patience = Duration(0)) {
+    std::optional<Result<mcp::ServerDescription>> described;
+    TaskScope scope(clock.executor());
+    scope.spawn(describe_into(who, described));
+    clock.advance(patience);
+    scope.cancel();
+    clock.run_until_idle();
+    return described;
+  }
+  Task<void> describe_into(const mcp::Caller& who, std::optional<Result<mcp::ServerDescription>>& into) {
+    auto described = co_await host->describe(who);
+    into = std::move(described);
+  }
+
+  asio::io_context loop;
+  berth::testing::SimClock clock;
+  std::unique_ptr<FakeLauncher> launcher;
+  Changes changes;
+  RecordingLog log;
+  model::ServerSpec spec;
+  mcp::Caller caller;
+  mcp::Caller asker;
+  std::vector<std::unique_ptr<Observer>> observers;
+  std::unique_ptr<ServerHost> host;
+  std::vector<std::unique_ptr<mcp::ActiveCall>> calls;
+};
+
+TEST_F(StdioHostTest, keeps_a_child_warm_and_calls_it) {
+  spec.environment = {{"HOME", "/tmp"}, {"KEY", "v"}};
+  spec.directory = "/srv";
+  make();
+  ASSERT_EQ(launcher->children().size(), 1u);
+  EXPECT_EQ(child(0).spec().argv, (std::vector<std::string>{"fake-server", "--flag"}));
+  EXPECT_EQ(child(0).spec().directory, "/srv");
+  EXPECT_EQ(child(0).spec().environment,
+            (std::vector<std::pair<std::string, std::string>>{{"PATH", "/bin"}, {"HOME", "/tmp"}, {"KEY", "v"}}));
+  EXPECT_TRUE(host->health().ready);
+  EXPECT_EQ(echo().result(), R"({"child":0,"params":{"name":"echo"}})");
+  EXPECT_EQ(echo().result(), R"({"child":0,"params":{"name":"echo"}})");
+  EXPECT_EQ(launcher->children().size(), 1u);
+}
+
+TEST_F(StdioHostTest, describes_the_server_once_it_is_ready) {
+  launcher->script.on_line = [](FakeChild&, const std::string&) {};
+  make();
+  EXPECT_FALSE(host->health().ready);
+  EXPECT_EQ(host->health().reason, "The server 'fake' is starting.");
+  EXPECT_FALSE(describe(caller));
+  legacy_server(child(0), child(0).lines.at(0));
+  const auto described = describe(caller);
+  ASSERT_TRUE(described && *described);
+  EXPECT_EQ((*described)->server_info, R"({"name":"fake","version":"1"})");
+  EXPECT_EQ((*described)->era, mcp::Era::legacy);
+}
+
+TEST_F(StdioHostTest, gives_callers_with_other_capabilities_another_child) {
+  make();
+  echo();
+  EXPECT_EQ(call(R"({"name":"echo"})", asker).result(), R"({"child":1,"params":{"name":"echo"}})");
+  EXPECT_TRUE(child(1).lines.at(0).find(R"("capabilities":{"elicitation":{}})") != std::string::npos);
+  mcp::Caller other;
+  other.principal = "other";
+  EXPECT_EQ(call(R"({"name":"echo"})", other).result(), R"({"child":2,"params":{"name":"echo"}})");
+}
+
+TEST_F(StdioHostTest, shares_a_child_between_principals_where_told_to) {
+  spec.isolation = model::Isolation::shared;
+  make();
+  mcp::Caller other;
+  other.principal = "other";
+  echo();
+  EXPECT_EQ(call(R"({"name":"echo"})", other).result(), R"({"child":0,"params":{"name":"echo"}})");
+}
+
+TEST_F(StdioHostTest, gives_each_session_a_child_where_told_to_and_ends_it_with_the_session) {
+  spec.isolation = model::Isolation::session;
+  make();
+  mcp::Caller first;
+  first.session = "one";
+  mcp::Caller second;
+  second.session = "two";
+  EXPECT_EQ(call(R"({"name":"echo"})", first).result(), R"({"child":0,"params":{"name":"echo"}})");
+  EXPECT_EQ(call(R"({"name":"echo"})", second).result(), R"({"child":1,"params":{"name":"echo"}})");
+  EXPECT_EQ(alive(), 3u) << "and a spare one";
+  host->session_closed("one");
+  clock.run_until_idle();
+  EXPECT_FALSE(child(0).alive());
+  EXPECT_EQ(alive(), 2u);
+}
+
+TEST_F(StdioHostTest, ends_calls_of_a_child_that_dies_with_its_last_words_and_goes_on_at_once) {
+  make();
+  Observer& victim = call(R"({"name":"hang"})");
+  Observer& killer = call(R"({"name":"die"})");
+  EXPECT_EQ(victim.outcome.error.code, -32603);
+  EXPECT_EQ(victim.error(), "The server exited with code 3. Its last words: Error: out of luck");
+  EXPECT_EQ(killer.error(), victim.error());
+  EXPECT_EQ(echo().result(), R"({"child":1,"params":{"name":"echo"}})") << "without waiting for anything";
+  EXPECT_TRUE(host->health().ready);
+  EXPECT_EQ(host->health().restarts, 1u);
+}
+
+TEST_F(StdioHostTest, names_the_signal_that_killed_a_child) {
+  make();
+  Observer& victim = call(R"({"name":"hang"})");
+  child(0).die(SIGKILL);
+  clock.run_until_idle();
+  EXPECT_EQ(victim.error(), "The server was killed by signal 9 (SIGKILL).");
+}
+
+TEST_F(StdioHostTest, runs_a_call_elsewhere_only_when_it_never_left) {
+  launcher->script.reads_input = false;
+  spec.era = model::EraChoice::legacy;
+  make();
+  // The child does not read: it is initialized by hand, and its pipe is full after 64 KiB.
+  child(0).say(R"({"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25"}})");
+  clock.run_until_idle();
+  const std::string big = fmt::format(R"({{"name":"echo","text":"{}"}})", std::string(50'000, 'x'));
+  Observer& handed_over = call(big);
+  Observer& stuck = call(big);
+  Observer& unsent = call(R"({"name":"echo"})");
+  launcher->script.reads_input = true;
+  child(0).die(SIGKILL);
+  clock.run_until_idle();
+  EXPECT_EQ(handed_over.error(), "The server was killed by signal 9 (SIGKILL).");
+  EXPECT_TRUE(stuck.result().starts_with(R"({"child":1)"));
+  EXPECT_TRUE(unsent.result().starts_with(R"({"child":1)"));
+}
+
+TEST_F(StdioHostTest, reports_a_missing_command_and_fails_calls_fast) {
+  launcher->refusal = Error(ErrorCode::not_found, "There is no command 'fake-server' in PATH (/bin).");
+  make();
+  EXPECT_FALSE(host->health().ready);
+  EXPECT_EQ(host->health().reason, "There is no command 'fake-server' in PATH (/bin).");
+  EXPECT_EQ(echo().error(), "There is no command 'fake-server' in PATH (/bin). Berth starts it again in 0.1 s.");
+  const auto described = describe(caller);
+  ASSERT_TRUE(described && !*described);
+  EXPECT_EQ(described->error().code(), ErrorCode::unavailable);
+  launcher->refusal.reset();
+  clock.advance(milliseconds(100));
+  EXPECT_TRUE(host->health().ready) << "the command was installed meanwhile";
+}
+
+TEST_F(StdioHostTest, backs_off_from_a_server_that_exits_before_it_answers) {
+  launcher->script.on_start = [](FakeChild& each) {
+    each.complain("cannot find module 'x'\n");
+    each.exit(1);
+  };
+  make();
+  EXPECT_EQ(launcher->children().size(), 2u) << "once more at once";
+  EXPECT_EQ(host->health().reason,
+            "The server exited with code 1 before it answered the handshake. Its last words: cannot find module 'x'");
+  EXPECT_TRUE(echo().error().ends_with("Berth starts it again in 0.1 s."));
+  clock.advance(seconds(60));
+  EXPECT_LE(launcher->children().size(), 14u);
+  EXPECT_GE(launcher->children().size(), 8u);
+}
+
+TEST_F(StdioHostTest, kills_a_child_that_writes_an_endless_line) {
+  spec.message_bytes_max = 1 << 20;
+  make();
+  Observer& victim = call(R"({"name":"hang"})");
+  child(0).say(std::string(100 << 20, 'x'));
+  clock.run_until_idle();
+  EXPECT_EQ(victim.error(), "The server was killed by Berth: it wrote a message longer than 1048576 bytes "
+                            "(message_bytes_max).");
+  EXPECT_EQ(child(0).signals, std::vector<int>{SIGKILL});
+  EXPECT_EQ(echo().result(), R"({"child":1,"params":{"name":"echo"}})");
+}
+
+TEST_F(StdioHostTest, survives_garbage_on_stdout_a_flood_on_stderr_and_second_answers) {
+  make();
+  for (int i = 0; i < 1000; ++i) child(0).say("Server listening on port 3000");
+  for (int i = 0; i < 1000; ++i) child(0).complain(std::string(5000, 'e') + "\n");
+  clock.run_until_idle();
+  EXPECT_EQ(call(R"({"name":"twice"})").result(), R"({"n":1})");
+  EXPECT_EQ(echo().result(), R"({"child":0,"params":{"name":"echo"}})");
+  EXPECT_LE(log.events["server_oddity"], 10);
+  EXPECT_LE(log.events["server_stderr"], 200);
+}
+
+TEST_F(StdioHostTest, ends_a_call_that_is_never_answered) {
+  make();
+  Observer& hanging = call(R"({"name":"hang"})");
+  clock.advance(seconds(299));
+  EXPECT_EQ(hanging.outcomes, 0);
+  clock.advance(seconds(1));
+  EXPECT_EQ(hanging.error(), "The server did not answer tools/call within 300 s (call_timeout).");
+  EXPECT_EQ(echo().result(), R"({"child":0,"params":{"name":"echo"}})");
+}
+
+TEST_F(StdioHostTest, gives_up_on_a_server_that_never_answers_initialize) {
+  launcher->script.on_line = [](FakeChild&, const std::string&) {};
+  make();
+  Observer& waiting = echo();
+  clock.advance(seconds(30));
+  EXPECT_EQ(waiting.error(),
+            "The server did not answer the handshake within 30 s (start_timeout). Berth starts it again in 0.1 s.");
+  EXPECT_EQ(child(0).signals, std::vector<int>{SIGKILL});
+}
+
+TEST_F(StdioHostTest, kills_a_child_that_closes_its_output_but_lives_on) {
+  make();
+  Observer& victim = call(R"({"name":"hang"})");
+  child(0).close_output();
+  clock.advance(seconds(1));
+  EXPECT_EQ(victim.error(), "The server was killed by Berth: it closed its output but did not exit.");
+}
+
+TEST_F(StdioHostTest, tells_the_child_when_a_client_goes_away) {
+  make();
+  Observer& gone = call(R"({"name":"hang"})");
+  calls.clear();
+  clock.run_until_idle();
+  EXPECT_EQ(child(0).lines.back(), R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":)"
+                                   R"({"requestId":2,"reason":"The client went away"}})");
+  EXPECT_EQ(gone.outcomes, 0);
+}
+
+TEST_F(StdioHostTest, shows_progress_to_its_own_caller_only) {
+  make();
+  mcp::Call wanting;
+  wanting.wants_progress = true;
+  Observer& first = call(R"({"name":"hang"})", caller, wanting);
+  Observer& second = call(R"({"name":"progress"})", caller, wanting);
+  EXPECT_TRUE(first.notes.empty());
+  EXPECT_EQ(second.notes, std::vector<std::string>{R"({"progress":1})"});
+}
+
+TEST_F(StdioHostTest, parks_a_call_that_asks_and_goes_on_in_the_same_child) {
+  make();
+  Observer& first = call(R"({"name":"ask"})", asker);
+  ASSERT_EQ(first.outcome.kind, mcp::Outcome::Kind::input_required);
+  EXPECT_TRUE(first.outcome.input.owned);
+  mcp::Call retry;
+  retry.request_state = first.outcome.input.state;
+  retry.input_responses = R"({"ask-1":{"action":"accept"}})";
+  EXPECT_EQ(call(R"({"name":"ask"})", asker, retry).result(), R"({"child":1,"got":{"action":"accept"}})");
+  EXPECT_TRUE(call(R"({"name":"ask"})", asker, retry).error().starts_with("This answer can no longer be delivered"));
+}
+
+TEST_F(StdioHostTest, runs_calls_that_may_be_asked_about_one_at_a_time_once_the_server_asks) {
+  make();
+  Observer& first = call(R"({"name":"ask"})", asker);
+  Observer& second = call(R"({"name":"ask"})", asker);
+  Observer& third = call(R"({"name":"ask"})", asker);
+  for (Observer* each : {&first, &second, &third}) {
+    ASSERT_EQ(each->outcome.kind, mcp::Outcome::Kind::input_required);
+    EXPECT_EQ(each->outcome.input.requests.size(), 1u);
+  }
+  EXPECT_EQ(alive(), 4u) << "the warm one and one for each asking call";
+  mcp::Call retry;
+  retry.input_responses = R"({"ask-1":{"action":"decline"}})";
+  for (Observer* each : {&third, &first, &second}) {
+    retry.request_state = each->outcome.input.state;
+    EXPECT_TRUE(call(R"({"name":"ask"})", asker, retry).result().ends_with(R"("got":{"action":"decline"}})"));
+  }
+}
+
+TEST_F(StdioHostTest, says_that_an_answer_is_lost_when_its_child_died) {
+  make();
+  Observer& first = call(R"({"name":"ask"})", asker);
+  child(1).die(SIGKILL);
+  clock.run_until_idle();
+  mcp::Call retry;
+  retry.request_state = first.outcome.input.state;
+  retry.input_responses = R"({"ask-1":{"action":"accept"}})";
+  Observer& second = call(R"({"name":"ask"})", asker, retry);
+  EXPECT_EQ(second.outcome.error.code, -32602);
+}
+
+TEST_F(StdioHostTest, answers_429_material_when_every_child_is_busy_for_others) {
+  spec.children_max = 1;
+  make();
+  call(R"({"name":"hang"})");
+  Observer& refused = call(R"({"name":"echo"})", asker);
+  EXPECT_EQ(refused.outcome.error.code, -32000);
+  EXPECT_EQ(refused.outcome.error.data, R"({"retryAfter":1})");
+  const auto described = describe(asker);
+  ASSERT_TRUE(described && *described) << "what the server is does not need a child of one's own";
+}
+
+TEST_F(StdioHostTest, lets_calls_wait_and_refuses_more_than_the_queue_takes) {
+  spec.calls_per_child_max = 1;
+  spec.queue_max = 1;
+  make();
+  call(R"({"name":"hang"})");
+  Observer& waiting = echo();
+  Observer& refused = echo();
+  EXPECT_EQ(waiting.outcomes, 0);
+  EXPECT_EQ(refused.error(), "1 calls wait already (queue_max); try again in a second.");
+  calls.front().reset();
+  clock.run_until_idle();
+  EXPECT_EQ(waiting.outcomes, 1);
+}
+
+TEST_F(StdioHostTest, ends_calls_that_wait_for_ever) {
+  spec.calls_per_child_max = 1;
+  make();
+  mcp::Call wanting;
+  wanting.wants_progress = true;
+  call(R"({"name":"progress"})", caller, wanting);
+  Observer& waiting = echo();
+  clock.advance(seconds(200));
+  child(0).say(R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":2,"progress":2}})");
+  clock.advance(seconds(100));
+  EXPECT_TRUE(waiting.error().starts_with("The call waited longer than 300 s (call_timeout)"));
+}
+
+TEST_F(StdioHostTest, subscribes_for_watchers_by_count_and_reports_changes) {
+  make();
+  host->watch_resource(caller, "a:1");
+  host->watch_resource(caller, "a:1");
+  clock.run_until_idle();
+  EXPECT_TRUE(child(0).lines.back().find("resources/subscribe") != std::string::npos);
+  child(0).say(R"({"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a:1"}})");
+  clock.run_until_idle();
+  EXPECT_EQ(changes.all,
+            (std::vector<mcp::Change>{{mcp::Change::Kind::resource_updated, "a:1", "anonymous"}}));
+  host->unwatch_resource(caller, "a:1");
+  clock.run_until_idle();
+  EXPECT_TRUE(child(0).lines.back().find("unsubscribe") == std::string::npos);
+  host->unwatch_resource(caller, "a:1");
+  clock.run_until_idle();
+  EXPECT_TRUE(child(0).lines.back().find("resources/unsubscribe") != std::string::npos);
+  host->watch_resource(caller, "a:1");
+  child(0).die(SIGKILL);
+  clock.run_until_idle();
+  EXPECT_TRUE(child(1).lines.back().find("resources/subscribe") != std::string::npos) << "again on the new child";
+}
+
+TEST_F(StdioHostTest, drains_by_letting_calls_finish_and_then_closing_stdin) {
+  make();
+  Observer& finishing = call(R"({"name":"hang"})");
+  std::optional<std::size_t> cut;
+  TaskScope scope(clock.executor());
+  scope.spawn(drain_into(clock.now() + seconds(10), cut));
+  clock.advance(seconds(1));
+  EXPECT_TRUE(child(0).alive());
+  EXPECT_EQ(echo().error(), "The server is shutting down.");
+  child(0).say(R"({"jsonrpc":"2.0","id":2,"result":{"done":true}})");
+  clock.run_until_idle();
+  EXPECT_EQ(finishing.result(), R"({"done":true})");
+  EXPECT_EQ(cut, 0u);
+  EXPECT_FALSE(child(0).alive());
+  EXPECT_TRUE(child(0).signals.empty()) << "it went by itself when stdin closed";
+  calls.clear();
+  host.reset();
+}
+
+TEST_F(StdioHostTest, cuts_calls_at_the_deadline_and_ends_a_stubborn_child_in_steps) {
+  launcher->script.ignores_stdin_close = true;
+  launcher->script.ignores_sigterm = true;
+  make();
+  Observer& hanging = call(R"({"name":"hang"})");
+  const TimePoint before = clock.now();
+  EXPECT_EQ(drain(seconds(1)), 1u);
+  EXPECT_EQ(hanging.error(), "The call was cut: the server is shutting down.");
+  EXPECT_EQ(child(0).signals, (std::vector<int>{SIGTERM, SIGKILL}));
+  EXPECT_GE(clock.now() - before, seconds(6));
+  calls.clear();
+  host.reset();
+}
+
+TEST_F(StdioHostTest, ends_idle_children_after_a_while) {
+  make();
+  echo();
+  call(R"({"name":"echo"})", asker);
+  EXPECT_EQ(alive(), 2u);
+  clock.advance(seconds(601));
+  EXPECT_EQ(alive(), 1u);
+  EXPECT_EQ(echo().outcomes, 1);
+}
+
+// --- Era
+
+TEST_F(StdioHostTest, probes_a_sibling_while_the_first_child_starts_and_finds_a_legacy_server) {
+  spec.era = model::EraChoice::automatic;
+  make();
+  ASSERT_EQ(launcher->children().size(), 2u);
+  EXPECT_TRUE(child(0).lines.at(0).find("initialize") != std::string::npos);
+  EXPECT_TRUE(child(1).lines.at(0).find("server/discover") != std::string::npos);
+  EXPECT_FALSE(child(1).alive());
+  EXPECT_TRUE(host->health().ready);
+  EXPECT_EQ(host->health().restarts, 0u);
+  EXPECT_EQ(echo().result(), R"({"child":0,"params":{"name":"echo"}})");
+}
+
+TEST_F(StdioHostTest, does_not_wait_for_a_probe_that_stays_silent) {
+  spec.era = model::EraChoice::automatic;
+  launcher->script.on_line = [](FakeChild& each, const std::string& line) {
+    if (line.find("server/discover") == std::string::npos) legacy_server(each, line);
+  };
+  make();
+  Observer& early = echo();
+  EXPECT_FALSE(host->health().ready);
+  clock.advance(milliseconds(300));
+  EXPECT_EQ(early.outcomes, 1);
+  EXPECT_TRUE(child(1).alive());
+  clock.advance(milliseconds(2700));
+  EXPECT_FALSE(child(1).alive()) << "probe_timeout";
+  EXPECT_EQ(alive(), 1u);
+}
+
+TEST_F(StdioHostTest, takes_the_exit_of_the_probe_for_legacy) {
+  spec.era = model::EraChoice::automatic;
+  launcher->script.on_line = [](FakeChild& each, const std::string& line) {
+    if (line.find("server/discover") != std::string::npos) return each.exit(101);
+    legacy_server(each, line);
+  };
+  make();
+  EXPECT_EQ(echo().result(), R"({"child":0,"params":{"name":"echo"}})");
+  EXPECT_TRUE(host->health().ready);
+}
+
+TEST_F(StdioHostTest, serves_a_dual_era_server_with_the_modern_protocol) {
+  spec.era = model::EraChoice::automatic;
+  launcher->script.on_line = modern_server;
+  make();
+  EXPECT_FALSE(child(0).alive()) << "the legacy child is replaced";
+  EXPECT_TRUE(child(1).alive()) << "the probe has become the warm child";
+  EXPECT_EQ(alive(), 1u);
+  const std::string result = call(R"({"name":"echo"})", asker).result();
+  EXPECT_TRUE(result.starts_with(R"({"child":1,"params":{"_meta":{"io.modelcontextprotocol/protocolVersion")"));
+  EXPECT_EQ((*describe(caller))->era, mcp::Era::modern);
+  EXPECT_TRUE(echo().result().starts_with(R"({"child":1)")) << "callers share a modern child";
+}
+
+TEST_F(StdioHostTest, finds_a_server_that_refuses_initialize_to_be_modern) {
+  spec.era = model::EraChoice::automatic;
+  launcher->script.on_line = [](FakeChild& each, const std::string& line) {
+    if (line.find("\"initialize\"") == std::string::npos) return modern_server(each, line);
+    each.say(R"({"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"only 2026-07-28"}})");
+  };
+  make();
+  EXPECT_TRUE(host->health().ready);
+  EXPECT_TRUE(echo().result().starts_with(R"({"child":1)"));
+}
+
+TEST_F(StdioHostTest, moves_waiting_calls_and_watches_to_the_modern_children) {
+  spec.era = model::EraChoice::automatic;
+  std::vector<std::pair<FakeChild*, std::string>> kept;
+  launcher->script.on_line = [&](FakeChild& each, const std::string& line) {
+    if (line.find("server/discover") == std::string::npos) return modern_server(each, line);
+    kept.emplace_back(&each, line);
+  };
+  make();
+  Observer& waiting = call(R"({"name":"echo"})", asker);
+  host->watch_resource(asker, "a:1");
+  clock.advance(milliseconds(10));
+  EXPECT_EQ(waiting.outcomes, 0);
+  launcher->script.on_line = modern_server;
+  modern_server(*kept.at(0).first, kept.at(0).second);
+  clock.run_until_idle();
+  EXPECT_TRUE(waiting.result().starts_with(R"({"child":1)"));
+  EXPECT_TRUE(child(1).lines.at(1).find(R"("resourceSubscriptions":["a:1"])") != std::string::npos);
+  host->unwatch_resource(asker, "a:1");
+  EXPECT_EQ(alive(), 1u);
+}
+
+}  // namespace
+}  // namespace berth::task
