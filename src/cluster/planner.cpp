@@ -78,7 +78,7 @@ class Planning {
     } else if (live_.size() < desired_.count) {
       fill();
     } else if (replacing() && desired_.count > 0) {
-      start_one();
+      start_one(successor_zone());
     }
     return std::move(plan_);
   }
@@ -147,16 +147,21 @@ class Planning {
   }
 
   void fill() {
-    while (live_.size() < desired_.count) start_one();
+    while (live_.size() < desired_.count) start_one(emptiest_zone());
+  }
+
+  /// Where the one that goes next stands, so that zones stay balanced while tasks are replaced.
+  std::string successor_zone() const {
+    const TaskObservation& next = first_to_go();
+    return known_zone(next.zone) && !misplaced(next) ? next.zone : emptiest_zone();
   }
 
   /// Starts the lowest free slot, or reserves it until its back-off is over.
-  void start_one() {
+  void start_one(std::string zone) {
     std::size_t number = 1;
     while (std::find(used_.begin(), used_.end(), number) != used_.end()) ++number;
     used_.push_back(number);
     const auto earliest = record_.not_before(number);
-    std::string zone = emptiest_zone();
     live_.push_back({number, zone, desired_.revision, TaskState::starting});
     if (earliest && *earliest > now_) {
       if (!plan_.wake || *earliest < *plan_.wake) plan_.wake = *earliest;

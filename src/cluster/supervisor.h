@@ -40,7 +40,8 @@ struct SupervisorOptions {
   RestartLimits restart_limits;
   std::string proc_root = "/proc";
   /// Chooses the address of a new task in a zone, none of those taken.
-  std::function<Result<std::string>(const std::string& zone, const std::vector<std::string>& taken)> choose_address;
+  std::function<Result<std::string>(const std::string& zone, const std::vector<std::string>& taken)>
+      choose_address;
   /// Asks a task's /healthz whether it lives; a task that fails this three times in a row is replaced.
   std::function<Task<bool>(net::Endpoint)> check_alive;
   Duration check_interval = std::chrono::seconds(5);
@@ -67,8 +68,8 @@ class Supervisor {
 };
 
 /// Plans and starts the first tasks at once. Everything passed by reference outlives it.
-std::unique_ptr<Supervisor> make_supervisor(SupervisorOptions options, TargetRegistry& registry, Cgroups& cgroups,
-                                            net::ProcessLauncher& launcher, Clock& clock, Log& log,
-                                            std::function<void(const ServiceEvent&)> on_event);
+std::unique_ptr<Supervisor> make_supervisor(SupervisorOptions options, TargetRegistry& registry,
+                                            Cgroups& cgroups, net::ProcessLauncher& launcher, Clock& clock,
+                                            Log& log, std::function<void(const ServiceEvent&)> on_event);
 
 }  // namespace berth::cluster

@@ -1,0 +1,320 @@
+#include "cluster/supervisor.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/testing/sim_clock.h"
+#include "net/testing/memory_network.h"
+
+namespace berth::cluster {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// What a fake process did and was told, kept when the supervisor has let it go.
+struct FakeState {
+  explicit FakeState(Clock& clock) : ended(clock.executor()) {}
+  net::ProcessSpec spec;
+  std::vector<int> signals;
+  std::optional<net::ExitStatus> status;
+  bool ends_on_term = true;
+  std::unique_ptr<net::Stream> stdout_end;
+  std::unique_ptr<net::Stream> stderr_end;
+  Signal ended;
+
+  void end(net::ExitStatus how) {
+    if (status) return;
+    status = how;
+    stdout_end->close();
+    stderr_end->close();
+    ended.notify();
+  }
+};
+
+class FakeProcess final : public net::Process {
+ public:
+  FakeProcess(Clock& clock, std::shared_ptr<FakeState> state) : state_(std::move(state)) {
+    std::tie(out_, state_->stdout_end) = net::testing::make_stream_pair(clock);
+    std::tie(err_, state_->stderr_end) = net::testing::make_stream_pair(clock);
+  }
+  pid_t pid() const override { return 1'000'000; }
+  net::Stream& input() override { return *out_; }
+  net::Stream& output() override { return *out_; }
+  net::Stream& errors() override { return *err_; }
+  Task<net::ExitStatus> wait() override {
+    const auto state = state_;
+    while (!state->status) co_await state->ended.wait();
+    co_return *state->status;
+  }
+  std::optional<net::ExitStatus> status() const override { return state_->status; }
+  void signal(int number) override {
+    if (state_->status) return;
+    state_->signals.push_back(number);
+    if (number == SIGKILL) state_->end({std::nullopt, SIGKILL});
+    if (number == SIGTERM && state_->ends_on_term) state_->end({0, std::nullopt});
+  }
+
+ private:
+  std::shared_ptr<FakeState> state_;
+  std::unique_ptr<net::Stream> out_;
+  std::unique_ptr<net::Stream> err_;
+};
+
+class SupervisorTest : public ::testing::Test,
+                       public TargetRegistry,
+                       public net::ProcessLauncher,
+                       public Cgroups {
+ protected:
+  SupervisorTest() : clock_(loop_) {
+    std::string pattern = ::testing::TempDir() + "berth-supervisor-XXXXXX";
+    folder_ = ::mkdtemp(pattern.data());
+    options_.paths.directory = folder_;
+    for (const std::string& path : {options_.paths.logs(), options_.paths.tasks()}) {
+      std::filesystem::create_directory(path);
+    }
+    options_.spec.name = "test";
+    options_.spec.directory = folder_;
+    options_.task_command = {"/bin/berth", "serve"};
+    options_.choose_address = [](const std::string& zone, const std::vector<std::string>& taken) {
+      return Result<std::string>("10.0.0." + zone + std::to_string(taken.size()));
+    };
+  }
+  ~SupervisorTest() override {
+    if (supervisor_) stop();
+    std::filesystem::remove_all(folder_);
+  }
+
+  void start() {
+    supervisor_ = make_supervisor(options_, *this, *this, *this, clock_, null_log(),
+                                  [this](const ServiceEvent& event) { events_.push_back(event.text); });
+    clock_.run_until_idle();
+  }
+
+  void stop() {
+    TaskScope scope(loop_.get_executor());
+    scope.spawn(supervisor_->drain());
+    clock_.advance(1min);
+    EXPECT_EQ(scope.size(), 0u);
+    supervisor_.reset();
+  }
+
+  void healthy(const std::string& id) {
+    supervisor_->on_health(id, TaskHealth::healthy, "");
+    clock_.run_until_idle();
+  }
+
+  void start_healthy() {
+    start();
+    for (const char* id : {"1", "2", "3"}) healthy(id);
+  }
+
+  /// Of the processes that run now.
+  std::vector<std::string> running() const {
+    std::vector<std::string> ids;
+    for (const auto& process : processes_) {
+      if (!process->status) ids.push_back(id_of(*process));
+    }
+    return ids;
+  }
+
+  static std::string id_of(const FakeState& process) {
+    return std::filesystem::path(process.spec.argv.back()).stem().string();
+  }
+
+  FakeState& process(const std::string& id) {
+    const auto found = std::find_if(processes_.rbegin(), processes_.rend(),
+                                    [&](const auto& state) { return id_of(*state) == id; });
+    return **found;
+  }
+
+  // The supervisor's world.
+  Result<void> register_target(const std::string& id, const net::Endpoint&, const std::string&) override {
+    targets_.push_back(id);
+    return {};
+  }
+  Task<void> deregister_target(std::string id) override {
+    std::erase(targets_, id);
+    co_return;
+  }
+  void remove_target(const std::string& id) override { std::erase(targets_, id); }
+
+  Result<std::unique_ptr<net::Process>> launch(net::ProcessSpec spec) override {
+    if (launch_error_) return Failure(*launch_error_);
+    auto state = std::make_shared<FakeState>(clock_);
+    state->spec = std::move(spec);
+    processes_.push_back(state);
+    return std::make_unique<FakeProcess>(clock_, std::move(state));
+  }
+
+  bool enforced() const override { return true; }
+  const std::string& explanation() const override { return folder_; }
+  Result<std::vector<std::string>> make_group(std::string_view task, const CgroupLimits&) override {
+    return std::vector<std::string>{"/cgroup/" + std::string(task)};
+  }
+  void remove_group(std::string_view) override {}
+
+  asio::io_context loop_;
+  berth::testing::SimClock clock_;
+  std::string folder_;
+  SupervisorOptions options_;
+  std::optional<Error> launch_error_;
+  std::vector<std::shared_ptr<FakeState>> processes_;
+  std::vector<std::string> targets_;
+  std::vector<std::string> events_;
+  std::unique_ptr<Supervisor> supervisor_;
+};
+
+using Ids = std::vector<std::string>;
+
+TEST_F(SupervisorTest, StartsEveryTaskAtOnceUnderAKeeperInItsGroup) {
+  start();
+  EXPECT_EQ(running(), (Ids{"1", "2", "3"}));
+  EXPECT_EQ(targets_, (Ids{"1", "2", "3"}));
+  const net::ProcessSpec& spec = process("2").spec;
+  EXPECT_EQ(spec.argv, (Ids{"/bin/berth", "serve", "--task-file", folder_ + "/tasks/2.json"}));
+  EXPECT_EQ(spec.cgroups, (Ids{"/cgroup/2"}));
+  EXPECT_TRUE(spec.keeper);
+  const auto mode = std::filesystem::status(folder_ + "/tasks/2.json").permissions();
+  EXPECT_EQ(mode, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  EXPECT_EQ(events_[1], "task 2 starts in zone b at 10.0.0.b1:3000 (pid 1000000)");
+}
+
+TEST_F(SupervisorTest, AKilledTaskIsBackAtOnceInItsZone) {
+  start_healthy();
+  process("2").end({std::nullopt, SIGKILL});
+  clock_.run_until_idle();
+  EXPECT_EQ(running(), (Ids{"1", "3", "2"}));
+  EXPECT_EQ(targets_, (Ids{"1", "3", "2"}));
+  EXPECT_EQ(supervisor_->ready(), 2u);
+  const auto tasks = supervisor_->tasks();
+  ASSERT_EQ(tasks.size(), 3u);
+  EXPECT_EQ(tasks[1].zone, "b");
+  EXPECT_EQ(tasks[1].restarts, 1u);
+  EXPECT_EQ(events_[6], "task 2 killed by signal 9 (SIGKILL) after 0.0 s");
+}
+
+Task<void> say(net::Stream& stream, std::string text) {
+  const auto written = co_await stream.write(text);
+  EXPECT_TRUE(written);
+}
+
+TEST_F(SupervisorTest, ACrashLoopBacksOffAndIsReportedWithItsLastWords) {
+  start_healthy();
+  TaskScope scope(loop_.get_executor());
+  // The first end comes after a healthy life; three more follow without one.
+  for (int i = 0; i < 4; ++i) {
+    scope.spawn(say(*process("2").stderr_end, "cannot read config.json\n"));
+    clock_.run_until_idle();
+    process("2").end({1, std::nullopt});
+    clock_.advance(i < 3 ? 10s : 100ms);
+  }
+  EXPECT_EQ(events_.back(),
+            "task 2 has ended 4 times in a row without becoming healthy: the task exited with code 1; its "
+            "last words: "
+            "cannot read config.json");
+  EXPECT_EQ(running(), (Ids{"1", "3"}));
+  const TaskStatus status = supervisor_->tasks()[1];
+  EXPECT_EQ(status.phase, TaskPhase::waiting);
+  EXPECT_TRUE(status.crash_loop);
+  EXPECT_EQ(status.last_words, (Ids{"cannot read config.json"}));
+  EXPECT_TRUE(status.reason.starts_with("the task exited with code 1; it starts again in ")) << status.reason;
+  clock_.advance(10s);
+  EXPECT_EQ(running(), (Ids{"1", "3", "2"}));
+  healthy("2");
+  EXPECT_TRUE(supervisor_->tasks()[1].last_words.empty());
+  EXPECT_FALSE(supervisor_->tasks()[1].crash_loop);
+}
+
+TEST_F(SupervisorTest, WhatCannotBeLaunchedIsRetriedAndSaidWhy) {
+  launch_error_ = Error(ErrorCode::not_found, "there is no program /bin/berth; check its path");
+  start();
+  EXPECT_EQ(events_[0], "task 1 cannot be started: there is no program /bin/berth; check its path");
+  EXPECT_EQ(supervisor_->tasks().size(), 3u);
+  EXPECT_EQ(supervisor_->tasks()[0].phase, TaskPhase::waiting);
+  launch_error_.reset();
+  clock_.advance(2s);
+  EXPECT_EQ(running().size(), 3u);
+}
+
+TEST_F(SupervisorTest, ScalingDownDrainsThenTerminatesThenKills) {
+  start_healthy();
+  process("3").ends_on_term = false;
+  supervisor_->scale(2);
+  clock_.run_until_idle();
+  EXPECT_EQ(targets_, (Ids{"1", "2"})) << "out of rotation at once";
+  clock_.advance(300ms);
+  EXPECT_EQ(process("3").signals, (std::vector<int>{SIGTERM}));
+  EXPECT_EQ(supervisor_->tasks()[2].phase, TaskPhase::stopping);
+  clock_.advance(30s);
+  EXPECT_EQ(process("3").signals, (std::vector<int>{SIGTERM, SIGKILL}));
+  EXPECT_EQ(events_.back(), "task 3 has stopped");
+  EXPECT_EQ(running(), (Ids{"1", "2"}));
+}
+
+TEST_F(SupervisorTest, ScalingUpFillsTheZones) {
+  start_healthy();
+  supervisor_->scale(5);
+  clock_.run_until_idle();
+  EXPECT_EQ(running(), (Ids{"1", "2", "3", "4", "5"}));
+  EXPECT_EQ(supervisor_->tasks()[4].zone, "b");
+}
+
+TEST_F(SupervisorTest, ARollingRestartReplacesOneAfterAnother) {
+  start_healthy();
+  supervisor_->restart();
+  clock_.run_until_idle();
+  EXPECT_EQ(running(), (Ids{"1", "2", "3", "4"}));
+  clock_.advance(1min);
+  EXPECT_EQ(running().size(), 4u) << "nothing is drained before the successor is healthy";
+  for (int i = 0; i < 12 && processes_.size() < 7; ++i) {
+    for (const std::string& id : running()) healthy(id);
+    EXPECT_GE(supervisor_->ready(), 3u);
+    clock_.advance(1s);
+  }
+  for (int i = 0; i < 3; ++i) {
+    for (const std::string& id : running()) healthy(id);
+    clock_.advance(1s);
+  }
+  EXPECT_EQ(processes_.size(), 6u) << "three successors";
+  EXPECT_EQ(running().size(), 3u);
+}
+
+TEST_F(SupervisorTest, ATaskThatNoLongerAnswersIsKilledAndReplaced) {
+  bool alive = false;
+  options_.check_alive = [&alive](net::Endpoint) -> Task<bool> { co_return alive; };
+  start_healthy();
+  clock_.advance(1min);
+  EXPECT_EQ(processes_.size(), 3u) << "healthy tasks live";
+  alive = true;
+  supervisor_->on_health("1", TaskHealth::unhealthy, "GET /readyz answered 503");
+  clock_.advance(1min);
+  EXPECT_EQ(processes_.size(), 3u) << "a task whose server is down repairs itself";
+  EXPECT_EQ(supervisor_->tasks()[0].reason, "GET /readyz answered 503");
+  alive = false;
+  clock_.advance(16s);
+  EXPECT_EQ(processes_[0]->signals, (std::vector<int>{SIGKILL}));
+  EXPECT_EQ(running().size(), 3u);
+}
+
+TEST_F(SupervisorTest, DrainingTheServiceTerminatesAllAtOnceAndKillsOnDemand) {
+  start_healthy();
+  for (const char* id : {"1", "2"}) process(id).ends_on_term = false;
+  TaskScope scope(loop_.get_executor());
+  scope.spawn(supervisor_->drain());
+  clock_.run_until_idle();
+  for (const auto& process : processes_) EXPECT_EQ(process->signals, (std::vector<int>{SIGTERM}));
+  EXPECT_EQ(running(), (Ids{"1", "2"}));
+  EXPECT_EQ(scope.size(), 1u);
+  supervisor_->kill();
+  clock_.run_until_idle();
+  EXPECT_EQ(scope.size(), 0u);
+  supervisor_.reset();
+}
+
+}  // namespace
+}  // namespace berth::cluster
