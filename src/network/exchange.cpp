@@ -14,6 +14,8 @@ constexpr std::size_t attempts_max = 4;
 /// the target has seen nothing.
 constexpr std::size_t atomic_write_bytes_max = 16 * 1024;
 
+constexpr std::string_view slow_body = "No part of the request body came within the idle timeout.";
+
 }  // namespace
 
 // ---- Handing the request over
@@ -223,6 +225,11 @@ Session::Relay Session::without_answer(const Result<std::size_t>& read, bool not
   // The upload may know better why: it has closed the connection over a client that is slow or malformed.
   if (own_status_ != 0) return Relay::no_answer;
   const bool expired = !read && read.error().code() == ErrorCode::deadline_exceeded;
+  if (expired && awaiting_client_) {
+    own_status_ = 408;
+    own_message_ = slow_body;
+    return Relay::no_answer;
+  }
   if (!expired && nothing_came && reused_ && safe_method_ && !uploaded_ && attempts_ < attempts_max) {
     move_on();
     return Relay::retry;
@@ -286,10 +293,12 @@ Task<void> Session::upload_rest() {
   while (!request_body_.done()) {
     const TimePoint until = loop_.clock.now() + loop_.options.idle_timeout;
     client_->set_deadline(linger_until_ ? std::min(*linger_until_, until) : until);
+    awaiting_client_ = true;
     const auto count = co_await client_->read_some(in_.space());
+    awaiting_client_ = false;
     if (!count || *count == 0) {
       const bool slow = !count && count.error().code() == ErrorCode::deadline_exceeded;
-      co_return end_upload_with(slow ? 408 : 0, "The request body was not complete within the idle timeout.");
+      co_return end_upload_with(slow ? 408 : 0, std::string(slow_body));
     }
     in_.filled(*count);
     const std::string_view bytes = in_.view();

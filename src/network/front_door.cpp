@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <list>
 #include <map>
 #include <thread>
@@ -157,7 +158,9 @@ Result<void> FrontDoorImpl::listen() {
 /// Decides from the event loop, never inside the call that gave cause to it.
 void FrontDoorImpl::schedule() {
   if (std::exchange(scheduled_, true)) return;
-  timer_->arm(clock_.now(), [this] { pump(); });
+  asio::post(clock_.executor(), [this, alive = alive_] {
+    if (*alive) pump();
+  });
 }
 
 void FrontDoorImpl::pump() {

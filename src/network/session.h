@@ -132,7 +132,8 @@ class Session : public std::enable_shared_from_this<Session> {
   TimePoint watch_after_;
   bool uploading_ = false;
   bool uploaded_ = false;    ///< there was an upload for this request
-  bool discarding_ = false;  ///< the rest of the request body goes nowhere
+  bool awaiting_client_ = false;  ///< the upload waits for bytes
+  bool discarding_ = false;       ///< the rest of the request body goes nowhere
   std::optional<TimePoint> linger_until_;
   Signal upload_done_;
 };
