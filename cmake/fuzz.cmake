@@ -1,3 +1,7 @@
+if(BERTH_FUZZ)
+  add_custom_target(fuzzers)  # all of them
+endif()
+
 # berth_fuzzer(name file [libraries…])
 #   name       short name of the input format: test/corpus/<name>/ holds its inputs
 #   file       defines LLVMFuzzerTestOneInput; relative to the calling folder
@@ -11,7 +15,7 @@ function(berth_fuzzer name file)
     add_executable(${name}_fuzz ${file})
     target_link_libraries(${name}_fuzz PRIVATE ${libraries})
     target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
-    set_property(GLOBAL APPEND PROPERTY BERTH_FUZZERS ${name})
+    add_dependencies(fuzzers ${name}_fuzz)
   elseif(BERTH_TESTS)
     add_executable(${name}_corpus ${file} ${CMAKE_SOURCE_DIR}/test/corpus/replay.cpp)
     target_link_libraries(${name}_corpus PRIVATE ${libraries})
