@@ -35,7 +35,8 @@ class Histogram {
 };
 
 /// Collects samples and prints them in the Prometheus text format (version 0.0.4), families in the order
-/// first met, samples of one family together. Counters end in _total by convention; values are read by the caller.
+/// first met, samples of one family together. Counters end in _total by convention; values are read by the
+/// caller.
 class MetricsWriter {
  public:
   void counter(std::string_view name, std::string_view help, Labels labels, double value);

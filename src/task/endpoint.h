@@ -19,6 +19,8 @@ struct RequestContext {
   std::string principal = "anonymous";
   bool forwarded = false;   ///< came from a sister over mutual TLS: serve it here, never forward again
   std::string request_id;   ///< for logs
+  /// Where the endpoint notes the JSON-RPC method for the access log, before it answers; null: not wanted.
+  std::string* mcp_method = nullptr;
 };
 
 /// The MCP endpoint of one server (`/mcp`, `/NAME/mcp`): Streamable HTTP for every client era on one URL.

@@ -16,10 +16,10 @@ class PeerForwarder {
  public:
   virtual ~PeerForwarder() = default;
 
-  /// Sends `exchange`'s request with its (already read) `body` to `handle`'s owner over mutual TLS, with the
-  /// caller's principal, and copies the answer to `exchange` part by part. When the client leaves, the owner
-  /// sees it leave. Errors, only while nothing has been answered yet: unavailable (owner unreachable or gone),
-  /// not_found (another generation lives there).
+  /// Sends `exchange`'s request with its (already read) `body` to `handle`'s owner over mutual TLS, with
+  /// the caller's principal, and copies the answer to `exchange` part by part. When the client leaves, the
+  /// owner sees it leave. Errors, only while nothing has been answered yet: unavailable (owner unreachable
+  /// or gone), not_found (another generation lives there).
   virtual Task<Result<void>> forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view body,
                                      std::string_view principal) = 0;
 };
@@ -32,8 +32,8 @@ class ChangeBus {
   /// Announces a change of `server`, here and to every sister.
   virtual void publish(std::string_view server, const mcp::Change& change) = 0;
 
-  /// Until the returned object dies, `observer` sees each change of `server` that `principal` may see. Called on
-  /// the event loop; must not publish.
+  /// Until the returned object dies, `observer` sees each change of `server` that `principal` may see.
+  /// Called on the event loop; must not publish.
   virtual std::shared_ptr<void> subscribe(std::string_view server, std::string principal,
                                           std::function<void(const mcp::Change&)> observer) = 0;
 };

@@ -2,6 +2,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "base/secret.h"
@@ -23,6 +25,11 @@ struct RuntimeOptions {
   net::Endpoint listen{"0.0.0.0", 3000};
   std::string data_directory;            ///< the shared volume, /mnt/data on AWS; holds fleet/
   Secret fleet_key;                      ///< 32 bytes or more, the same in every task
+  /// Principal and secret of each API key (spec.auth.keys, read by the composition root); empty: open.
+  std::vector<std::pair<std::string, Secret>> keys;
+  /// What child processes get besides their spec's own environment: PATH, HOME, LANG, TMPDIR.
+  std::vector<std::pair<std::string, std::string>> environment;
+  std::string version = "0.0.0";         ///< of this program, for the fleet and the workspace server
   Server* native = nullptr;              ///< the server of a native program (kind native); not owned
 };
 

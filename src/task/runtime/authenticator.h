@@ -1,0 +1,29 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/secret.h"
+#include "http/message.h"
+
+namespace berth::task {
+
+/// Who sends a request, by API key: `Authorization: Bearer KEY` (RFC 6750) or `X-API-Key: KEY`. Keys are
+/// compared in a time that does not depend on how much of one was right. Without keys everybody is
+/// "anonymous".
+class Authenticator {
+ public:
+  using Keys = std::vector<std::pair<std::string, Secret>>;
+  explicit Authenticator(Keys keys) : keys_(std::move(keys)) {}
+
+  /// The principal, valid as long as the authenticator; nullopt: no key, or none of ours.
+  std::optional<std::string_view> identify(const http::Headers& headers) const;
+
+ private:
+  Keys keys_;
+};
+
+}  // namespace berth::task

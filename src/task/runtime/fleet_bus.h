@@ -1,0 +1,60 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "task/peers.h"
+#include "task/runtime/member.h"
+#include "task/runtime/peer_clients.h"
+#include "task/runtime/subscriptions.h"
+
+namespace berth::task {
+
+/// The change bus of a task with sisters: POSTs each change to every one of them at once (/peer/changes).
+/// A sister that is slow has a queue of its own, bounded, in which equal changes are one.
+class FleetBus final : public ChangeBus {
+ public:
+  FleetBus(PeerClients& clients, Clock& clock, Log& log);
+
+  void publish(std::string_view server, const mcp::Change& change) override;
+  std::shared_ptr<void> subscribe(std::string_view server, std::string principal,
+                                  std::function<void(const mcp::Change&)> observer) override;
+
+  /// The sisters from now on; what waits for one that has left is dropped.
+  void set_peers(const std::vector<Member>& peers);
+  /// The body of a sister's POST: its changes go to the observers here. invalid_argument: not such a body.
+  Result<void> receive(std::string_view body);
+  /// Told when a sister could not be reached.
+  void on_unreachable(std::function<void(const Member&)> callback) { unreachable_ = std::move(callback); }
+
+  std::size_t peers() const { return lines_.size(); }
+  std::uint64_t dropped() const { return dropped_; }
+  /// Await before destruction.
+  Task<void> stop();
+
+ private:
+  struct Line {
+    Member member;
+    std::vector<std::string> pending;  ///< changes as JSON, in order
+    bool sending = false;
+    bool removed = false;
+  };
+  Task<void> send_pending(std::shared_ptr<Line> line);
+  Task<Result<void>> post(const Member& member, std::string body);
+
+  PeerClients& clients_;
+  Clock& clock_;
+  Log& log_;
+  Subscriptions subscriptions_;
+  std::map<std::string, std::shared_ptr<Line>> lines_;  ///< by id
+  std::function<void(const Member&)> unreachable_;
+  std::uint64_t dropped_ = 0;
+  TaskScope scope_;
+};
+
+}  // namespace berth::task

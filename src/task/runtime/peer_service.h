@@ -1,0 +1,34 @@
+#pragma once
+
+#include "http/service.h"
+#include "task/identity.h"
+#include "task/runtime/fleet.h"
+#include "task/runtime/fleet_bus.h"
+#include "task/runtime/router.h"
+
+namespace berth::task {
+
+/// What sister tasks may ask of this one, on a listener that only they can reach (mutual TLS): POST
+/// /peer/hello, POST /peer/changes, and requests of MCP clients whose state lives here (`/mcp`,
+/// `/NAME/mcp`) with the caller's principal in Berth-Principal. A forwarded request for another life of
+/// this task (Berth-Generation) answers 404 with `Berth-Owner-Gone: 1`.
+class PeerService final : public http::Service {
+ public:
+  /// What is given outlives the service.
+  PeerService(const TaskIdentity& identity, Router& router, Fleet& fleet, FleetBus& bus)
+      : identity_(identity), router_(router), fleet_(fleet), bus_(bus) {}
+
+  Task<void> serve(http::Exchange& exchange) override;
+
+ private:
+  Task<void> serve_message(http::Exchange& exchange);
+  http::Response answer_message(std::string_view path, std::string_view body);
+  Task<void> serve_forwarded(http::Exchange& exchange);
+
+  const TaskIdentity& identity_;
+  Router& router_;
+  Fleet& fleet_;
+  FleetBus& bus_;
+};
+
+}  // namespace berth::task

@@ -1,0 +1,301 @@
+#include "task/peers.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/random.h"
+#include "base/testing/sim_clock.h"
+#include "http/client.h"
+#include "net/testing/memory_network.h"
+#include "task/runtime/parts.h"
+#include "task/runtime/testing/fakes.h"
+
+namespace berth::task {
+namespace {
+
+using namespace std::chrono_literals;
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() : path_(::testing::TempDir() + "berth-" + random_hex(8)) {}
+  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+/// One task on a network, with fakes behind its endpoints.
+struct Node {
+  Node(net::Network& network, const std::string& id, const std::string& host, std::uint16_t port,
+       const std::string& data, std::shared_ptr<net::TlsContext> tls)
+      : network_(network) {
+    RuntimeOptions options;
+    options.spec.servers.resize(1);
+    options.spec.servers[0].name = "demo";
+    options.fleet_key = Secret(std::string(32, 'k'));
+    options.keys.emplace_back("alice", Secret("key"));
+    options.identity = {id, "a", 0, host + ":" + std::to_string(port == 0 ? 0 : port + 1)};
+    options.listen = {host, port};
+    options.data_directory = data;
+    RuntimeParts parts = fakes.parts();
+    parts.peer_tls = std::move(tls);
+    runtime = assemble_runtime(std::move(options), std::move(parts), network, null_log()).value();
+    http::ClientOptions client_options;
+    client_options.endpoint = runtime->local();
+    client = http::make_client(network, std::move(client_options));
+  }
+
+  const EndpointWorld& world() const { return fakes.endpoints[0]->world_; }
+
+  /// A handle of something that this task owns.
+  mcp::Handle handle() const {
+    mcp::Handle made;
+    made.owner = world().identity.id;
+    made.owner_address = world().identity.peer_address;
+    made.generation = world().identity.generation;
+    made.principal = "alice";
+    return made;
+  }
+
+  Task<void> drain() { co_await runtime->drain(network_.clock().now() + 2s); }
+
+  net::Network& network_;
+  testing::FakeParts fakes;
+  std::unique_ptr<Runtime> runtime;
+  std::unique_ptr<http::Client> client;
+};
+
+Task<void> fetch_into(http::Client& client, http::ClientRequest request, std::string& answer) {
+  const auto fetched = co_await client.fetch(std::move(request), 100'000);
+  answer = fetched ? std::to_string(fetched->status) + " " + fetched->body : fetched.error().message();
+}
+
+/// Asks `node` for something that the owner of `handle` has.
+http::ClientRequest forwarded_request(const Node& node, const mcp::Handle& handle) {
+  http::ClientRequest request;
+  request.method = "POST";
+  request.target = "/mcp?forward=" + node.world().sealer.seal(handle);
+  request.headers.add("Authorization", "Bearer key");
+  request.headers.add("Berth-Principal", "root");
+  request.body = "a body";
+  return request;
+}
+
+class Sisters : public ::testing::Test {
+ protected:
+  void TearDown() override {
+    for (Node* node : {first.get(), second.get()}) {
+      if (node != nullptr) scope.spawn(node->drain());
+    }
+    clock.advance(2s);
+  }
+  std::unique_ptr<Node> make(const std::string& id) {
+    auto node = std::make_unique<Node>(*network, id, "127.0.0." + id, 3000, data.path(), nullptr);
+    clock.run_until_idle();
+    return node;
+  }
+  void stop(std::unique_ptr<Node>& node) {
+    scope.spawn(node->drain());
+    clock.advance(2s);
+    node.reset();
+  }
+  std::string peers_of(Node& node) {
+    http::ClientRequest request;
+    request.target = "/metrics";
+    request.headers.add("X-API-Key", "key");
+    std::string answer;
+    scope.spawn(fetch_into(*node.client, std::move(request), answer));
+    clock.run_until_idle();
+    const std::size_t at = answer.find("\nberth_peers ");
+    return at == std::string::npos ? answer : answer.substr(at + 13, 1);
+  }
+  std::string ask_forwarded(Node& node, const mcp::Handle& handle) {
+    std::string answer;
+    scope.spawn(fetch_into(*node.client, forwarded_request(node, handle), answer));
+    clock.advance(5s);
+    return answer;
+  }
+
+  TemporaryFolder data;
+  asio::io_context loop;
+  berth::testing::SimClock clock{loop};
+  std::unique_ptr<net::testing::MemoryNetwork> network = net::testing::make_memory_network(clock);
+  std::unique_ptr<Node> first;
+  std::unique_ptr<Node> second;
+  TaskScope scope{loop.get_executor()};
+};
+
+TEST_F(Sisters, FindEachOtherThroughTheSharedFolderAtOnce) {
+  first = make("1");
+  EXPECT_EQ(peers_of(*first), "0");
+  second = make("2");
+  EXPECT_EQ(peers_of(*first), "1");
+  EXPECT_EQ(peers_of(*second), "1");
+  clock.advance(60s);
+  EXPECT_EQ(peers_of(*first), "1");
+}
+
+TEST_F(Sisters, ADeadOneIsDroppedAfterItsSilenceAndItsNextLifeIsFound) {
+  first = make("1");
+  second = make("2");
+  network->cut({"127.0.0.2", 3001});
+  clock.advance(1s);
+  EXPECT_EQ(peers_of(*first), "1");
+  stop(second);
+  clock.advance(15s);
+  EXPECT_EQ(peers_of(*first), "0");
+  network->heal({"127.0.0.2", 3001});
+  second = make("2");
+  EXPECT_EQ(peers_of(*first), "1");
+}
+
+TEST_F(Sisters, AChangeReachesListenersOnEveryTaskThatMaySeeIt) {
+  first = make("1");
+  second = make("2");
+  std::vector<std::string> seen;
+  std::vector<std::shared_ptr<void>> subscriptions;
+  for (Node* node : {first.get(), second.get()}) {
+    for (const std::string principal : {"alice", "bob"}) {
+      subscriptions.push_back(
+          node->world().bus.subscribe("demo", principal, [&seen, node, principal](auto& change) {
+            seen.push_back(node->world().identity.id + principal + " " + change.uri);
+          }));
+    }
+  }
+  subscriptions.push_back(
+      second->world().bus.subscribe("other", "alice", [&](auto&) { seen.push_back("wrong"); }));
+  ChangeSink& sink = *first->fakes.sinks[0];
+  sink.on_change({mcp::Change::Kind::resource_updated, "x:\"1\"", "alice"});
+  EXPECT_EQ(seen, (std::vector<std::string>{"1alice x:\"1\""}));
+  clock.run_until_idle();
+  EXPECT_EQ(seen, (std::vector<std::string>{"1alice x:\"1\"", "2alice x:\"1\""}));
+  seen.clear();
+  // A burst of equal changes is one change to a sister.
+  for (int i = 0; i < 100; ++i) sink.on_change({mcp::Change::Kind::tools_list, "", ""});
+  EXPECT_EQ(seen.size(), 200u);
+  seen.clear();
+  clock.run_until_idle();
+  EXPECT_EQ(seen.size(), 2u);
+  subscriptions.clear();
+  sink.on_change({mcp::Change::Kind::tools_list, "", ""});
+  clock.run_until_idle();
+  EXPECT_EQ(seen.size(), 2u);
+}
+
+TEST_F(Sisters, ASisterThatCannotBeReachedCostsNobodyElse) {
+  first = make("1");
+  second = make("2");
+  network->cut({"127.0.0.2", 3001});
+  first->fakes.sinks[0]->on_change({mcp::Change::Kind::tools_list, "", ""});
+  clock.advance(700ms);
+  EXPECT_EQ(peers_of(*first), "0");
+}
+
+TEST_F(Sisters, AForwardedRequestIsServedByTheOwnerForItsCaller) {
+  first = make("1");
+  second = make("2");
+  EXPECT_EQ(ask_forwarded(*first, second->handle()), "200 demo on 2 for alice forwarded got a body");
+}
+
+TEST_F(Sisters, AnotherLifeOfTheOwnerIsNotFoundAndNoLifeIsUnavailable) {
+  first = make("1");
+  second = make("2");
+  mcp::Handle handle = second->handle();
+  ++handle.generation;
+  EXPECT_EQ(ask_forwarded(*first, handle), "404 Another life of that task runs at the owner's address.");
+  handle.owner_address = "127.0.0.9:3001";
+  EXPECT_TRUE(ask_forwarded(*first, handle).starts_with("503 cannot connect to 127.0.0.9:3001"));
+  handle.owner_address = "nonsense";
+  EXPECT_TRUE(ask_forwarded(*first, handle).starts_with("503 "));
+}
+
+Task<void> read_one_part(http::Client& client, http::ClientRequest request, std::string& part) {
+  const auto answer = co_await client.send(std::move(request));
+  std::array<char, 100> into;
+  const auto count = co_await (*answer)->read_some(into);
+  part.assign(into.data(), count.value());
+}
+
+TEST_F(Sisters, AForwardedStreamComesPartByPartAndEndsWhenItsClientLeaves) {
+  first = make("1");
+  second = make("2");
+  auto request = forwarded_request(*first, second->handle());
+  request.headers.add("X-Slow", "1");
+  std::string part;
+  scope.spawn(read_one_part(*first->client, std::move(request), part));
+  clock.run_until_idle();
+  EXPECT_EQ(part, "data: 1\n\n");
+  EXPECT_EQ(second->fakes.endpoints[0]->left, 1);
+}
+
+TEST_F(Sisters, TheOwnersDeathInTheMiddleOfAStreamBreaksItOff) {
+  first = make("1");
+  second = make("2");
+  auto request = forwarded_request(*first, second->handle());
+  request.headers.add("X-Slow", "1");
+  std::string answer;
+  scope.spawn(fetch_into(*first->client, std::move(request), answer));
+  clock.run_until_idle();
+  network->cut({"127.0.0.2", 3001});
+  clock.run_until_idle();
+  EXPECT_EQ(answer, "The peer closed the connection in the middle of a body.");
+}
+
+/// The same over kernel sockets and mutual TLS.
+class SistersOnLoopback : public ::testing::Test {
+ protected:
+  void run_until(const std::function<bool()>& done) {
+    const auto end = std::chrono::steady_clock::now() + 20s;
+    while (!done() && std::chrono::steady_clock::now() < end) loop.run_one_for(1s);
+    EXPECT_TRUE(done());
+  }
+  std::shared_ptr<net::TlsContext> tls(char key) { return net::make_tls_peer(Secret(std::string(32, key))); }
+
+  TemporaryFolder data;
+  asio::io_context loop;
+  std::unique_ptr<Clock> clock = make_real_clock(loop.get_executor());
+  std::unique_ptr<net::Network> network = net::make_network(*clock);
+  TaskScope scope{loop.get_executor()};
+};
+
+Task<void> drain_both(Node& first, Node& second, bool& done) {
+  co_await first.drain();
+  co_await second.drain();
+  done = true;
+}
+
+TEST_F(SistersOnLoopback, TalkOverMutualTlsAndLetNobodyElseIn) {
+  Node first(*network, "1", "127.0.0.1", 0, data.path(), tls('a'));
+  Node second(*network, "2", "127.0.0.1", 0, data.path(), tls('a'));
+  int changes = 0;
+  const auto subscription = second.world().bus.subscribe("demo", "alice", [&](auto&) { ++changes; });
+  std::string answer;
+  scope.spawn(fetch_into(*first.client, forwarded_request(first, second.handle()), answer));
+  run_until([&] { return !answer.empty(); });
+  EXPECT_EQ(answer, "200 demo on 2 for alice forwarded got a body");
+  first.fakes.sinks[0]->on_change({mcp::Change::Kind::tools_list, "", ""});
+  run_until([&] { return changes == 1; });
+
+  for (const auto& foreign : {tls('b'), std::shared_ptr<net::TlsContext>()}) {
+    http::ClientOptions options;
+    options.endpoint = net::parse_endpoint(second.world().identity.peer_address).value();
+    options.tls = foreign;
+    const auto stranger = http::make_client(*network, std::move(options));
+    http::ClientRequest request;
+    request.method = "POST";
+    request.target = "/peer/hello";
+    answer.clear();
+    scope.spawn(fetch_into(*stranger, std::move(request), answer));
+    run_until([&] { return !answer.empty(); });
+    EXPECT_FALSE(answer.starts_with("2")) << answer;
+    EXPECT_FALSE(answer.starts_with("4")) << answer;
+  }
+  bool done = false;
+  scope.spawn(drain_both(first, second, done));
+  run_until([&] { return done && scope.size() == 0; });
+}
+
+}  // namespace
+}  // namespace berth::task

@@ -1,0 +1,307 @@
+#include "task/runtime/router.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "base/random.h"
+#include "codec/http1.h"
+#include "monitoring/process.h"
+
+namespace berth::task {
+
+namespace {
+
+constexpr std::size_t request_id_bytes_max = 128;
+
+bool is_one_of(std::string_view text, std::initializer_list<std::string_view> list) {
+  return std::ranges::find(list, text) != list.end();
+}
+
+/// A refusal that an MCP client can show: a JSON-RPC error without an id.
+http::Response rpc_refusal(int status, std::string_view message) {
+  return http::json_response(
+      status, R"({"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":)" + json_quote(message) + "}}");
+}
+
+http::Response wrong_method(std::string_view method, std::string_view allowed) {
+  auto response = http::json_response(
+      405,
+      R"({"error":)" + json_quote(fmt::format("{} is not allowed here; use {}.", method, allowed)) + "}");
+  response.headers.add("Allow", allowed);
+  return response;
+}
+
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+}  // namespace
+
+/// What is counted of one server; `/mcp` and `/NAME/mcp` share it.
+struct Router::Route {
+  explicit Route(ServedServer shown) : server(std::move(shown)) {}
+
+  void count(int status, Duration until_head) {
+    const auto known = std::ranges::find(statuses, status, &std::pair<int, std::uint64_t>::first);
+    if (known != statuses.end())
+      ++known->second;
+    else
+      statuses.emplace_back(status, 1);
+    latency.observe(seconds(until_head));
+  }
+
+  ServedServer server;
+  std::string path;
+  std::vector<std::pair<int, std::uint64_t>> statuses;
+  monitoring::Histogram latency;
+  std::size_t in_flight = 0;
+};
+
+/// Passes an exchange on, and sees how it is answered. Lives for one request; its end counts and logs it.
+class Router::Observed final : public http::Exchange {
+ public:
+  Observed(Router& router, Route& route, http::Exchange& inner)
+      : router_(router), route_(route), inner_(inner), began_(router.clock_.now()) {
+    ++route_.in_flight;
+    if (const auto origin = inner.head().headers.get("Origin")) {
+      if (router.guard_.allows_origin(*origin)) origin_ = *origin;
+    }
+  }
+
+  ~Observed() override {
+    --route_.in_flight;
+    const TimePoint now = router_.clock_.now();
+    route_.count(status_, (headed_ == TimePoint{} ? now : headed_) - began_);
+    const LogLevel level = status_ < 300 ? LogLevel::debug : LogLevel::info;
+    if (router_.log_.threshold() > level) return;
+    router_.log_.write(level, "request",
+                       {{"request_id", request_id},
+                        {"server", route_.server.name},
+                        {"method", head().method},
+                        {"path", head().path()},
+                        {"status", status_},
+                        {"ms", seconds(now - began_) * 1000},
+                        {"principal", principal},
+                        {"mcp_method", mcp_method}});
+  }
+
+  const http::RequestHead& head() const override { return inner_.head(); }
+  net::Endpoint remote() const override { return inner_.remote(); }
+  Task<Result<std::string>> read_body(std::size_t bytes_max) override { return inner_.read_body(bytes_max); }
+  Task<Result<std::size_t>> read_body_some(std::span<char> into) override {
+    return inner_.read_body_some(into);
+  }
+  void on_disconnect(std::function<void()> callback) override { inner_.on_disconnect(std::move(callback)); }
+  Task<Result<void>> respond(http::Response response) override {
+    answer(response.status, response.headers);
+    return inner_.respond(std::move(response));
+  }
+  Task<Result<void>> begin(http::ResponseHead head) override {
+    answer(head.status, head.headers);
+    return inner_.begin(std::move(head));
+  }
+  Task<Result<void>> write(std::string_view part) override { return inner_.write(part); }
+  Task<Result<void>> finish() override { return inner_.finish(); }
+  bool answered() const override { return inner_.answered(); }
+
+  std::string request_id;
+  std::string principal;
+  std::string mcp_method;
+
+ private:
+  void answer(int status, http::Headers& headers) {
+    status_ = status;
+    headed_ = router_.clock_.now();
+    if (status >= 400) headers.set("X-Request-Id", request_id);
+    if (origin_.empty()) return;
+    headers.set("Access-Control-Allow-Origin", origin_);
+    headers.set("Vary", "Origin");
+    headers.set("Access-Control-Expose-Headers", "Mcp-Session-Id, WWW-Authenticate, X-Request-Id");
+  }
+
+  Router& router_;
+  Route& route_;
+  http::Exchange& inner_;
+  TimePoint began_;
+  TimePoint headed_{};
+  std::string_view origin_;
+  int status_ = 500;  ///< what the HTTP server answers when nobody did
+};
+
+Router::Router(Options options, Clock& clock, Log& log)
+    : options_(std::move(options)),
+      guard_(options_.listener),
+      authenticator_(std::move(options_.keys)),
+      clock_(clock),
+      log_(log),
+      id_prefix_(random_hex(6)) {
+  for (const ServedServer& server : options_.servers) {
+    routes_.push_back(std::make_unique<Route>(server));
+    routes_.back()->path = "/" + server.name + "/mcp";
+  }
+}
+
+Router::~Router() = default;
+
+Router::Route* Router::find(std::string_view path) {
+  if (path == "/mcp") return routes_.size() == 1 ? routes_.front().get() : nullptr;
+  if (!path.ends_with("/mcp")) return nullptr;
+  for (const auto& route : routes_) {
+    if (route->path == path) return route.get();
+  }
+  return nullptr;
+}
+
+Task<void> Router::serve(http::Exchange& exchange) {
+  Route* const route = find(exchange.head().path());
+  return route != nullptr ? serve_mcp(exchange, *route, std::nullopt) : serve_page(exchange);
+}
+
+Task<void> Router::serve_forwarded(http::Exchange& exchange, std::string principal) {
+  Route* const route = find(exchange.head().path());
+  return route != nullptr ? serve_mcp(exchange, *route, std::move(principal)) : serve_page(exchange);
+}
+
+/// The client's id, else the balancer's, else one of our own: unique, but not a secret.
+std::string Router::request_id(const http::Headers& headers) {
+  for (const std::string_view name : {"X-Request-Id", "X-Amzn-Trace-Id"}) {
+    const auto given = headers.get(name);
+    if (given && !given->empty() && given->size() <= request_id_bytes_max) return std::string(*given);
+  }
+  return fmt::format("{}-{:x}", id_prefix_, ++next_id_);
+}
+
+Task<void> Router::serve_mcp(http::Exchange& exchange, Route& route,
+                             std::optional<std::string> forwarded_for) {
+  Observed observed(*this, route, exchange);
+  const http::RequestHead& head = exchange.head();
+  observed.request_id = request_id(head.headers);
+  std::optional<http::Response> refusal;
+  if (!forwarded_for) refusal = refuse_mcp(head);
+  if (refusal) {
+    co_await observed.respond(std::move(*refusal));
+    co_return;
+  }
+  RequestContext context;
+  context.forwarded = forwarded_for.has_value();
+  context.principal = forwarded_for
+                          ? std::move(*forwarded_for)
+                          : std::string(authenticator_.identify(head.headers).value_or("anonymous"));
+  context.request_id = observed.request_id;
+  observed.principal = context.principal;
+  if (log_.threshold() <= LogLevel::info) context.mcp_method = &observed.mcp_method;
+  co_await route.server.endpoint->serve(observed, std::move(context));
+}
+
+std::optional<http::Response> Router::refuse_caller(const http::Headers& headers) const {
+  if (const auto problem = guard_.refuse(headers)) return rpc_refusal(403, *problem);
+  if (authenticator_.identify(headers)) return std::nullopt;
+  auto response = rpc_refusal(
+      401, "This service needs an API key: send it as 'Authorization: Bearer KEY' or as 'X-API-Key: KEY'.");
+  response.headers.add("WWW-Authenticate", "Bearer");
+  return response;
+}
+
+std::optional<http::Response> Router::refuse_mcp(const http::RequestHead& head) const {
+  // A browser asks for leave without the key.
+  if (head.method == "OPTIONS" && !guard_.refuse(head.headers)) {
+    http::Response preflight;
+    preflight.status = 204;
+    preflight.headers.add("Allow", "POST, GET, DELETE, OPTIONS");
+    preflight.headers.add("Access-Control-Allow-Methods", "POST, GET, DELETE, OPTIONS");
+    preflight.headers.add("Access-Control-Allow-Headers",
+                          head.headers.get("Access-Control-Request-Headers").value_or("*"));
+    preflight.headers.add("Access-Control-Max-Age", "600");
+    return preflight;
+  }
+  if (auto refusal = refuse_caller(head.headers)) return refusal;
+  if (!is_one_of(head.method, {"POST", "GET", "DELETE"})) {
+    return wrong_method(head.method, "POST, GET, DELETE");
+  }
+  return std::nullopt;
+}
+
+Task<void> Router::serve_page(http::Exchange& exchange) {
+  auto response = page(exchange.head());
+  if (response.status >= 400) {
+    log_.info(
+        "request",
+        {{"method", exchange.head().method}, {"path", exchange.head().path()}, {"status", response.status}});
+  }
+  co_await exchange.respond(std::move(response));
+}
+
+http::Response Router::page(const http::RequestHead& head) const {
+  const std::string_view path = head.path();
+  if (!is_one_of(path, {"/healthz", "/readyz", "/metrics"})) return unknown_path(path);
+  if (!is_one_of(head.method, {"GET", "HEAD"})) return wrong_method(head.method, "GET, HEAD");
+  if (path == "/healthz") {
+    return http::json_response(200, R"({"status":"alive","task":)" + json_quote(options_.task) + "}");
+  }
+  if (path == "/readyz") return readiness();
+  if (const auto refusal = refuse_caller(head.headers)) return *refusal;
+  return metrics();
+}
+
+http::Response Router::unknown_path(std::string_view path) const {
+  std::string endpoints;
+  if (routes_.size() == 1) endpoints = "/mcp";
+  for (const auto& route : routes_) endpoints += (endpoints.empty() ? "" : ", ") + route->path;
+  const std::string message = fmt::format("There is nothing at {}.", path);
+  const std::string hint = fmt::format("MCP is served at {}; health at /healthz and /readyz.", endpoints);
+  return http::json_response(404,
+                             R"({"error":)" + json_quote(message) + R"(,"hint":)" + json_quote(hint) + "}");
+}
+
+bool Router::ready() const {
+  return !draining_ &&
+         std::ranges::all_of(routes_, [](const auto& route) { return route->server.host->health().ready; });
+}
+
+http::Response Router::readiness() const {
+  std::string servers;
+  std::string reasons;
+  if (draining_) reasons = R"("The task is draining.")";
+  for (const auto& route : routes_) {
+    const HostHealth health = route->server.host->health();
+    const std::string name = json_quote(route->server.name);
+    servers += (servers.empty() ? "" : ",") + name + (health.ready ? ":true" : ":false");
+    if (health.ready) continue;
+    const std::string why = health.reason.empty() ? "It has not started yet." : health.reason;
+    reasons += (reasons.empty() ? "" : ",") + json_quote(route->server.name + ": " + why);
+  }
+  std::string body = R"({"ready":)";
+  body += reasons.empty() ? "true" : "false";
+  body += R"(,"servers":{)" + servers + R"(},"reasons":[)" + reasons + "]}";
+  return http::json_response(reasons.empty() ? 200 : 503, std::move(body));
+}
+
+http::Response Router::metrics() const {
+  monitoring::MetricsWriter writer;
+  for (const auto& route : routes_) {
+    const std::string_view server = route->server.name;
+    for (const auto& [status, count] : route->statuses) {
+      writer.counter("berth_http_requests_total", "Requests answered at an MCP endpoint, by HTTP status.",
+                     {{"server", server}, {"status", std::to_string(status)}}, static_cast<double>(count));
+    }
+    writer.histogram("berth_http_request_seconds", "From the request's head to the answer's.",
+                     {{"server", server}}, route->latency);
+    writer.gauge("berth_http_requests_in_flight", "Requests being answered, streams included.",
+                 {{"server", server}}, static_cast<double>(route->in_flight));
+    const HostHealth health = route->server.host->health();
+    writer.gauge("berth_server_ready", "1 while the hosted server answers.", {{"server", server}},
+                 health.ready ? 1 : 0);
+    writer.gauge("berth_server_processes", "Child processes of the hosted server.", {{"server", server}},
+                 static_cast<double>(health.processes));
+    writer.counter("berth_server_restarts_total", "Times a child process was started again.",
+                   {{"server", server}}, static_cast<double>(health.restarts));
+    route->server.endpoint->write_metrics(writer);
+  }
+  if (options_.more_metrics) options_.more_metrics(writer);
+  if (const auto usage = monitoring::read_process_usage("/proc/self")) write_metrics(writer, *usage);
+  auto response = http::text_response(200, writer.text());
+  response.headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+  return response;
+}
+
+}  // namespace berth::task

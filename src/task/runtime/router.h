@@ -1,0 +1,78 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "http/service.h"
+#include "monitoring/metrics.h"
+#include "task/endpoint.h"
+#include "task/runtime/authenticator.h"
+#include "task/runtime/host_guard.h"
+#include "task/server_host.h"
+
+namespace berth::task {
+
+/// One hosted server as the router sees it.
+struct ServedServer {
+  std::string name;
+  Endpoint* endpoint = nullptr;
+  const ServerHost* host = nullptr;
+};
+
+/// Shows a task over HTTP: `/mcp` (when there is one server), `/NAME/mcp`, `/healthz`, `/readyz`, `/metrics`.
+/// Guards against DNS rebinding, authenticates, counts and writes the access log: one `request` line each, at
+/// debug level for answers below 300 (a line costs as much as a tenth of a call) and at info level else.
+class Router final : public http::Service {
+ public:
+  struct Options {
+    std::vector<ServedServer> servers;
+    model::ListenerSpec listener;
+    Authenticator::Keys keys;
+    std::string task;  ///< id, shown by /healthz
+    std::function<void(monitoring::MetricsWriter&)> more_metrics;
+  };
+  Router(Options options, Clock& clock, Log& log);
+  ~Router() override;
+
+  Task<void> serve(http::Exchange& exchange) override;
+
+  /// A request that a sister task passed on, having authenticated its caller. Only `/mcp` and `/NAME/mcp`.
+  Task<void> serve_forwarded(http::Exchange& exchange, std::string principal);
+
+  /// From now on /readyz answers 503.
+  void set_draining() { draining_ = true; }
+  bool ready() const;
+
+ private:
+  struct Route;
+  class Observed;
+
+  Route* find(std::string_view path);
+  Task<void> serve_mcp(http::Exchange& exchange, Route& route, std::optional<std::string> forwarded_for);
+  Task<void> serve_page(http::Exchange& exchange);
+  /// Foreign pages and callers without a key.
+  std::optional<http::Response> refuse_caller(const http::Headers& headers) const;
+  std::optional<http::Response> refuse_mcp(const http::RequestHead& head) const;
+  http::Response page(const http::RequestHead& head) const;
+  http::Response readiness() const;
+  http::Response unknown_path(std::string_view path) const;
+  http::Response metrics() const;
+  std::string request_id(const http::Headers& headers);
+
+  Options options_;
+  HostGuard guard_;
+  Authenticator authenticator_;
+  Clock& clock_;
+  Log& log_;
+  std::vector<std::unique_ptr<Route>> routes_;
+  std::string id_prefix_;
+  std::uint64_t next_id_ = 0;
+  bool draining_ = false;
+};
+
+}  // namespace berth::task

@@ -1,0 +1,262 @@
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "base/random.h"
+#include "http/server.h"
+#include "task/runtime/fleet.h"
+#include "task/runtime/parts.h"
+#include "task/runtime/peer_forwarder.h"
+#include "task/runtime/peer_service.h"
+#include "task/runtime/router.h"
+
+namespace berth::task {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t fleet_key_bytes_min = 32;
+/// Of a drain's time, what is kept for ending the hosted servers after their calls.
+constexpr Duration host_reserve_max = 2s;
+
+class BusSink final : public ChangeSink {
+ public:
+  BusSink(ChangeBus& bus, std::string server) : bus_(bus), server_(std::move(server)) {}
+  void on_change(const mcp::Change& change) override { bus_.publish(server_, change); }
+
+ private:
+  ChangeBus& bus_;
+  std::string server_;
+};
+
+/// The parts a task with sisters has more.
+struct Sisters {
+  Sisters(net::Network& network, std::shared_ptr<net::TlsContext> tls, Log& log)
+      : clients(network, std::move(tls)),
+        bus(clients, network.clock(), log),
+        forwarder(make_peer_forwarder(clients)) {}
+
+  PeerClients clients;
+  FleetBus bus;
+  std::unique_ptr<PeerForwarder> forwarder;
+  std::unique_ptr<Fleet> fleet;
+  std::unique_ptr<PeerService> service;
+  std::unique_ptr<http::Server> server;
+};
+
+/// One hosted server, from the bottom up.
+struct Hosted {
+  Hosted(ChangeBus& bus, const std::string& name) : sink(bus, name) {}
+  BusSink sink;
+  HostedServer hosted;
+  std::unique_ptr<Endpoint> endpoint;
+};
+
+http::ServerLimits server_limits(const model::LimitsSpec& limits) {
+  http::ServerLimits out;
+  out.head_bytes_max = limits.head_bytes_max;
+  out.head_fields_max = limits.head_fields_max;
+  out.target_bytes_max = limits.target_bytes_max;
+  out.connections_max = limits.connections_max;
+  out.head_timeout = limits.head_timeout;
+  out.body_timeout = limits.body_timeout;
+  return out;
+}
+
+class RuntimeImpl final : public Runtime {
+ public:
+  RuntimeImpl(RuntimeOptions options, net::Network& network, Log& log)
+      : options_(std::move(options)), network_(network), log_(log), sealer_(options_.fleet_key) {}
+
+  /// Everything that can fail; when it does, nothing has been started.
+  Result<void> assemble(RuntimeParts parts) {
+    auto checked = check();
+    if (!checked) return checked;
+    auto listener = network_.listen(options_.listen);
+    if (!listener) return Failure(listener.error());
+    std::unique_ptr<net::Listener> peer_listener;
+    std::optional<FleetFolder> folder;
+    if (!options_.identity.peer_address.empty()) {
+      auto opened = listen_to_peers();
+      if (!opened) return Failure(opened.error());
+      peer_listener = std::move(*opened);
+      auto fleet = FleetFolder::open(options_.data_directory);
+      if (!fleet) return Failure(fleet.error());
+      folder = std::move(*fleet);
+      sisters_ = std::make_unique<Sisters>(network_, parts.peer_tls, log_);
+    } else {
+      local_bus_ = make_local_change_bus();
+      no_peers_ = make_no_peers();
+    }
+    make_hosts(parts);
+    start(std::move(*listener), std::move(peer_listener), std::move(folder), parts.peer_tls);
+    return {};
+  }
+
+  net::Endpoint local() const override { return server_->local(); }
+  bool ready() const override { return router_->ready(); }
+  Task<void> drain(TimePoint deadline) override;
+
+ private:
+  Result<void> check();
+  Result<std::unique_ptr<net::Listener>> listen_to_peers();
+  void make_hosts(const RuntimeParts& parts);
+  void start(std::unique_ptr<net::Listener> listener, std::unique_ptr<net::Listener> peer_listener,
+             std::optional<FleetFolder> folder, const std::shared_ptr<net::TlsContext>& peer_tls);
+  void write_metrics(monitoring::MetricsWriter& writer) const;
+  ChangeBus& bus() { return sisters_ ? static_cast<ChangeBus&>(sisters_->bus) : *local_bus_; }
+
+  static Task<void> drain_endpoint(Endpoint& endpoint, TimePoint deadline, std::size_t& cut);
+  static Task<void> drain_host(ServerHost& host, TimePoint deadline, std::size_t& cut);
+  static Task<void> drain_server(http::Server& server, TimePoint deadline, std::size_t& cut);
+
+  RuntimeOptions options_;
+  net::Network& network_;
+  Log& log_;
+  mcp::HandleSealer sealer_;
+  std::unique_ptr<ChangeBus> local_bus_;
+  std::unique_ptr<PeerForwarder> no_peers_;
+  std::unique_ptr<Sisters> sisters_;
+  std::vector<std::unique_ptr<Hosted>> hosted_;
+  std::unique_ptr<Router> router_;
+  std::unique_ptr<http::Server> server_;
+  bool draining_ = false;
+};
+
+Result<void> RuntimeImpl::check() {
+  if (options_.spec.servers.empty()) {
+    return fail(ErrorCode::invalid_argument, "A task needs a server to host; name one in berth.yaml.");
+  }
+  if (options_.fleet_key.reveal().size() < fleet_key_bytes_min) {
+    return fail(ErrorCode::invalid_argument, "The fleet key must have at least 32 bytes.");
+  }
+  if (!is_member_id(options_.identity.id)) {
+    return fail(ErrorCode::invalid_argument, "The task id '" + options_.identity.id +
+                                                 "' must be 1 to 64 letters, digits, '_', '.' or '-'.");
+  }
+  if (options_.identity.generation == 0) options_.identity.generation = random_u64();
+  if (options_.data_directory.empty()) return {};
+  std::error_code error;
+  std::filesystem::create_directories(options_.data_directory, error);
+  if (!error) return {};
+  return Failure(errno_error(error.value(), "making the data folder " + options_.data_directory));
+}
+
+Result<std::unique_ptr<net::Listener>> RuntimeImpl::listen_to_peers() {
+  const auto endpoint = net::parse_endpoint(options_.identity.peer_address);
+  if (!endpoint) return Failure(endpoint.error());
+  auto listener = network_.listen(*endpoint);
+  // Handles name the address that sisters can reach, so the port must be the real one.
+  if (listener) options_.identity.peer_address = to_string((*listener)->local());
+  return listener;
+}
+
+void RuntimeImpl::make_hosts(const RuntimeParts& parts) {
+  PeerForwarder& peers = sisters_ ? *sisters_->forwarder : *no_peers_;
+  for (const model::ServerSpec& spec : options_.spec.servers) {
+    auto made = std::make_unique<Hosted>(bus(), spec.name);
+    made->hosted = parts.make_host(spec, made->sink, options_.identity);
+    EndpointWorld world{.server = spec.name,
+                        .host = *made->hosted.host,
+                        .limits = options_.spec.limits,
+                        .spec = spec,
+                        .identity = options_.identity,
+                        .sealer = sealer_,
+                        .peers = peers,
+                        .bus = bus(),
+                        .clock = network_.clock(),
+                        .log = log_};
+    made->endpoint = parts.make_endpoint(std::move(world));
+    hosted_.push_back(std::move(made));
+  }
+}
+
+void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr<net::Listener> peer_listener,
+                        std::optional<FleetFolder> folder, const std::shared_ptr<net::TlsContext>& peer_tls) {
+  Clock& clock = network_.clock();
+  Router::Options options;
+  for (const auto& hosted : hosted_) {
+    options.servers.push_back({options_.spec.servers[options.servers.size()].name, hosted->endpoint.get(),
+                               hosted->hosted.host.get()});
+  }
+  options.listener = options_.spec.listener;
+  options.keys = std::move(options_.keys);
+  options.task = options_.identity.id;
+  options.more_metrics = [this](monitoring::MetricsWriter& writer) { write_metrics(writer); };
+  router_ = std::make_unique<Router>(std::move(options), clock, log_);
+  const http::ServerLimits limits = server_limits(options_.spec.limits);
+  server_ = http::make_server(std::move(listener), nullptr, *router_, clock, log_, limits);
+  if (sisters_) {
+    const TaskIdentity& identity = options_.identity;
+    Member self{identity.id, identity.peer_address, identity.generation, identity.zone, options_.version, 0};
+    sisters_->fleet = std::make_unique<Fleet>(std::move(*folder), std::move(self), sisters_->clients,
+                                              sisters_->bus, clock, log_);
+    sisters_->service = std::make_unique<PeerService>(identity, *router_, *sisters_->fleet, sisters_->bus);
+    sisters_->server =
+        http::make_server(std::move(peer_listener), peer_tls, *sisters_->service, clock, log_, limits);
+  }
+  log_.info("task_started", {{"task", options_.identity.id},
+                             {"address", to_string(server_->local())},
+                             {"peer_address", options_.identity.peer_address},
+                             {"servers", hosted_.size()}});
+}
+
+void RuntimeImpl::write_metrics(monitoring::MetricsWriter& writer) const {
+  writer.gauge("berth_http_connections", "Open client connections.", {},
+               static_cast<double>(server_->connections()));
+  writer.gauge("berth_peers", "Sister tasks that are known to live.", {},
+               sisters_ ? static_cast<double>(sisters_->bus.peers()) : 0);
+  writer.counter("berth_peer_changes_dropped_total", "Changes that did not reach a sister task.", {},
+                 sisters_ ? static_cast<double>(sisters_->bus.dropped()) : 0);
+}
+
+Task<void> RuntimeImpl::drain_endpoint(Endpoint& endpoint, TimePoint deadline, std::size_t& cut) {
+  const std::size_t count = co_await endpoint.drain(deadline);
+  cut += count;
+}
+
+Task<void> RuntimeImpl::drain_host(ServerHost& host, TimePoint deadline, std::size_t& cut) {
+  const std::size_t count = co_await host.drain(deadline);
+  cut += count;
+}
+
+Task<void> RuntimeImpl::drain_server(http::Server& server, TimePoint deadline, std::size_t& cut) {
+  const std::size_t count = co_await server.drain(deadline);
+  cut += count;
+}
+
+Task<void> RuntimeImpl::drain(TimePoint deadline) {
+  if (std::exchange(draining_, true)) co_return;
+  router_->set_draining();
+  const TimePoint began = network_.clock().now();
+  const Duration time = std::max(deadline - began, Duration::zero());
+  const TimePoint calls_until = began + time - std::min(host_reserve_max, time / 4);
+  std::size_t cut = 0;
+  // The listeners go on answering while the endpoints let their calls finish and end their streams.
+  TaskScope ending(network_.clock().executor());
+  for (const auto& hosted : hosted_) ending.spawn(drain_endpoint(*hosted->endpoint, calls_until, cut));
+  ending.spawn(drain_server(*server_, calls_until, cut));
+  if (sisters_) ending.spawn(drain_server(*sisters_->server, calls_until, cut));
+  co_await ending.join();
+  for (const auto& hosted : hosted_) ending.spawn(drain_host(*hosted->hosted.host, deadline, cut));
+  co_await ending.join();
+  if (sisters_) {
+    co_await sisters_->fleet->stop();
+    co_await sisters_->bus.stop();
+  }
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(network_.clock().now() - began);
+  log_.info("task_drained", {{"task", options_.identity.id}, {"calls_cut", cut}, {"ms", took.count()}});
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Runtime>> assemble_runtime(RuntimeOptions options, RuntimeParts parts,
+                                                  net::Network& network, Log& log) {
+  auto runtime = std::make_unique<RuntimeImpl>(std::move(options), network, log);
+  auto assembled = runtime->assemble(std::move(parts));
+  if (!assembled) return Failure(assembled.error());
+  return runtime;
+}
+
+}  // namespace berth::task

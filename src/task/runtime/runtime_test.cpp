@@ -1,0 +1,230 @@
+#include <gtest/gtest.h>
+
+#include "base/testing/sim_clock.h"
+#include "http/client.h"
+#include "net/testing/memory_network.h"
+#include "task/runtime/parts.h"
+#include "task/runtime/testing/fakes.h"
+
+namespace berth::task {
+namespace {
+
+using namespace std::chrono_literals;
+
+const net::Endpoint address{"127.0.1.1", 3000};
+
+class RecordingLog final : public Log {
+ public:
+  void write(LogLevel, std::string_view event, std::initializer_list<LogField> fields) override {
+    std::string line(event);
+    for (const LogField& field : fields) {
+      line += " " + std::string(field.name) + "=";
+      if (const auto* text = std::get_if<std::string_view>(&field.value)) line += *text;
+      if (const auto* number = std::get_if<std::int64_t>(&field.value)) line += std::to_string(*number);
+    }
+    lines.push_back(std::move(line));
+  }
+  std::vector<std::string> lines;
+};
+
+class TaskRuntime : public ::testing::Test {
+ protected:
+  TaskRuntime() {
+    options.spec.servers.resize(1);
+    options.spec.servers[0].name = "demo";
+    options.fleet_key = Secret(std::string(32, 'k'));
+    options.listen = address;
+  }
+  void TearDown() override {
+    if (runtime) drain(1s);
+  }
+
+  void start() {
+    auto made = assemble_runtime(std::move(options), fakes.parts(), *network, log);
+    ASSERT_TRUE(made) << made.error().message();
+    runtime = std::move(*made);
+    http::ClientOptions client_options;
+    client_options.endpoint = address;
+    client_options.host_header = "localhost:8080";
+    client = http::make_client(*network, std::move(client_options));
+  }
+  Task<void> drain_until(TimePoint deadline) {
+    co_await runtime->drain(deadline);
+    drained = true;
+  }
+  void drain(Duration time) {
+    scope.spawn(drain_until(clock.now() + time));
+    clock.advance(time);
+  }
+
+  Task<void> fetch_into(http::ClientRequest request) {
+    auto fetched = co_await client->fetch(std::move(request), 100'000);
+    answer = fetched ? std::move(*fetched) : http::Response{0, {}, fetched.error().message()};
+  }
+  /// "STATUS BODY"
+  std::string ask(std::string method, std::string target, http::Headers headers = {}, std::string body = {}) {
+    http::ClientRequest request;
+    request.method = std::move(method);
+    request.target = std::move(target);
+    request.headers = std::move(headers);
+    request.body = std::move(body);
+    answer.status = 0;
+    answer.body.clear();
+    scope.spawn(fetch_into(std::move(request)));
+    clock.run_until_idle();
+    return std::to_string(answer.status) + " " + answer.body;
+  }
+  static http::Headers with(std::string_view name, std::string_view value) {
+    http::Headers headers;
+    headers.add(name, value);
+    return headers;
+  }
+
+  asio::io_context loop;
+  berth::testing::SimClock clock{loop};
+  std::unique_ptr<net::testing::MemoryNetwork> network = net::testing::make_memory_network(clock);
+  RecordingLog log;
+  RuntimeOptions options;
+  testing::FakeParts fakes;
+  std::unique_ptr<Runtime> runtime;
+  std::unique_ptr<http::Client> client;
+  http::Response answer;
+  bool drained = false;
+  TaskScope scope{loop.get_executor()};
+};
+
+TEST_F(TaskRuntime, OneServerAnswersUnderItsNameAndUnderMcp) {
+  start();
+  EXPECT_EQ(ask("POST", "/mcp", {}, "x"), "200 demo on 1 for anonymous got x");
+  EXPECT_EQ(ask("POST", "/demo/mcp", {}, "x"), "200 demo on 1 for anonymous got x");
+  EXPECT_EQ(ask("GET", "/other/mcp"),
+            "404 {\"error\":\"There is nothing at /other/mcp.\",\"hint\":\"MCP is served at /mcp, /demo/mcp; "
+            "health "
+            "at /healthz and /readyz.\"}");
+}
+
+TEST_F(TaskRuntime, SeveralServersAnswerUnderTheirNamesAlone) {
+  options.spec.servers.resize(2);
+  options.spec.servers[1].name = "second";
+  start();
+  EXPECT_EQ(ask("POST", "/second/mcp", {}, "x"), "200 second on 1 for anonymous got x");
+  EXPECT_EQ(ask("POST", "/demo/mcp", {}, "x"), "200 demo on 1 for anonymous got x");
+  EXPECT_TRUE(ask("POST", "/mcp").starts_with("404 ")) << answer.body;
+}
+
+TEST_F(TaskRuntime, WrongMethodsAreToldTheRightOnes) {
+  start();
+  EXPECT_EQ(ask("PUT", "/mcp"), "405 {\"error\":\"PUT is not allowed here; use POST, GET, DELETE.\"}");
+  EXPECT_EQ(answer.headers.get("Allow"), "POST, GET, DELETE");
+  EXPECT_TRUE(ask("POST", "/healthz").starts_with("405 "));
+  EXPECT_EQ(answer.headers.get("Allow"), "GET, HEAD");
+}
+
+TEST_F(TaskRuntime, HealthIsOfTheProcessAndReadinessOfTheServers) {
+  start();
+  EXPECT_EQ(ask("GET", "/healthz"), "200 {\"status\":\"alive\",\"task\":\"1\"}");
+  EXPECT_EQ(ask("GET", "/readyz"), "200 {\"ready\":true,\"servers\":{\"demo\":true},\"reasons\":[]}");
+  EXPECT_TRUE(runtime->ready());
+  fakes.hosts[0]->state = {false, "It said \"no\".", 0, 3};
+  EXPECT_EQ(ask("GET", "/readyz"),
+            "503 {\"ready\":false,\"servers\":{\"demo\":false},\"reasons\":[\"demo: It said \\\"no\\\".\"]}");
+  EXPECT_FALSE(runtime->ready());
+  EXPECT_TRUE(ask("GET", "/healthz").starts_with("200 "));
+}
+
+TEST_F(TaskRuntime, ForeignHostsAndOriginsAreRefused) {
+  start();
+  EXPECT_TRUE(ask("POST", "/mcp", with("Host", "evil.example.com")).starts_with("403 {\"jsonrpc\":\"2.0\""));
+  EXPECT_TRUE(ask("POST", "/mcp", with("Origin", "http://evil.example.com")).starts_with("403 "));
+  EXPECT_FALSE(answer.headers.get("Access-Control-Allow-Origin"));
+  EXPECT_TRUE(ask("GET", "/metrics", with("Host", "evil.example.com")).starts_with("403 "));
+  EXPECT_TRUE(ask("POST", "/mcp", with("Origin", "http://localhost:6274")).starts_with("200 "));
+  EXPECT_EQ(answer.headers.get("Access-Control-Allow-Origin"), "http://localhost:6274");
+  EXPECT_TRUE(ask("OPTIONS", "/mcp", with("Origin", "http://localhost:6274")).starts_with("204 "));
+  EXPECT_EQ(answer.headers.get("Access-Control-Allow-Methods"), "POST, GET, DELETE, OPTIONS");
+}
+
+TEST_F(TaskRuntime, KeysDecideWhoCalls) {
+  options.keys.emplace_back("alice", Secret("key-of-alice"));
+  start();
+  EXPECT_TRUE(ask("POST", "/mcp").starts_with("401 {\"jsonrpc\":\"2.0\""));
+  EXPECT_EQ(answer.headers.get("WWW-Authenticate"), "Bearer");
+  EXPECT_TRUE(ask("POST", "/mcp", with("Authorization", "Bearer wrong")).starts_with("401 "));
+  EXPECT_EQ(ask("POST", "/mcp", with("Authorization", "Bearer key-of-alice"), "x"),
+            "200 demo on 1 for alice got x");
+  EXPECT_EQ(ask("POST", "/mcp", with("Berth-Principal", "root")), "401 " + answer.body);
+  EXPECT_TRUE(ask("GET", "/metrics").starts_with("401 "));
+  EXPECT_TRUE(ask("GET", "/readyz").starts_with("200 "));
+}
+
+TEST_F(TaskRuntime, CountsAndLogsEachRequest) {
+  log.set_threshold(LogLevel::debug);
+  start();
+  ask("POST", "/mcp", with("X-Request-Id", "r1"), "x");
+  ask("PUT", "/mcp", with("X-Amzn-Trace-Id", "Root=1-2"));
+  EXPECT_EQ(answer.headers.get("X-Request-Id"), "Root=1-2");
+  EXPECT_EQ(log.lines[1],
+            "request request_id=r1 server=demo method=POST path=/mcp status=200 ms= principal=anonymous "
+            "mcp_method=tools/call");
+  EXPECT_EQ(
+      log.lines[2],
+      "request request_id=Root=1-2 server=demo method=PUT path=/mcp status=405 ms= principal= mcp_method=");
+  const std::string metrics = ask("GET", "/metrics");
+  for (const std::string_view line :
+       {"berth_http_requests_total{server=\"demo\",status=\"200\"} 1\n",
+        "berth_http_requests_total{server=\"demo\",status=\"405\"} 1\n",
+        "berth_http_request_seconds_count{server=\"demo\"} 2\n", "berth_server_ready{server=\"demo\"} 1\n",
+        "berth_http_requests_in_flight{server=\"demo\"} 0\n", "berth_server_processes{server=\"demo\"} 1\n",
+        "fake_endpoint{server=\"demo\"} 1\n", "berth_peers 0\n", "process_resident_memory_bytes "}) {
+    EXPECT_NE(metrics.find(line), std::string::npos) << line << metrics;
+  }
+}
+
+TEST_F(TaskRuntime, SuccessIsNotLoggedAtTheDefaultLevel) {
+  start();
+  log.lines.clear();
+  ask("POST", "/mcp", {}, "x");
+  EXPECT_TRUE(log.lines.empty());
+  ask("GET", "/nowhere");
+  EXPECT_EQ(log.lines, (std::vector<std::string>{"request method=GET path=/nowhere status=404"}));
+}
+
+TEST_F(TaskRuntime, DrainStopsReadinessEndsStreamsAndThenTheServers) {
+  start();
+  EXPECT_EQ(ask("GET", "/mcp?slow"), "0 ");
+  scope.spawn(drain_until(clock.now() + 10s));
+  clock.run_until_idle();
+  EXPECT_TRUE(fakes.endpoints[0]->drained);
+  EXPECT_EQ(answer.body, "data: 1\n\ndata: 2\n\n");
+  EXPECT_FALSE(drained);
+  EXPECT_TRUE(ask("GET", "/readyz")
+                  .starts_with("503 {\"ready\":false,\"servers\":{\"demo\":true},\"reasons\":[\"The "
+                               "task is draining.\"]}"));
+  clock.advance(1s);
+  EXPECT_TRUE(drained);
+  EXPECT_TRUE(fakes.hosts[0]->drained);
+  runtime.reset();
+}
+
+TEST_F(TaskRuntime, SaysWhatIsWrongWithItsOptions) {
+  options.spec.servers.clear();
+  const auto no_server = assemble_runtime(options, fakes.parts(), *network, log);
+  EXPECT_EQ(no_server.error().message(), "A task needs a server to host; name one in berth.yaml.");
+  options.spec.servers.resize(1);
+  options.fleet_key = Secret("short");
+  EXPECT_EQ(assemble_runtime(options, fakes.parts(), *network, log).error().code(),
+            ErrorCode::invalid_argument);
+  options.fleet_key = Secret(std::string(32, 'k'));
+  options.identity.id = "../1";
+  EXPECT_EQ(assemble_runtime(options, fakes.parts(), *network, log).error().code(),
+            ErrorCode::invalid_argument);
+  options.identity.id = "1";
+  options.data_directory = "/proc/no";
+  EXPECT_FALSE(assemble_runtime(options, fakes.parts(), *network, log));
+  options.data_directory.clear();
+  const auto taken = network->listen(address);
+  EXPECT_EQ(assemble_runtime(options, fakes.parts(), *network, log).error().code(), ErrorCode::conflict);
+}
+
+}  // namespace
+}  // namespace berth::task
