@@ -63,8 +63,8 @@ std::optional<std::size_t> Balancer::pick_from(const std::vector<std::size_t>& c
 std::optional<std::size_t> Balancer::rotate(const std::vector<std::size_t>& candidates, TimePoint now,
                                             std::span<const std::size_t> tried) {
   std::optional<std::size_t> fallback;
-  // Each visit earns a target its weight; a whole credit buys a request. A target in slow start is passed over
-  // until it has one; when all are in slow start, the one with most credit takes the request.
+  // Each visit earns a target its weight; a whole credit buys a request. A target in slow start is passed
+  // over until it has one; when all are in slow start, the one with most credit takes the request.
   for (std::size_t step = 0; step < candidates.size(); ++step) {
     const std::size_t index = candidates[cursor_++ % candidates.size()];
     if (contains(tried, index)) continue;
@@ -89,8 +89,8 @@ std::optional<std::size_t> Balancer::least_loaded(const std::vector<std::size_t>
   for (std::size_t step = 0; step < candidates.size(); ++step) {
     const std::size_t index = candidates[(start + step) % candidates.size()];
     if (contains(tried, index)) continue;
-    const double load = static_cast<double>(outstanding[index] + 1) /
-                        slow_start_weight(snapshot_->targets[index], now);
+    const double load =
+        static_cast<double>(outstanding[index] + 1) / slow_start_weight(snapshot_->targets[index], now);
     if (best && load >= best_load) continue;
     best = index;
     best_load = load;

@@ -41,10 +41,10 @@ class Balancer {
   model::Balancing algorithm_;
   std::size_t cursor_;
   std::shared_ptr<const Snapshot> snapshot_;
-  std::vector<std::size_t> preferred_;   ///< healthy and not suspect
-  std::vector<std::size_t> suspects_;    ///< healthy and suspect
-  std::vector<std::size_t> fail_open_;   ///< unhealthy; empty while any target is healthy
-  std::vector<double> credit_;           ///< by index: what slow start has not spent yet
+  std::vector<std::size_t> preferred_;  ///< healthy and not suspect
+  std::vector<std::size_t> suspects_;   ///< healthy and suspect
+  std::vector<std::size_t> fail_open_;  ///< unhealthy; empty while any target is healthy
+  std::vector<double> credit_;          ///< by index: what slow start has not spent yet
 };
 
 /// The share of a full target's requests that `target` gets now: (0, 1].

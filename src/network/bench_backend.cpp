@@ -1,5 +1,5 @@
-// The cheapest HTTP backend there is: one epoll loop a thread, a fixed answer to every request. It stands behind the
-// proxies that `./run bench` compares, so that what is measured is the proxy.
+// The cheapest HTTP backend there is: one epoll loop a thread, a fixed answer to every request. It stands
+// behind the proxies that `./run bench` compares, so that what is measured is the proxy.
 //   bench_backend PORT [THREADS]
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -30,11 +30,11 @@ struct Connection {
 const std::string& answer() {
   static const std::string text = [] {
     const std::string body =
-        R"({"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"the quick brown fox jumps over the )"
-        R"(lazy dog, and then some more text to make the body about 200 bytes long .. ....."}]}})"
+        R"({"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"the quick brown fox jumps )"
+        R"(over the lazy dog, and then some more text to make the body about 200 bytes long .. ....."}]}})"
         "\n";
-    return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
-           "\r\n\r\n" + body;
+    return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " +
+           std::to_string(body.size()) + "\r\n\r\n" + body;
   }();
   return text;
 }

@@ -13,7 +13,8 @@
 #include "net/testing/memory_network.h"
 #include "network/front_door.h"
 
-/// For tests: a front door on an in-memory network and simulated time, with clients and targets played by hand.
+/// For tests: a front door on an in-memory network and simulated time, with clients and targets played by
+/// hand.
 namespace berth::network::testing {
 
 using namespace std::chrono_literals;
@@ -39,7 +40,7 @@ class Peer {
   }
 
   std::string received;
-  bool ended = false;  ///< the other side has ended or reset the stream
+  bool ended = false;    ///< the other side has ended or reset the stream
   std::size_t sent = 0;  ///< bytes written so far
 
  private:
@@ -104,8 +105,9 @@ class StubTarget {
     const std::string_view text(part.data(), *count);
     if (text.starts_with("GET /readyz ")) {
       ++probes;
-      const std::string_view answer = healthy ? "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-                                              : "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+      const std::string_view answer = healthy
+                                          ? "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+                                          : "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
       co_await stream->write(answer);
       co_return;
     }

@@ -23,14 +23,15 @@ void write_clients(MetricsWriter& writer, const DoorCounters& counters) {
   writer.counter("berth_front_door_retries_total",
                  "Requests moved to another connection or target before being handed over.", {},
                  number(clients.retries));
-  writer.counter("berth_front_door_disconnects_total", "Clients that left before their answer was complete.", {},
-                 number(clients.disconnects));
+  writer.counter("berth_front_door_disconnects_total", "Clients that left before their answer was complete.",
+                 {}, number(clients.disconnects));
   writer.counter("berth_front_door_connections_total", "Client connections accepted.", {},
                  number(clients.connections));
   writer.counter("berth_front_door_handshake_failures_total", "TLS handshakes that failed.", {},
                  number(clients.handshake_failures));
   writer.gauge("berth_front_door_connections", "Client connections open.", {}, number(counters.connections));
-  writer.gauge("berth_front_door_requests_in_flight", "Requests being answered.", {}, number(counters.in_flight));
+  writer.gauge("berth_front_door_requests_in_flight", "Requests being answered.", {},
+               number(counters.in_flight));
 }
 
 void write_target(MetricsWriter& writer, const TargetHealth& health, const TargetCounters& counters) {
@@ -38,10 +39,12 @@ void write_target(MetricsWriter& writer, const TargetHealth& health, const Targe
   const std::string_view zone = health.target.zone;
   for (std::size_t i = 1; i < std::size(status_classes); ++i) {
     writer.counter("berth_target_answers_total", "Answers of a target, by class of status.",
-                   {{"target", id}, {"zone", zone}, {"status", status_classes[i]}}, number(counters.answers[i]));
+                   {{"target", id}, {"zone", zone}, {"status", status_classes[i]}},
+                   number(counters.answers[i]));
   }
-  writer.counter("berth_target_connect_failures_total", "Connections a target refused or did not accept in time.",
-                 {{"target", id}, {"zone", zone}}, number(counters.connect_failures));
+  writer.counter("berth_target_connect_failures_total",
+                 "Connections a target refused or did not accept in time.", {{"target", id}, {"zone", zone}},
+                 number(counters.connect_failures));
   writer.counter("berth_target_broken_answers_total",
                  "Requests a target closed, reset or left without a well-formed answer.",
                  {{"target", id}, {"zone", zone}}, number(counters.broken_answers));
@@ -57,7 +60,8 @@ void write_target(MetricsWriter& writer, const TargetHealth& health, const Targe
 
 }  // namespace
 
-void write_metrics(MetricsWriter& writer, const DoorCounters& counters, const std::vector<TargetHealth>& targets) {
+void write_metrics(MetricsWriter& writer, const DoorCounters& counters,
+                   const std::vector<TargetHealth>& targets) {
   write_clients(writer, counters);
   for (const TargetHealth& health : targets) {
     const auto found = counters.targets.find(health.key);

@@ -10,8 +10,8 @@ namespace {
 
 /// Targets or connections tried for one request before the client is told.
 constexpr std::size_t attempts_max = 4;
-/// A first write of at most this much is taken by the kernel whole or not at all, so that its failure tells that
-/// the target has seen nothing.
+/// A first write of at most this much is taken by the kernel whole or not at all, so that its failure tells
+/// that the target has seen nothing.
 constexpr std::size_t atomic_write_bytes_max = 16 * 1024;
 
 constexpr std::string_view slow_body = "No part of the request body came within the idle timeout.";
@@ -66,8 +66,8 @@ Task<Session::Relay> Session::hand_over() {
   co_return Relay::no_answer;
 }
 
-/// The connection failed before the target saw anything. One from the pool may only have been old; a fresh one
-/// says something about the target.
+/// The connection failed before the target saw anything. One from the pool may only have been old; a fresh
+/// one says something about the target.
 void Session::move_on() {
   target_.reset();
   if (std::exchange(reused_, false)) {
@@ -80,8 +80,8 @@ void Session::move_on() {
 }
 
 Task<bool> Session::connect() {
-  auto connected =
-      co_await loop_.network.connect(upstream_->target().endpoint, loop_.clock.now() + loop_.options.connect_timeout);
+  auto connected = co_await loop_.network.connect(upstream_->target().endpoint,
+                                                  loop_.clock.now() + loop_.options.connect_timeout);
   if (connected) {
     target_ = std::move(*connected);
     const std::lock_guard lock(loop_.mutex);
@@ -96,7 +96,8 @@ Task<bool> Session::connect() {
 void Session::on_connect_error(const Error& error) {
   const bool slow = error.code() == ErrorCode::deadline_exceeded;
   own_status_ = slow ? 504 : 502;
-  own_message_ = slow ? "The target did not accept a connection in time." : "The target refused the connection.";
+  own_message_ =
+      slow ? "The target did not accept a connection in time." : "The target refused the connection.";
   // A lack of descriptors is ours; only what the target did makes it suspect.
   if (slow || error.code() == ErrorCode::unavailable) loop_.options.on_connect_failed(upstream_->key());
   const std::lock_guard lock(loop_.mutex);
@@ -127,7 +128,7 @@ Task<Session::Relay> Session::relay_answer(ByteBuffer& buffer) {
   const std::string_view bytes = buffer.view();
   answer_head_.clear();
   std::string_view head_text = bytes.substr(0, head_bytes);
-  if (!passes_unchanged(answer_, changes)) {
+  if (!passes_unchanged(bytes, answer_, changes)) {
     append_answer_head(answer_head_, bytes, answer_, changes);
     head_text = answer_head_;
   }
@@ -287,8 +288,8 @@ Task<void> Session::upload(std::shared_ptr<Session> self) {
   self->upload_done_.notify();
 }
 
-/// Passes the rest of the request body on as it comes, while the answer is awaited. Once the target wants no more
-/// of it, what the client still sends is read and dropped, so that the client gets to read the answer.
+/// Passes the rest of the request body on as it comes, while the answer is awaited. Once the target wants no
+/// more of it, what the client still sends is read and dropped, so that the client gets to read the answer.
 Task<void> Session::upload_rest() {
   while (!request_body_.done()) {
     const TimePoint until = loop_.clock.now() + loop_.options.idle_timeout;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <ctime>
 #include <iterator>
 
@@ -97,24 +98,37 @@ bool nominates_fields(std::string_view connection) {
   return found;
 }
 
-/// Copies the head's field lines in runs, as long as nothing has to be left out.
+/// Where the line of a field begins and ends (after its LF) in the bytes the head was parsed from.
+const char* line_begin(const http1::FieldView& field) { return field.name.data(); }
+const char* line_end(const http1::FieldView& field, const char* bytes_end) {
+  const std::string_view last = field.value.empty() ? field.name : field.value;
+  const char* const from = last.data() + last.size();
+  const void* const feed = std::memchr(from, '\n', static_cast<std::size_t>(bytes_end - from));
+  return feed == nullptr ? bytes_end : static_cast<const char*>(feed) + 1;
+}
+
+/// Copies the lines of the fields that stay. Neighbours go in one piece; a line that the parser has folded
+/// into another is in no field, and so is not copied.
 class FieldCopier {
  public:
-  FieldCopier(std::string& out, std::string_view raw, const http1::HeadView& head)
-      : out_(out), end_(raw.data() + head.bytes - 2),
-        run_(head.fields.empty() ? end_ : head.fields.front().name.data()) {}
+  FieldCopier(std::string& out, std::string_view raw) : out_(out), bytes_end_(raw.data() + raw.size()) {}
 
-  /// Leaves the field at `index` out.
-  void skip(const http1::HeadView& head, std::size_t index) {
-    out_.append(run_, head.fields[index].name.data());
-    run_ = index + 1 < head.fields.size() ? head.fields[index + 1].name.data() : end_;
+  void keep(const http1::FieldView& field) {
+    if (line_begin(field) != run_end_) {
+      finish();
+      run_begin_ = line_begin(field);
+    }
+    run_end_ = line_end(field, bytes_end_);
   }
-  void finish() { out_.append(run_, end_); }
+  void finish() {
+    if (run_begin_ != nullptr) out_.append(run_begin_, run_end_);
+  }
 
  private:
   std::string& out_;
-  const char* end_;
-  const char* run_;
+  const char* bytes_end_;
+  const char* run_begin_ = nullptr;
+  const char* run_end_ = nullptr;
 };
 
 void append_hex(std::string& out, std::uint64_t value, int digits) {
@@ -190,15 +204,14 @@ RequestFields copy_request_fields(std::string& out, std::string_view raw, const 
   for (const http1::FieldView& field : head.fields) {
     if (kind_of(field.name) == Kind::connection) found.nominates |= nominates_fields(field.value);
   }
-  FieldCopier copier(out, raw, head);
-  for (std::size_t i = 0; i < head.fields.size(); ++i) {
-    const http1::FieldView& field = head.fields[i];
+  FieldCopier copier(out, raw);
+  for (const http1::FieldView& field : head.fields) {
     const Kind kind = kind_of(field.name);
     if (kind == Kind::trace_id && found.trace_id.empty()) found.trace_id = field.value;
     if (kind == Kind::host) found.has_host = true;
     const bool stays = kind == Kind::ordinary ? !(found.nominates && nominated(head, field.name))
                                               : kind == Kind::host && !replaces_host;
-    if (!stays) copier.skip(head, i);
+    if (stays) copier.keep(field);
   }
   copier.finish();
   return found;
@@ -240,15 +253,18 @@ void append_request_head(std::string& out, std::string_view raw, const http1::He
   out.append("\r\n\r\n");
 }
 
-bool passes_unchanged(const http1::HeadView& head, const AnswerChanges& changes) {
+bool passes_unchanged(std::string_view raw, const http1::HeadView& head, const AnswerChanges& changes) {
   if (!changes.keep_alive || changes.http10_client || head.minor_version == 0) return false;
-  std::size_t framing = 0;
+  const char* const end = raw.data() + head.bytes;
+  const char* expected = head.fields.empty() ? nullptr : line_begin(head.fields.front());
   for (const http1::FieldView& field : head.fields) {
     const Kind kind = kind_of(field.name);
     if (kind == Kind::connection || kind == Kind::per_connection) return false;
-    if (kind == Kind::framing && ++framing > 1) return false;
+    // A gap is a line that the parser has folded into another, such as a second Content-Length.
+    if (line_begin(field) != expected) return false;
+    expected = line_end(field, end);
   }
-  return true;
+  return expected == nullptr || expected + 2 == end;
 }
 
 void append_answer_head(std::string& out, std::string_view raw, const http1::HeadView& head,
@@ -263,20 +279,21 @@ void append_answer_head(std::string& out, std::string_view raw, const http1::Hea
     if (kind_of(field.name) == Kind::connection) nominates |= nominates_fields(field.value);
   }
   bool has_length = false;
-  FieldCopier copier(out, raw, head);
-  for (std::size_t i = 0; i < head.fields.size(); ++i) {
-    const std::string_view name = head.fields[i].name;
+  FieldCopier copier(out, raw);
+  for (const http1::FieldView& field : head.fields) {
+    const std::string_view name = field.name;
     const Kind kind = kind_of(name);
     bool stays = kind != Kind::connection && kind != Kind::per_connection;
     if (kind == Kind::framing) {
-      // An answer to HEAD says how long its body would be, so the fields pass; a repeat of the length does not.
+      // An answer to HEAD says how long its body would be, so the fields pass; a repeat of the length does
+      // not.
       const bool is_length = name.size() == 14;
       stays = is_length ? !has_length : !changes.http10_client;
       has_length |= is_length;
     } else if (stays && nominates) {
       stays = !nominated(head, name);
     }
-    if (!stays) copier.skip(head, i);
+    if (stays) copier.keep(field);
   }
   copier.finish();
   if (!changes.keep_alive) {
@@ -321,15 +338,17 @@ std::string http_date(WallTime now) {
 
 }  // namespace
 
-std::string error_answer(int status, std::string_view message, WallTime now, bool keep_alive, bool head_only) {
+std::string error_answer(int status, std::string_view message, WallTime now, bool keep_alive,
+                         bool head_only) {
   const auto* const known =
       std::ranges::find(own_statuses, status, [](const OwnStatus& own) { return own.status; });
   const OwnStatus own = known == std::end(own_statuses) ? OwnStatus{status, "Error", "error"} : *known;
-  const std::string body = fmt::format("{{\"error\":{},\"message\":{}}}\n", json_quote(own.error),
-                                       json_quote(message));
-  std::string out = fmt::format("HTTP/1.1 {} {}\r\nServer: berth\r\nDate: {}\r\nContent-Type: application/json\r\n"
-                                "Content-Length: {}\r\n",
-                                status, own.reason, http_date(now), body.size());
+  const std::string body =
+      fmt::format("{{\"error\":{},\"message\":{}}}\n", json_quote(own.error), json_quote(message));
+  std::string out = fmt::format(
+      "HTTP/1.1 {} {}\r\nServer: berth\r\nDate: {}\r\nContent-Type: application/json\r\n"
+      "Content-Length: {}\r\n",
+      status, own.reason, http_date(now), body.size());
   if (status == 405) out += "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
   if (status == 503) out += "Retry-After: 1\r\n";
   if (!keep_alive) out += "Connection: close\r\n";

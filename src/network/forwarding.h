@@ -29,11 +29,12 @@ struct TraceId {
 /// Self field in front of what is there (an earlier Self field is replaced), and a Root when it lacks one.
 void append_trace_id(std::string& out, std::string_view existing, const TraceId& fresh);
 
-/// Appends the request head as a target gets it. `raw` is what `head` was parsed from. Removed: the fields that
-/// belong to one connection (RFC 9110 §7.6.1: Connection and what it names, Keep-Alive, Proxy-Connection, TE,
-/// Transfer-Encoding, Upgrade) and Proxy-Authorization. Written anew: the framing, X-Forwarded-For (the client
-/// appended to what was there), X-Forwarded-Proto, X-Forwarded-Port, X-Amzn-Trace-Id. An absolute target becomes
-/// its path, and its authority the Host (RFC 9112 §3.2.2). Everything else passes byte for byte, in order.
+/// Appends the request head as a target gets it. `raw` is what `head` was parsed from. Removed: the fields
+/// that belong to one connection (RFC 9110 §7.6.1: Connection and what it names, Keep-Alive,
+/// Proxy-Connection, TE, Transfer-Encoding, Upgrade) and Proxy-Authorization. Written anew: the framing,
+/// X-Forwarded-For (the client appended to what was there), X-Forwarded-Proto, X-Forwarded-Port,
+/// X-Amzn-Trace-Id. An absolute target becomes its path, and its authority the Host (RFC 9112 §3.2.2).
+/// Everything else passes byte for byte, in order.
 void append_request_head(std::string& out, std::string_view raw, const http1::HeadView& head,
                          const Arrival& arrival, const TraceId& trace);
 
@@ -44,7 +45,7 @@ struct AnswerChanges {
 };
 
 /// Whether the target's head may be passed on byte for byte.
-bool passes_unchanged(const http1::HeadView& head, const AnswerChanges& changes);
+bool passes_unchanged(std::string_view raw, const http1::HeadView& head, const AnswerChanges& changes);
 
 /// Appends the answer's head as the client gets it: HTTP/1.1, without the fields that belong to the target's
 /// connection, with Connection when the client must be told.

@@ -54,8 +54,13 @@ bool is_loopback(std::string_view address) { return address.starts_with("127.") 
 class FrontDoorImpl final : public FrontDoor {
  public:
   FrontDoorImpl(FrontDoorOptions options, net::Network& network, Log& log)
-      : options_(std::move(options)), network_(network), clock_(network.clock()), log_(log),
-        group_(policy_of(options_.listener)), loops_(make_loops()), timer_(clock_.make_timer()),
+      : options_(std::move(options)),
+        network_(network),
+        clock_(network.clock()),
+        log_(log),
+        group_(policy_of(options_.listener)),
+        loops_(make_loops()),
+        timer_(clock_.make_timer()),
         scope_(clock_.executor()) {}
   ~FrontDoorImpl() override { *alive_ = false; }
 
@@ -76,7 +81,9 @@ class FrontDoorImpl final : public FrontDoor {
   }
 
   std::vector<TargetHealth> targets() const override;
-  void on_change(std::function<void(const TargetChange&)> callback) override { on_change_ = std::move(callback); }
+  void on_change(std::function<void(const TargetChange&)> callback) override {
+    on_change_ = std::move(callback);
+  }
   void set_tls(std::shared_ptr<net::TlsContext> tls) override { loops_->set_tls(std::move(tls)); }
   FrontDoorTotals totals() const override;
   void write_metrics(monitoring::MetricsWriter& writer) const override {
@@ -86,8 +93,8 @@ class FrontDoorImpl final : public FrontDoor {
 
  private:
   std::unique_ptr<Loops> make_loops();
-  Result<net::Endpoint> bind(const std::string& address, std::optional<std::uint16_t> wanted, std::uint16_t first,
-                             const std::shared_ptr<net::TlsContext>& tls);
+  Result<net::Endpoint> bind(const std::string& address, std::optional<std::uint16_t> wanted,
+                             std::uint16_t first, const std::shared_ptr<net::TlsContext>& tls);
   void schedule();
   void pump();
   void publish();
@@ -134,10 +141,10 @@ Result<net::Endpoint> FrontDoorImpl::bind(const std::string& address, std::optio
     auto bound = loops_->listen({address, static_cast<std::uint16_t>(first + offset)}, tls);
     if (bound || bound.error().code() != ErrorCode::conflict) return bound;
   }
-  return fail(ErrorCode::conflict, fmt::format("no port from {} to {} on {} is free; choose one in berth.yaml under "
-                                               "listener, {}",
-                                               first, first + ports_tried_max - 1, address,
-                                               tls ? "https_port" : "http_port"));
+  return fail(ErrorCode::conflict,
+              fmt::format("no port from {} to {} on {} is free; choose one in berth.yaml under "
+                          "listener, {}",
+                          first, first + ports_tried_max - 1, address, tls ? "https_port" : "http_port"));
 }
 
 Result<void> FrontDoorImpl::listen() {
@@ -275,7 +282,8 @@ Task<std::size_t> FrontDoorImpl::drain(TimePoint deadline) {
 
 }  // namespace
 
-Result<std::unique_ptr<FrontDoor>> make_front_door(FrontDoorOptions options, net::Network& network, Log& log) {
+Result<std::unique_ptr<FrontDoor>> make_front_door(FrontDoorOptions options, net::Network& network,
+                                                   Log& log) {
   auto door = std::make_unique<FrontDoorImpl>(std::move(options), network, log);
   const auto listening = door->listen();
   if (!listening) return Failure(listening.error());

@@ -17,13 +17,13 @@
 #include "net/tls.h"
 #include "network/target_group.h"
 
-/// The load balancer on one machine: an HTTP and an HTTPS listener in front of a target group. It knows nothing
-/// of MCP and nothing of sessions. Bodies and events stream both ways without being buffered; statuses have the
-/// meanings of an Application Load Balancer
+/// The load balancer on one machine: an HTTP and an HTTPS listener in front of a target group. It knows
+/// nothing of MCP and nothing of sessions. Bodies and events stream both ways without being buffered;
+/// statuses have the meanings of an Application Load Balancer
 /// (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html):
-///   400 malformed request · 405 TRACE and CONNECT · 408 the client was too slow · 414, 431 head too large
-///   501 transfer coding · 502 the target refused, reset, closed early or answered what is no HTTP
-///   503 no target may receive requests · 504 the target took longer than connect or idle timeout · 505 version
+///   400 malformed request   405 TRACE and CONNECT   408 the client was too slow   414, 431 head too large
+///   501 transfer coding   502 the target refused, reset, closed early or answered what is no HTTP
+///   503 no target may get requests   504 the target took longer than connect or idle timeout   505 version
 /// An answer of its own is `{"error":…,"message":…}` with `Server: berth`.
 namespace berth::network {
 
@@ -31,8 +31,8 @@ struct FrontDoorOptions {
   model::ListenerSpec listener;
   model::LimitsSpec limits;
   std::shared_ptr<net::TlsContext> tls;  ///< null: no HTTPS listener
-  /// own_threads: `listener.threads` loops on kernel sockets. callers_loop: one loop, that of the Network given,
-  /// which may be an in-memory one on simulated time.
+  /// own_threads: `listener.threads` loops on kernel sockets. callers_loop: one loop, that of the Network
+  /// given, which may be an in-memory one on simulated time.
   enum class Loops : std::uint8_t { own_threads, callers_loop } loops = Loops::own_threads;
 };
 

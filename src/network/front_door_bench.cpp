@@ -61,8 +61,9 @@ Result<void> register_all(network::FrontDoor& door, std::string_view upstreams) 
 
 int main(int count, char** arguments) {
   if (count < 4) {
-    std::fputs("usage: front_door_bench HTTP_PORT THREADS UPSTREAM[,UPSTREAM…] [HTTPS_PORT CERTIFICATE KEY]\n",
-               stderr);
+    std::fputs(
+        "usage: front_door_bench HTTP_PORT THREADS UPSTREAM[,UPSTREAM…] [HTTPS_PORT CERTIFICATE KEY]\n",
+        stderr);
     return 64;
   }
   asio::io_context loop(1);

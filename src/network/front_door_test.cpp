@@ -32,7 +32,8 @@ TEST_F(FrontDoorTest, PassesARequestAndItsAnswerOn) {
       "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nContent-Length: 8\r\n"
       "X-Forwarded-For: "))
       << behind.received;
-  EXPECT_NE(behind.received.find("\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 8080\r\nX-Amzn-Trace-Id: Root=1-"),
+  EXPECT_NE(behind.received.find(
+                "\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 8080\r\nX-Amzn-Trace-Id: Root=1-"),
             std::string::npos);
   EXPECT_EQ(body_of(behind.received), "{\"id\":1}");
   send(behind, "HTTP/1.1 202 Accepted\r\nX-Any: thing\r\ncontent-length: 3\r\n\r\nyes");
@@ -178,7 +179,8 @@ TEST_F(FrontDoorTest, AnEarlyAnswerReachesTheClientAndEndsBothConnections) {
 TEST_F(FrontDoorTest, ALargeBodyIsNotBuffered) {
   StubTarget& target = add_target();
   constexpr std::size_t size = 8u << 20;
-  Peer& client = request("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n");
+  Peer& client =
+      request("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n");
   Peer& behind = target.peers.front();
   behind.take();
   send(client, std::string(size / 2, 'x'));
@@ -195,7 +197,8 @@ TEST_F(FrontDoorTest, ASlowClientSlowsItsTargetDown) {
   send(client, get);
   Peer& behind = target.peers.front();
   constexpr std::size_t size = 8u << 20;
-  send(behind, "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n" + std::string(size, 'x'));
+  send(behind,
+       "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n" + std::string(size, 'x'));
   EXPECT_LT(behind.sent, 400'000u) << "two buffers of the network and one of ours";
   client.start_reading();
   clock.run_until_idle();
@@ -218,8 +221,8 @@ TEST_F(FrontDoorTest, AnHttp10ClientGetsAnAnswerItUnderstands) {
   Peer& client = request("GET / HTTP/1.0\r\n\r\n");
   Peer& behind = target.peers.front();
   EXPECT_TRUE(behind.received.starts_with("GET / HTTP/1.1\r\nHost: ")) << behind.received;
-  send(behind, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n" + chunk("hello ") + chunk("you") +
-                   "0\r\n\r\n");
+  send(behind, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n" + chunk("hello ") +
+                   chunk("you") + "0\r\n\r\n");
   EXPECT_EQ(client.received, "HTTP/1.1 200 OK\r\nX: y\r\nConnection: close\r\n\r\nhello you");
   EXPECT_TRUE(client.ended);
   EXPECT_FALSE(behind.ended) << "the target's connection is fit for another request";
@@ -278,7 +281,8 @@ TEST_F(FrontDoorTest, WithoutATargetItSaysSo) {
   EXPECT_EQ(answer,
             "HTTP/1.1 503 Service Unavailable\r\nServer: berth\r\nDate: Sun, 22 Nov 2026 00:00:00 GMT\r\n"
             "Content-Type: application/json\r\nContent-Length: 97\r\nRetry-After: 1\r\n\r\n"
-            "{\"error\":\"no_target\",\"message\":\"No target is ready to receive requests; try again in a moment.\"}\n");
+            "{\"error\":\"no_target\",\"message\":\"No target is ready to receive requests; try again in a "
+            "moment.\"}\n");
   EXPECT_FALSE(clients.back().ended) << "the connection is as good as before";
 }
 
@@ -422,7 +426,8 @@ TEST_F(FrontDoorTest, RefusesWhatIsMalformedBeforeAnyTargetSeesIt) {
       {"GARBAGE\r\n\r\n", "HTTP/1.1 400 Bad Request"},
       {"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request"},
       {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "HTTP/1.1 400 Bad Request"},
-      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", "HTTP/1.1 400 Bad Request"},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+       "HTTP/1.1 400 Bad Request"},
       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
        "HTTP/1.1 400 Bad Request"},
       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +4\r\n\r\nabcd", "HTTP/1.1 400 Bad Request"},
@@ -434,7 +439,8 @@ TEST_F(FrontDoorTest, RefusesWhatIsMalformedBeforeAnyTargetSeesIt) {
       {"GET / HTTP/2.0\r\nHost: a\r\n\r\n", "HTTP/1.1 505 HTTP Version Not Supported"},
       {"GET /" + std::string(17'000, 'x') + " HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 414 URI Too Long"},
       {"GET / HTTP/1.1\r\nHost: a\r\n" + long_field + "\r\n", "HTTP/1.1 431 Request Header Fields Too Large"},
-      {"GET / HTTP/1.1\r\nHost: a\r\n" + many_fields + "\r\n", "HTTP/1.1 431 Request Header Fields Too Large"},
+      {"GET / HTTP/1.1\r\nHost: a\r\n" + many_fields + "\r\n",
+       "HTTP/1.1 431 Request Header Fields Too Large"},
       {"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 405 Method Not Allowed"},
   };
   for (const Refusal& refusal : refusals) {
@@ -577,7 +583,8 @@ TEST_F(FrontDoorTest, ItsMetricsNameEveryTarget) {
   door().write_metrics(writer);
   const std::string text = writer.text();
   EXPECT_NE(text.find("berth_front_door_answers_total{status=\"2xx\"} 1\n"), std::string::npos) << text;
-  EXPECT_NE(text.find("berth_target_answers_total{target=\"1\",zone=\"a\",status=\"2xx\"} 1\n"), std::string::npos);
+  EXPECT_NE(text.find("berth_target_answers_total{target=\"1\",zone=\"a\",status=\"2xx\"} 1\n"),
+            std::string::npos);
   EXPECT_NE(text.find("berth_target_healthy{target=\"1\",zone=\"a\"} 1\n"), std::string::npos);
 }
 

@@ -35,10 +35,10 @@ Task<ProbeOutcome> probe_target(net::Network& network, Probe probe) {
   if (!connected) co_return problem(fmt::format("Could not connect to {}.", endpoint));
   net::Stream& stream = **connected;
   stream.set_deadline(deadline);
-  const std::string request =
-      fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: berth-health-check\r\nAccept: */*\r\n"
-                  "Connection: close\r\n\r\n",
-                  probe.path, endpoint);
+  const std::string request = fmt::format(
+      "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: berth-health-check\r\nAccept: */*\r\n"
+      "Connection: close\r\n\r\n",
+      probe.path, endpoint);
   const auto written = co_await stream.write(request);
   if (!written) co_return no_answer(probe, Failure(written.error()));
   std::string bytes;

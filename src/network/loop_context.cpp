@@ -13,7 +13,8 @@ namespace {
 /// How long an answer may take before its client is watched: most take far less.
 constexpr Duration watch_tick = std::chrono::milliseconds(25);
 constexpr Duration prune_interval = std::chrono::seconds(1);
-/// Without anything to watch the timer goes on for a while, so that a steady trickle does not re-arm it each time.
+/// Without anything to watch the timer goes on for a while, so that a steady trickle does not re-arm it each
+/// time.
 constexpr int idle_ticks_max = 80;
 constexpr std::size_t buffer_bytes = 32 * 1024;
 constexpr std::size_t buffers_kept_max = 64;
@@ -29,8 +30,13 @@ std::uint64_t next_random(std::uint64_t& state) {
 }  // namespace
 
 LoopContext::LoopContext(ProxyOptions proxy_options, net::Network& loop_network, Log& loop_log)
-    : options(std::move(proxy_options)), network(loop_network), clock(loop_network.clock()), log(loop_log),
-      balancer_(options.balancing, options.loop), random_(random_u64()), timer_(clock.make_timer()) {}
+    : options(std::move(proxy_options)),
+      network(loop_network),
+      clock(loop_network.clock()),
+      log(loop_log),
+      balancer_(options.balancing, options.loop),
+      random_(random_u64()),
+      timer_(clock.make_timer()) {}
 
 std::shared_ptr<Upstream> LoopContext::pick(TimePoint now, std::span<const std::uint64_t> tried) {
   const auto& targets = balancer_.snapshot().targets;
@@ -41,7 +47,8 @@ std::shared_ptr<Upstream> LoopContext::pick(TimePoint now, std::span<const std::
   }
   if (options.balancing == model::Balancing::least_outstanding_requests) {
     outstanding_.clear();
-    for (std::size_t i = 0; i < targets.size(); ++i) outstanding_.push_back(upstreams[i]->load().outstanding());
+    for (std::size_t i = 0; i < targets.size(); ++i)
+      outstanding_.push_back(upstreams[i]->load().outstanding());
   }
   const auto index = balancer_.pick(now, tried_, outstanding_);
   return index ? upstreams[*index] : nullptr;
@@ -51,7 +58,8 @@ void LoopContext::adopt(const RoutingTable& table) {
   std::vector<std::shared_ptr<Upstream>> next;
   for (std::size_t i = 0; i < table.snapshot->targets.size(); ++i) {
     const RoutedTarget& target = table.snapshot->targets[i];
-    const auto known = std::ranges::find(upstreams, target.key, [](const auto& upstream) { return upstream->key(); });
+    const auto known =
+        std::ranges::find(upstreams, target.key, [](const auto& upstream) { return upstream->key(); });
     next.push_back(known != upstreams.end() ? *known : std::make_shared<Upstream>(target, table.loads[i]));
   }
   for (const auto& upstream : upstreams) {

@@ -36,18 +36,18 @@ struct ProxyOptions {
   Duration head_timeout = std::chrono::seconds(10);
   Duration connect_timeout = std::chrono::seconds(5);
   http1::HeadLimits head_limits;
-  std::size_t connections_max = 8'000;                    ///< over all loops
-  std::shared_ptr<std::atomic<std::size_t>> connections;  ///< client connections open in all loops
+  std::size_t connections_max = 8'000;                       ///< over all loops
+  std::shared_ptr<std::atomic<std::size_t>> connections;     ///< client connections open in all loops
   std::function<void(std::uint64_t key)> on_connect_failed;  ///< called in this loop
 };
 
 /// What one loop counts; read from other threads under a lock.
 struct ProxyCounters {
-  std::uint64_t answers[5] = {};     ///< to clients, by class of status
-  std::uint64_t own_answers = 0;     ///< of these, the front door's own errors
-  std::uint64_t retries = 0;         ///< moved to another connection or target before being handed over
-  std::uint64_t disconnects = 0;     ///< clients that left before their answer was complete
-  std::uint64_t connections = 0;     ///< accepted
+  std::uint64_t answers[5] = {};  ///< to clients, by class of status
+  std::uint64_t own_answers = 0;  ///< of these, the front door's own errors
+  std::uint64_t retries = 0;      ///< moved to another connection or target before being handed over
+  std::uint64_t disconnects = 0;  ///< clients that left before their answer was complete
+  std::uint64_t connections = 0;  ///< accepted
   std::uint64_t handshake_failures = 0;
 };
 
@@ -61,8 +61,8 @@ class LoopContext {
   void adopt(const RoutingTable& table);
   TraceId next_trace();
 
-  /// Notices within two ticks when the client of this session goes away; for answers that take their time. The
-  /// quick ones, nearly all, cost no more than an entry in a list.
+  /// Notices within two ticks when the client of this session goes away; for answers that take their time.
+  /// The quick ones, nearly all, cost no more than an entry in a list.
   void watch_client(Session& session);
   void unwatch_client(Session& session);
 

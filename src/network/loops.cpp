@@ -23,7 +23,8 @@ void add(DoorCounters& sum, const Proxy& proxy) {
   sum.clients.handshake_failures += counters.handshake_failures;
   for (const Proxy::ByTarget& target : proxy.target_counters()) {
     TargetCounters& of_target = sum.targets[target.key];
-    for (std::size_t i = 0; i < std::size(of_target.answers); ++i) of_target.answers[i] += target.counters.answers[i];
+    for (std::size_t i = 0; i < std::size(of_target.answers); ++i)
+      of_target.answers[i] += target.counters.answers[i];
     of_target.connect_failures += target.counters.connect_failures;
     of_target.broken_answers += target.counters.broken_answers;
     of_target.connections += target.counters.connections;
@@ -53,7 +54,8 @@ class CallersLoop final : public Loops {
   }
 
   void start() override {
-    for (PendingListener& pending : pending_) proxy_.serve(std::move(pending.listener), std::move(pending.tls));
+    for (PendingListener& pending : pending_)
+      proxy_.serve(std::move(pending.listener), std::move(pending.tls));
     pending_.clear();
   }
 
@@ -86,15 +88,18 @@ class CallersLoop final : public Loops {
 class ThreadLoop {
  public:
   ThreadLoop(ProxyOptions options, Log& log)
-      : clock_(make_real_clock(io_.get_executor())), network_(net::make_network(*clock_)),
-        proxy_(std::move(options), *network_, log), scope_(io_.get_executor()) {}
+      : clock_(make_real_clock(io_.get_executor())),
+        network_(net::make_network(*clock_)),
+        proxy_(std::move(options), *network_, log),
+        scope_(io_.get_executor()) {}
 
   net::Network& network() { return *network_; }
   const Proxy& proxy() const { return proxy_; }
   std::uint64_t adopted() const { return adopted_.load(std::memory_order_acquire); }
 
   void start(std::vector<PendingListener> listeners) {
-    for (PendingListener& pending : listeners) proxy_.serve(std::move(pending.listener), std::move(pending.tls));
+    for (PendingListener& pending : listeners)
+      proxy_.serve(std::move(pending.listener), std::move(pending.tls));
     work_.emplace(io_.get_executor());
     thread_ = std::thread([this] { io_.run(); });
   }
@@ -138,7 +143,8 @@ class ThreadLoop {
   TaskScope scope_;
 };
 
-/// What the control loop waits on while the threads drain; shared with them, touched in the control loop only.
+/// What the control loop waits on while the threads drain; shared with them, touched in the control loop
+/// only.
 struct DrainProgress {
   DrainProgress(Executor executor, std::size_t count) : left(count), changed(executor) {}
   std::size_t left;
@@ -153,9 +159,8 @@ class ThreadLoops final : public Loops {
     for (std::size_t i = 0; i < count; ++i) {
       ProxyOptions own = options;
       own.loop = i;
-      own.on_connect_failed = [executor = control.executor(), tell = options.on_connect_failed](std::uint64_t key) {
-        asio::post(executor, [tell, key] { tell(key); });
-      };
+      own.on_connect_failed = [executor = control.executor(), tell = options.on_connect_failed](
+                                  std::uint64_t key) { asio::post(executor, [tell, key] { tell(key); }); };
       loops_.push_back(std::make_unique<ThreadLoop>(std::move(own), log));
     }
     listeners_.resize(count);

@@ -28,7 +28,8 @@ class Loops {
   virtual std::size_t size() const = 0;
 
   /// Binds in every loop, sharing the port; accepting begins with start(). Errors as Network::listen.
-  virtual Result<net::Endpoint> listen(const net::Endpoint& endpoint, std::shared_ptr<net::TlsContext> tls) = 0;
+  virtual Result<net::Endpoint> listen(const net::Endpoint& endpoint,
+                                       std::shared_ptr<net::TlsContext> tls) = 0;
   virtual void start() = 0;
 
   virtual void adopt(const RoutingTable& table) = 0;

@@ -42,7 +42,8 @@ class Proxy::Registration {
 };
 
 Proxy::Proxy(ProxyOptions options, net::Network& network, Log& log)
-    : context_(std::move(options), network, log), changed_(network.clock().executor()),
+    : context_(std::move(options), network, log),
+      changed_(network.clock().executor()),
       scope_(network.clock().executor()) {}
 
 Proxy::~Proxy() = default;
@@ -78,7 +79,8 @@ Task<void> Proxy::accept_all(Door& door) {
   }
 }
 
-Task<void> Proxy::serve_connection(std::unique_ptr<net::Stream> stream, std::shared_ptr<net::TlsContext> tls) {
+Task<void> Proxy::serve_connection(std::unique_ptr<net::Stream> stream,
+                                   std::shared_ptr<net::TlsContext> tls) {
   Registration registration(*this);
   const std::string_view scheme = tls ? "https" : "http";
   if (tls) {

@@ -9,8 +9,8 @@
 
 namespace berth::network {
 
-/// One event loop's share of the front door: accepts on its listeners and runs a Session for each connection. All
-/// members but `counters`, `target_counters` and `in_flight` are called from that loop.
+/// One event loop's share of the front door: accepts on its listeners and runs a Session for each connection.
+/// All members but `counters`, `target_counters` and `in_flight` are called from that loop.
 class Proxy {
  public:
   /// `network` (with its clock) and `log` outlive it.
@@ -25,8 +25,8 @@ class Proxy {
   void set_tls(std::shared_ptr<net::TlsContext> tls);
   void adopt(const RoutingTable& table) { context_.adopt(table); }
 
-  /// Stops accepting, closes idle connections, lets requests in flight finish and cuts what is left at `deadline`;
-  /// returns how many were cut. The proxy may be destroyed afterwards.
+  /// Stops accepting, closes idle connections, lets requests in flight finish and cuts what is left at
+  /// `deadline`; returns how many were cut. The proxy may be destroyed afterwards.
   Task<std::size_t> drain(TimePoint deadline);
 
   ProxyCounters counters() const;

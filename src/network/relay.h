@@ -11,7 +11,8 @@
 #include "base/result.h"
 #include "codec/http1.h"
 
-/// What passing bytes on needs: buffers that are filled at one end and emptied at the other, and where a body ends.
+/// What passing bytes on needs: buffers that are filled at one end and emptied at the other, and where a body
+/// ends.
 namespace berth::network {
 
 /// Bytes read and not yet passed on. Its memory is not initialised, so that what is never used costs no page.

@@ -10,8 +10,8 @@ namespace berth::network {
 namespace {
 
 constexpr std::size_t in_bytes_initial = 8 * 1024;
-/// How long, and for how many bytes, a client may go on sending what nobody wants, so that it gets to read why
-/// its connection ends (RFC 9112 §9.6).
+/// How long, and for how many bytes, a client may go on sending what nobody wants, so that it gets to read
+/// why its connection ends (RFC 9112 §9.6).
 constexpr Duration linger_max = std::chrono::seconds(2);
 constexpr std::size_t linger_bytes_max = 8u << 20;
 
@@ -54,9 +54,15 @@ class Session::InFlight {
   Session& session_;
 };
 
-Session::Session(LoopContext& loop, TaskScope& scope, std::unique_ptr<net::Stream> client, std::string_view scheme)
-    : loop_(loop), scope_(scope), client_(std::move(client)), client_address_(client_->remote().host),
-      listener_port_(std::to_string(client_->local().port)), scheme_(scheme), in_(in_bytes_initial),
+Session::Session(LoopContext& loop, TaskScope& scope, std::unique_ptr<net::Stream> client,
+                 std::string_view scheme)
+    : loop_(loop),
+      scope_(scope),
+      client_(std::move(client)),
+      client_address_(client_->remote().host),
+      listener_port_(std::to_string(client_->local().port)),
+      scheme_(scheme),
+      in_(in_bytes_initial),
       upload_done_(scope.executor()) {}
 
 Session::~Session() { loop_.unwatch_client(*this); }
@@ -96,14 +102,15 @@ http1::HeadStatus Session::parse_head() {
     parse_at_ = scanned_ = 0;
     return http1::HeadStatus::incomplete;
   }
-  // A head that trickles in is not parsed from its start at every byte: only when its end may have come, or when
-  // it has doubled.
+  // A head that trickles in is not parsed from its start at every byte: only when its end may have come, or
+  // when it has doubled.
   const std::size_t from = scanned_ < 3 ? 0 : scanned_ - 3;
   scanned_ = bytes.size();
   if (bytes.size() < parse_at_ && bytes.find("\r\n\r\n", from) == std::string_view::npos) {
     return http1::HeadStatus::incomplete;
   }
-  const http1::HeadStatus status = http1::parse_request(bytes, loop_.options.head_limits, request_, &problem_);
+  const http1::HeadStatus status =
+      http1::parse_request(bytes, loop_.options.head_limits, request_, &problem_);
   const bool again = status == http1::HeadStatus::incomplete;
   parse_at_ = again ? bytes.size() * 2 : 0;
   if (!again) scanned_ = 0;
@@ -267,14 +274,15 @@ void Session::count_disconnect() {
 
 void Session::log_request() {
   const std::chrono::duration<double, std::milli> took = loop_.clock.now() - started_;
-  loop_.log.debug("request", {{"request", logged_},
-                              {"status", answered_status_},
-                              {"ms", took.count()},
-                              {"client", client_address_},
-                              {"scheme", scheme_},
-                              {"target", upstream_ ? std::string_view(upstream_->target().id) : std::string_view()},
-                              {"attempts", attempts_},
-                              {"client_left", client_gone_}});
+  loop_.log.debug("request",
+                  {{"request", logged_},
+                   {"status", answered_status_},
+                   {"ms", took.count()},
+                   {"client", client_address_},
+                   {"scheme", scheme_},
+                   {"target", upstream_ ? std::string_view(upstream_->target().id) : std::string_view()},
+                   {"attempts", attempts_},
+                   {"client_left", client_gone_}});
 }
 
 }  // namespace berth::network

@@ -131,7 +131,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<std::size_t> unwatched_index_;  ///< in LoopContext's list
   TimePoint watch_after_;
   bool uploading_ = false;
-  bool uploaded_ = false;    ///< there was an upload for this request
+  bool uploaded_ = false;         ///< there was an upload for this request
   bool awaiting_client_ = false;  ///< the upload waits for bytes
   bool discarding_ = false;       ///< the rest of the request body goes nowhere
   std::optional<TimePoint> linger_until_;

@@ -81,7 +81,8 @@ void TargetGroup::on_success(Entry& entry, TimePoint now) {
     touch();
   }
   if (entry.state == TargetState::healthy) return;
-  // A target that was never healthy needs one success, whatever its state says; a recovering one the threshold.
+  // A target that was never healthy needs one success, whatever its state says; a recovering one the
+  // threshold.
   if (entry.ever_healthy && entry.successes < policy_.health_check.healthy_threshold) return;
   entry.ever_healthy = true;
   entry.slow_start_from = now;
@@ -98,7 +99,8 @@ void TargetGroup::on_failure(Entry& entry, std::string problem, TimePoint now) {
     return;
   }
   if (entry.state == TargetState::initial) {
-    // Probes are frequent at first and a refused one says only "not yet": time decides instead of their number.
+    // Probes are frequent at first and a refused one says only "not yet": time decides instead of their
+    // number.
     const Duration patience = check.interval * static_cast<std::int64_t>(check.unhealthy_threshold);
     entry.reason = std::move(problem);
     if (now - entry.registered >= patience) {
@@ -148,8 +150,8 @@ TargetDecisions TargetGroup::decide(TimePoint now) {
   };
   const std::size_t before = entries_.size();
   std::erase_if(entries_, [&](const Entry& entry) {
-    const bool done = entry.state == TargetState::draining &&
-                      (entry.outstanding == 0 || entry.drain_until <= now);
+    const bool done =
+        entry.state == TargetState::draining && (entry.outstanding == 0 || entry.drain_until <= now);
     if (done) leave(entry);
     return done;
   });
@@ -188,14 +190,15 @@ std::shared_ptr<const Snapshot> TargetGroup::snapshot() const {
 std::vector<TargetHealth> TargetGroup::health() const {
   std::vector<TargetHealth> out;
   for (const Entry& entry : entries_) {
-    out.push_back({entry.target, entry.state, entry.reason, entry.suspect, entry.since, entry.key,
-                   entry.outstanding});
+    out.push_back(
+        {entry.target, entry.state, entry.reason, entry.suspect, entry.since, entry.key, entry.outstanding});
   }
   return out;
 }
 
 std::uint64_t TargetGroup::key(std::string_view id) const {
-  const auto found = std::ranges::find_if(entries_, [id](const Entry& entry) { return entry.target.id == id; });
+  const auto found =
+      std::ranges::find_if(entries_, [id](const Entry& entry) { return entry.target.id == id; });
   return found == entries_.end() ? 0 : found->key;
 }
 
@@ -204,9 +207,8 @@ bool TargetGroup::contains(std::uint64_t key) const {
 }
 
 TargetGroup::Entry* TargetGroup::find(std::string_view id) {
-  const auto found = std::ranges::find(entries_, id, [](const Entry& entry) -> std::string_view {
-    return entry.target.id;
-  });
+  const auto found =
+      std::ranges::find(entries_, id, [](const Entry& entry) -> std::string_view { return entry.target.id; });
   return found == entries_.end() ? nullptr : &*found;
 }
 

@@ -26,8 +26,8 @@ struct Target {
   auto operator<=>(const Target&) const = default;
 };
 
-/// initial: registered, not one successful check yet; gets no request. healthy: gets requests. unhealthy: gets
-/// requests only when no target is healthy (fail open). draining: deregistered; finishes what it has.
+/// initial: registered, not one successful check yet; gets no request. healthy: gets requests. unhealthy:
+/// gets requests only when no target is healthy (fail open). draining: deregistered; finishes what it has.
 enum class TargetState : std::uint8_t { initial, healthy, unhealthy, draining };
 std::string_view to_string(TargetState state);
 
@@ -137,8 +137,8 @@ class TargetGroup {
     bool ever_healthy = false;
     bool suspect = false;
     bool probing = false;
-    std::size_t successes = 0;      ///< in a row
-    std::size_t failures = 0;       ///< in a row
+    std::size_t successes = 0;  ///< in a row
+    std::size_t failures = 0;   ///< in a row
     std::size_t outstanding = 0;
     TimePoint registered;
     TimePoint since;

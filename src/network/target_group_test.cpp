@@ -209,8 +209,9 @@ TEST_F(TargetGroupTest, AnIdIsRegisteredOnceUnlessItIsDraining) {
   const auto again = group().add(target("1", 3001), now);
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().code(), ErrorCode::conflict);
-  EXPECT_EQ(again.error().message(),
-            "the target '1' is registered already, at 127.0.1.1:3000; deregister it first or choose another id");
+  EXPECT_EQ(
+      again.error().message(),
+      "the target '1' is registered already, at 127.0.1.1:3000; deregister it first or choose another id");
   group().on_outstanding(group().key("1"), 1);
   group().drain("1", now);
   const std::uint64_t before = group().key("1");
@@ -332,7 +333,8 @@ TEST(Balancer, LeastOutstandingRequestsPrefersTheIdlest) {
 TEST(Balancer, PrefersHealthyThenSuspectAndFailsOpenWhenNoneIsHealthy) {
   Balancer balancer(model::Balancing::round_robin);
   using enum TargetState;
-  balancer.adopt(snapshot_of({routed(1, healthy, true), routed(2, unhealthy), routed(3), routed(4, initial)}));
+  balancer.adopt(
+      snapshot_of({routed(1, healthy, true), routed(2, unhealthy), routed(3), routed(4, initial)}));
   EXPECT_EQ(balancer.pick(TimePoint(1h), {}, {}), 2u);
   EXPECT_EQ(balancer.pick(TimePoint(1h), std::vector<std::size_t>{2}, {}), 0u);
   EXPECT_EQ(balancer.pick(TimePoint(1h), std::vector<std::size_t>{2, 0}, {}), std::nullopt)

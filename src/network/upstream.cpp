@@ -29,7 +29,8 @@ void Upstream::give_back(std::unique_ptr<net::Stream> stream, TimePoint now) {
 }
 
 void Upstream::prune(TimePoint now) {
-  std::erase_if(idle_, [now](const Idle& idle) { return now - idle.since >= idle_max || !idle.stream->quiet(); });
+  std::erase_if(idle_,
+                [now](const Idle& idle) { return now - idle.since >= idle_max || !idle.stream->quiet(); });
 }
 
 void Upstream::retire() {

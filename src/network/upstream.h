@@ -12,7 +12,8 @@
 
 namespace berth::network {
 
-/// How many requests a target has in flight, over all loops. Each loop writes its own slot and reads them all.
+/// How many requests a target has in flight, over all loops. Each loop writes its own slot and reads them
+/// all.
 class TargetLoad {
  public:
   explicit TargetLoad(std::size_t loops) : slots_(loops) {}
@@ -39,17 +40,18 @@ class TargetLoad {
 
 /// What one loop counts for one target.
 struct TargetCounters {
-  std::uint64_t answers[5] = {};        ///< by class of status: 1xx … 5xx
-  std::uint64_t connect_failures = 0;   ///< refused, unreachable or too slow
-  std::uint64_t broken_answers = 0;     ///< closed, reset or malformed instead of an answer: 502 and 504
-  std::uint64_t connections = 0;        ///< opened
+  std::uint64_t answers[5] = {};          ///< by class of status: 1xx … 5xx
+  std::uint64_t connect_failures = 0;     ///< refused, unreachable or too slow
+  std::uint64_t broken_answers = 0;       ///< closed, reset or malformed instead of an answer: 502 and 504
+  std::uint64_t connections = 0;          ///< opened
   monitoring::Histogram seconds_to_head;  ///< request handed over → head of the answer
 };
 
 /// One target in one loop: its pool of idle keep-alive connections and its counters.
 class Upstream {
  public:
-  Upstream(RoutedTarget target, std::shared_ptr<TargetLoad> load) : target_(std::move(target)), load_(std::move(load)) {}
+  Upstream(RoutedTarget target, std::shared_ptr<TargetLoad> load)
+      : target_(std::move(target)), load_(std::move(load)) {}
 
   const Target& target() const { return target_.target; }
   std::uint64_t key() const { return target_.key; }
