@@ -1,0 +1,26 @@
+#pragma once
+
+#include "cli/context.h"
+#include "cli/options.h"
+
+/// What each row of the table in verbs.cpp runs.
+namespace berth::cli {
+
+Task<ExitCode> run_init(Context& context, const Arguments& arguments);
+Task<ExitCode> run_up(Context& context, const Arguments& arguments);
+Task<ExitCode> run_status(Context& context, const Arguments& arguments);
+Task<ExitCode> run_logs(Context& context, const Arguments& arguments);
+Task<ExitCode> run_tools(Context& context, const Arguments& arguments);
+Task<ExitCode> run_call(Context& context, const Arguments& arguments);
+Task<ExitCode> run_connect(Context& context, const Arguments& arguments);
+Task<ExitCode> run_scale(Context& context, const Arguments& arguments);
+Task<ExitCode> run_restart(Context& context, const Arguments& arguments);
+Task<ExitCode> run_down(Context& context, const Arguments& arguments);
+Task<ExitCode> run_validate(Context& context, const Arguments& arguments);
+Task<ExitCode> run_doctor(Context& context, const Arguments& arguments);
+Task<ExitCode> run_schema(Context& context, const Arguments& arguments);
+/// Hands over to Context::serve.
+Task<ExitCode> run_serve(Context& context, const Arguments& arguments);
+Task<ExitCode> run_version(Context& context, const Arguments& arguments);
+
+}  // namespace berth::cli

@@ -1,0 +1,85 @@
+#include <fmt/format.h>
+
+#include <array>
+
+#include "cli/all_verbs.h"
+#include "cli/connection.h"
+#include "cli/control.h"
+#include "cli/service_access.h"
+#include "cli/text.h"
+#include "model/nearest_name.h"
+
+namespace berth::cli {
+namespace {
+
+constexpr std::array<std::string_view, 4> clients{"claude", "cursor", "vscode", "json"};
+
+std::string claude_lines(const std::vector<Connection>& connections) {
+  std::string out;
+  for (const Connection& connection : connections) out += claude_line(connection) + "\n";
+  return out;
+}
+
+std::string indented(const std::string& text) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t end = std::min(text.find('\n', at), text.size());
+    out += "  " + text.substr(at, end - at) + "\n";
+    at = end + 1;
+  }
+  return out;
+}
+
+std::string all_clients(const std::vector<Connection>& connections, bool colour) {
+  auto title = [&](std::string_view text) { return paint(Paint::bold, text, colour) + "\n"; };
+  return title("Claude Code") + indented(claude_lines(connections)) + "\n" +
+         title("Cursor, in .cursor/mcp.json") + indented(cursor_file(connections)) + "\n" +
+         title("VS Code, in .vscode/mcp.json") + indented(vscode_file(connections)) + "\n" +
+         title("Others, in .mcp.json") + indented(generic_file(connections));
+}
+
+std::string text_for(const std::string& client, const std::vector<Connection>& connections) {
+  if (client == "claude") return claude_lines(connections);
+  if (client == "cursor") return cursor_file(connections);
+  return client == "vscode" ? vscode_file(connections) : generic_file(connections);
+}
+
+std::vector<Connection> connections_of(const ServiceAccess& access, bool https) {
+  std::vector<Connection> out;
+  for (const ServerAddress& server : access.servers) {
+    bool secure = (https && !server.https.empty()) || server.http.empty();
+    Connection connection{.name = server.name, .url = secure ? server.https : server.http, .key = {}};
+    if (!access.keys.empty()) connection.key = access.keys.front();
+    out.push_back(std::move(connection));
+  }
+  return out;
+}
+
+}  // namespace
+
+Task<ExitCode> run_connect(Context& context, const Arguments& arguments) {
+  std::optional<std::string> client = arguments.get("client");
+  if (client && std::ranges::find(clients, *client) == clients.end()) {
+    std::optional<std::string> meant = model::nearest_name(*client, clients);
+    context.terminal.err(fmt::format("berth connect: there is no client \"{}\"; {}\n", printable(*client),
+                                     meant ? fmt::format("did you mean {}?", *meant)
+                                           : fmt::format("the clients are {}.", fmt::join(clients, ", "))));
+    co_return ExitCode::usage;
+  }
+  Result<ServiceAccess> access = co_await find_service(context, arguments);
+  if (!access) co_return report(context, "connect", access.error());
+  std::vector<Connection> connections = connections_of(*access, arguments.has("https"));
+  if (arguments.has("json")) client = "json";
+  bool colour = context.terminal.colour();
+  context.terminal.out(client ? text_for(*client, connections) : all_clients(connections, colour));
+  bool https = !connections.empty() && connections.front().url.starts_with("https:");
+  if (https && !access->ca_file.empty()) {
+    context.terminal.err("\nThe certificate is trusted with one of these:\n");
+    for (const security::TrustInstruction& trust : security::trust_instructions(access->ca_file)) {
+      context.terminal.err(fmt::format("  {:<40} {}\n", trust.line, trust.client));
+    }
+  }
+  co_return ExitCode::ok;
+}
+
+}  // namespace berth::cli

@@ -1,0 +1,118 @@
+#include <fmt/format.h>
+
+#include "cli/all_verbs.h"
+#include "cli/control.h"
+#include "cli/spec_file.h"
+#include "cli/status_view.h"
+#include "cli/text.h"
+
+/// The verbs that ask a running `berth up` for something: status, scale, restart, down.
+namespace berth::cli {
+namespace {
+
+constexpr Duration poll_interval = std::chrono::milliseconds(100);
+constexpr Duration down_timeout = std::chrono::hours(2);
+constexpr Duration healthy_timeout = std::chrono::minutes(5);
+
+Result<SpecLocation> find_service(Context& context, const Arguments& arguments) {
+  return find_spec(context, arguments.get("file"), Need::service);
+}
+
+ExitCode no_spec(Context& context, std::string_view verb, const Error& error) {
+  report(context, verb, error);
+  return ExitCode::invalid_spec;
+}
+
+/// Polls until every task is healthy (ok) or the deadline passes (unhealthy).
+Task<ExitCode> wait_healthy(Context& context, Control& control, std::string_view verb) {
+  TimePoint deadline = context.clock.now() + healthy_timeout;
+  while (true) {
+    co_await context.clock.sleep_for(poll_interval);
+    Result<cluster::ServiceStatus> status = co_await control.status();
+    if (!status) co_return report(context, verb, status.error());
+    bool late = context.clock.now() >= deadline;
+    if (!late && !all_healthy(*status)) continue;
+    bool colour = context.terminal.colour();
+    context.terminal.out(headline(*status, colour) +
+                         task_table(*status, context.clock.wall(), context.terminal.columns(), colour));
+    co_return all_healthy(*status) ? ExitCode::ok : ExitCode::unhealthy;
+  }
+}
+
+}  // namespace
+
+Task<ExitCode> run_status(Context& context, const Arguments& arguments) {
+  Result<SpecLocation> location = find_service(context, arguments);
+  if (!location) co_return no_spec(context, "status", location.error());
+  Control control(context, location->state_directory);
+  Result<cluster::ServiceStatus> status = co_await control.status();
+  if (!status) co_return report(context, "status", status.error());
+  if (arguments.has("json")) {
+    context.terminal.out(pretty_json(cluster::to_json(*status)) + "\n");
+  } else {
+    bool colour = context.terminal.colour();
+    std::string text = headline(*status, colour);
+    text += "\n" + task_table(*status, context.clock.wall(), context.terminal.columns(), colour);
+    text += "\n" + url_lines(*status, colour);
+    text += paint(Paint::dim,
+                  fmt::format("  {} requests, {} in flight. {}", status->requests, status->in_flight,
+                              status->limits),
+                  colour) +
+            "\n";
+    context.terminal.out(text);
+  }
+  co_return all_healthy(*status) ? ExitCode::ok : ExitCode::unhealthy;
+}
+
+Task<ExitCode> run_scale(Context& context, const Arguments& arguments) {
+  if (arguments.words().empty()) {
+    context.terminal.err("berth scale: say how many tasks: berth scale 5\n");
+    co_return ExitCode::usage;
+  }
+  Result<std::size_t> count =
+      parse_number("the number of tasks", arguments.words()[0], 1, cluster::tasks_max);
+  if (!count) {
+    context.terminal.err(fmt::format("berth scale: {}\n", count.error().message()));
+    co_return ExitCode::usage;
+  }
+  Result<SpecLocation> location = find_service(context, arguments);
+  if (!location) co_return no_spec(context, "scale", location.error());
+  Control control(context, location->state_directory);
+  Result<void> scaled = co_await control.post("/scale", fmt::format("{{\"count\":{}}}", *count));
+  if (!scaled) co_return report(context, "scale", scaled.error());
+  context.terminal.err(
+      fmt::format("Scaling to {} task{}; `berth status` shows them.\n", *count, *count == 1 ? "" : "s"));
+  if (!arguments.has("wait")) co_return ExitCode::ok;
+  co_return co_await wait_healthy(context, control, "scale");
+}
+
+Task<ExitCode> run_restart(Context& context, const Arguments& arguments) {
+  Result<SpecLocation> location = find_service(context, arguments);
+  if (!location) co_return no_spec(context, "restart", location.error());
+  Control control(context, location->state_directory);
+  Result<void> restarted = co_await control.post("/restart", "");
+  if (!restarted) co_return report(context, "restart", restarted.error());
+  context.terminal.err("Replacing every task, one after another; `berth status` shows how far it is.\n");
+  co_return ExitCode::ok;
+}
+
+Task<ExitCode> run_down(Context& context, const Arguments& arguments) {
+  Result<SpecLocation> location = find_service(context, arguments);
+  if (!location) co_return no_spec(context, "down", location.error());
+  Control control(context, location->state_directory);
+  Result<void> asked = co_await control.post("/down", "");
+  if (!asked) co_return report(context, "down", asked.error());
+  context.terminal.err("Draining…\n");
+  TimePoint deadline = context.clock.now() + down_timeout;
+  while (context.clock.now() < deadline) {
+    co_await context.clock.sleep_for(poll_interval);
+    Result<cluster::ServiceStatus> status = co_await control.status();
+    if (status || status.error().code() != ErrorCode::unavailable) continue;
+    context.terminal.err("Stopped.\n");
+    co_return ExitCode::ok;
+  }
+  context.terminal.err("berth down: the service is still draining.\n");
+  co_return ExitCode::failed;
+}
+
+}  // namespace berth::cli

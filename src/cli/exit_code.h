@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+
+namespace berth::cli {
+
+/// What `berth` exits with. `berth help` prints this list; scripts may rely on it.
+enum class ExitCode : std::uint8_t {
+  ok = 0,
+  failed = 1,           ///< something went wrong; stderr says what and what next
+  usage = 2,            ///< the command line was not understood
+  invalid_spec = 3,     ///< berth.yaml is missing or has mistakes
+  not_running = 4,      ///< the verb needs a running `berth up`
+  already_running = 5,  ///< the service is already up
+  unhealthy = 6,        ///< it runs, but not every task is healthy; or doctor found a broken link
+  tool_error = 7,       ///< the tool was called and answered that it failed (isError)
+};
+
+}  // namespace berth::cli

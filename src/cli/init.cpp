@@ -1,0 +1,65 @@
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "cli/all_verbs.h"
+#include "cli/control.h"
+#include "cli/files.h"
+#include "cli/project.h"
+#include "cli/text.h"
+#include "model/parse.h"
+#include "model/shell_words.h"
+
+namespace berth::cli {
+namespace {
+
+std::string what_next(const Project& project) {
+  std::string before =
+      project.hint.empty() ? "" : fmt::format("  {:<16} first, so that the server can start\n", project.hint);
+  return fmt::format(
+      "\nNext:\n{}  {:<16} runs it on three tasks behind a load balancer\n  {:<16} checks the file after you "
+      "changed it\n",
+      before, "berth up", "berth validate");
+}
+
+std::string what_found(const Project& project) {
+  if (!project.command.empty()) {
+    return fmt::format("It runs `{}` ({}).", printable(model::join_shell_words(project.command)),
+                       project.found);
+  }
+  if (!project.servers.empty()) return fmt::format("It runs what {} names.", project.found);
+  return "No MCP server was found in this folder, so it runs the built-in `workspace` server; edit it, or "
+         "name yours: "
+         "berth init --force -- COMMAND ARGS…";
+}
+
+}  // namespace
+
+Task<ExitCode> run_init(Context& context, const Arguments& arguments) {
+  std::string path = context.directory + "/berth.yaml";
+  if (exists(path) && !arguments.has("force") && !arguments.has("print")) {
+    context.terminal.err(
+        "berth init: berth.yaml is there already; --force replaces it, --print shows what would be "
+        "written.\n");
+    co_return ExitCode::failed;
+  }
+  std::string name = model::default_service_name(context.directory);
+  Result<Project> project = Project{};
+  if (arguments.rest() && !arguments.rest()->empty()) {
+    project->command = *arguments.rest();
+    project->found = "the command given to berth init";
+  } else {
+    project = look_at(context.directory, name);
+  }
+  if (!project) co_return report(context, "init", project.error());
+  std::string text = write_yaml(name, *project);
+  if (arguments.has("print")) {
+    context.terminal.out(text);
+    co_return ExitCode::ok;
+  }
+  Result<void> written = write_file(path, text, arguments.has("force") ? IfExists::replace : IfExists::fail);
+  if (!written) co_return report(context, "init", written.error());
+  context.terminal.err(fmt::format("Wrote berth.yaml. {}\n{}", what_found(*project), what_next(*project)));
+  co_return ExitCode::ok;
+}
+
+}  // namespace berth::cli

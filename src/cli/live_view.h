@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+
+#include "cli/context.h"
+
+namespace berth::cli {
+
+/// The changing picture of a running service. On a terminal it is redrawn in place; elsewhere events are
+/// printed as plain
+/// lines, and the picture only when the service has become healthy or has stopped being so.
+class LiveView {
+ public:
+  explicit LiveView(Terminal& terminal) : terminal_(terminal), redraws_(terminal.out_is_terminal()) {}
+
+  /// `good`: whether every task is healthy.
+  void show(const std::string& picture, bool good);
+  /// One sentence about something that happened.
+  void event(std::string_view text, WallTime now);
+  /// A line that stays.
+  void say(std::string_view text);
+
+ private:
+  Terminal& terminal_;
+  bool redraws_;
+  std::string drawn_;
+  std::size_t lines_ = 0;
+  bool shown_good_ = false;
+};
+
+}  // namespace berth::cli

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+/// What `berth init` learns from a folder. Reads files, runs nothing.
+namespace berth::cli {
+
+/// How the MCP server of a folder seems to be started.
+struct Project {
+  std::vector<std::string> command;  ///< empty: nothing was found
+  std::string found;                 ///< where that comes from, for a comment: "package.json, bin"
+  std::string hint;                  ///< what to do before it can run, or empty
+  std::string servers;               ///< instead of a command: the `servers:` block of a client's file
+};
+
+/// Looks for .mcp.json, package.json, pyproject.toml, go.mod, Cargo.toml, a Dockerfile and single files, in
+/// this order.
+/// Errors: a file among them that has mistakes.
+Result<Project> look_at(const std::string& directory, const std::string& name);
+
+/// The text of berth.yaml.
+std::string write_yaml(const std::string& name, const Project& project);
+
+}  // namespace berth::cli

@@ -1,0 +1,294 @@
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+#include "cli/testing/fake_context.h"
+#include "cluster/service.h"
+#include "model/testing/golden.h"
+
+/// Verbs against a running service whose control API and front door are played by the test.
+namespace berth::cli {
+namespace {
+
+using model::testing::expect_golden;
+using testing::FakeService;
+using testing::World;
+
+cluster::ServiceStatus three_tasks(std::int64_t now_ms) {
+  cluster::ServiceStatus status;
+  status.service = "everything";
+  status.pid = 4711;
+  status.urls = {{"everything", "http://127.0.0.1:8080/mcp"}, {"everything", "https://localhost:8443/mcp"}};
+  status.desired = 3;
+  for (int i = 1; i <= 3; ++i) {
+    cluster::TaskStatus task;
+    task.id = std::to_string(i);
+    task.zone = std::string(1, static_cast<char>('a' + i - 1));
+    task.address = "127.0." + task.id + ".1:3000";
+    task.phase = cluster::TaskPhase::running;
+    task.health = "healthy";
+    task.pid = 5000 + i;
+    task.cpu = 0.01;
+    task.memory_bytes = 12u << 20;
+    task.started_unix_ms = now_ms - 65'000;
+    status.tasks.push_back(task);
+  }
+  status.limits = "Limits are enforced by cgroup v2.";
+  status.requests = 12;
+  return status;
+}
+
+/// A world with berth.yaml, a control API and, at 127.0.0.1:8080, a front door.
+class Running {
+ public:
+  explicit Running(std::string spec = "name: everything\nserver: {builtin: workspace}\n") {
+    world.write("berth.yaml", spec);
+    status = three_tasks(to_unix_ms(world.clock.wall()));
+    control.answer = [this](const FakeService::Seen& request) {
+      if (request.target == "/status") return http::json_response(200, cluster::to_json(status));
+      if (request.target.starts_with("/logs"))
+        return http::text_response(200, "{\"level\":\"info\",\"event\":\"hello\"}\nplain\n");
+      return http::json_response(200, "{}");
+    };
+    front.answer = [](const FakeService::Seen&) { return http::text_response(404, ""); };
+    world.serve({"unix:" + world.folder + "/.berth/control.sock", 0}, control);
+    world.serve({"127.0.0.1", 8080}, front);
+  }
+
+  /// The front door answers MCP requests with these results, by method.
+  void answer(std::map<std::string, std::string> results) {
+    front.answer = [results](const FakeService::Seen& request) {
+      boost::json::value message = boost::json::parse(request.body);
+      std::string method(message.at("method").as_string());
+      std::string id = boost::json::serialize(message.at("id"));
+      auto found = results.find(method);
+      if (found == results.end())
+        return http::json_response(404, R"({"error":{"code":-32601,"message":"no such method"}})");
+      return http::json_response(200,
+                                 R"({"jsonrpc":"2.0","id":)" + id + R"(,"result":)" + found->second + "}");
+    };
+  }
+
+  World world;
+  cluster::ServiceStatus status;
+  FakeService control, front;
+};
+
+constexpr std::string_view tools = R"({"tools": [
+  {"name": "echo", "description": "Says it back.\nMore.", "inputSchema": {"type": "object", "properties":
+    {"message": {"type": "string", "x-mcp-header": "Message"}, "times": {"type": "integer"}}, "required": ["message"]}},
+  {"name": "whoami", "inputSchema": {"type": "object"}}], "resultType": "complete"})";
+
+TEST(Status, shows_one_line_a_task) {
+  Running running;
+  EXPECT_EQ(running.world.run({"status"}), 0);
+  expect_golden("status.txt", running.world.terminal.output);
+}
+
+TEST(Status, names_what_is_wrong_and_exits_with_6) {
+  Running running;
+  cluster::TaskStatus& task = running.status.tasks[1];
+  task.health = "unhealthy";
+  task.phase = cluster::TaskPhase::waiting;
+  task.crash_loop = true;
+  task.pid = 0;
+  task.restarts = 5;
+  task.reason = "It exited with code 1.";
+  task.last_words = {"Error: Cannot find module 'x'", "\x1b[31m  at load"};
+  EXPECT_EQ(running.world.run({"status"}), 6);
+  expect_golden("status_unhealthy.txt", running.world.terminal.output);
+}
+
+TEST(Status, is_json_for_programs) {
+  Running running;
+  EXPECT_EQ(running.world.run({"status", "--json"}), 0);
+  boost::json::value value = boost::json::parse(running.world.terminal.output);
+  EXPECT_EQ(value.at("service").as_string(), "everything");
+  EXPECT_EQ(value.at("tasks").as_array().size(), 3u);
+}
+
+TEST(Scale, asks_the_service_and_can_wait) {
+  Running running;
+  EXPECT_EQ(running.world.run({"scale", "3", "--wait"}), 0);
+  EXPECT_EQ(running.control.seen[0].method, "POST");
+  EXPECT_EQ(running.control.seen[0].target, "/scale");
+  EXPECT_EQ(running.control.seen[0].body, R"({"count":3})");
+}
+
+TEST(Scale, shows_why_it_was_refused) {
+  Running running;
+  running.control.answer = [](const FakeService::Seen&) {
+    return http::json_response(400, R"({"error":"invalid_argument","message":"No."})");
+  };
+  EXPECT_EQ(running.world.run({"scale", "5"}), 1);
+  EXPECT_EQ(running.world.terminal.errors, "berth scale: No.\n");
+}
+
+TEST(Up, of_a_service_that_runs_says_so_and_exits_with_5) {
+  Running running;
+  EXPECT_EQ(running.world.run({"up"}), 5);
+  EXPECT_EQ(running.world.terminal.errors,
+            "berth up: everything is already up (pid 4711). `berth status` shows it, `berth restart` "
+            "replaces its tasks, "
+            "`berth down` stops it.\n");
+}
+
+TEST(Logs, come_from_the_running_service) {
+  Running running;
+  EXPECT_EQ(running.world.run({"logs", "-f", "--task", "2", "-n", "7"}), 0);
+  EXPECT_EQ(running.control.seen[0].target, "/logs?lines=7&follow=1&task=2");
+  EXPECT_EQ(running.world.terminal.output, " info    hello\nplain\n");
+}
+
+TEST(Tools, are_listed_with_their_arguments) {
+  Running running;
+  running.answer({{"tools/list", std::string(tools)}});
+  EXPECT_EQ(running.world.run({"tools"}), 0) << running.world.terminal.errors;
+  EXPECT_EQ(running.world.terminal.output, "  echo(message, times?)\n      Says it back.\n  whoami()\n");
+  const FakeService::Seen& request = running.front.seen[0];
+  EXPECT_EQ(request.headers.get("Mcp-Method"), "tools/list");
+  EXPECT_EQ(request.headers.get("MCP-Protocol-Version"), "2026-07-28");
+}
+
+TEST(Call, prints_the_text_and_sends_what_2026_07_28_asks_for) {
+  Running running;
+  running.answer(
+      {{"tools/list", std::string(tools)},
+       {"tools/call", R"({"content": [{"type": "text", "text": "hé"}], "resultType": "complete"})"}});
+  EXPECT_EQ(running.world.run({"call", "echo", R"({"message": "hé"})"}), 0) << running.world.terminal.errors;
+  EXPECT_EQ(running.world.terminal.output, "hé\n");
+  const FakeService::Seen& request = running.front.seen.back();
+  EXPECT_EQ(request.headers.get("Mcp-Name"), "echo");
+  EXPECT_EQ(request.headers.get("Mcp-Param-Message"), "=?base64?aMOp?=");
+  boost::json::value body = boost::json::parse(request.body);
+  EXPECT_EQ(body.at("params").at("arguments").at("message").as_string(), "hé");
+  EXPECT_EQ(body.at("params").at("_meta").at("io.modelcontextprotocol/protocolVersion").as_string(),
+            "2026-07-28");
+}
+
+TEST(Call, takes_arguments_as_name_and_value) {
+  Running running;
+  running.answer({{"tools/list", std::string(tools)}, {"tools/call", R"({"content": []})"}});
+  EXPECT_EQ(running.world.run({"call", "echo", "message=a b", "times=3"}), 0)
+      << running.world.terminal.errors;
+  boost::json::value body = boost::json::parse(running.front.seen.back().body);
+  EXPECT_EQ(boost::json::serialize(body.at("params").at("arguments")), R"({"message":"a b","times":3})");
+}
+
+TEST(Call, of_a_tool_that_fails_exits_with_7) {
+  Running running;
+  running.answer(
+      {{"tools/list", std::string(tools)},
+       {"tools/call", R"({"content": [{"type": "text", "text": "no such key"}], "isError": true})"}});
+  EXPECT_EQ(running.world.run({"call", "whoami"}), 7);
+  EXPECT_EQ(running.world.terminal.output, "");
+  EXPECT_EQ(running.world.terminal.errors, "The tool whoami failed:\nno such key\n");
+}
+
+TEST(Call, with_mistakes_has_precise_answers) {
+  Running running;
+  running.answer({{"tools/list", std::string(tools)}});
+  EXPECT_EQ(running.world.run({"call", "ehco"}), 1);
+  EXPECT_EQ(running.world.run({"call", "echo", "[1]"}), 1);
+  EXPECT_EQ(running.world.run({"call", "echo", "a=1", "b"}), 1);
+  EXPECT_EQ(running.world.run({"call", "echo", "a=1", "--timeout", "0"}), 1);
+  EXPECT_EQ(running.world.run({"call", "echo", "--server", "other"}), 1);
+  EXPECT_EQ(running.world.run({"call", "echo"}), 1);
+  EXPECT_EQ(
+      running.world.terminal.errors,
+      "berth call: There is no tool \"ehco\"; did you mean echo?\n"
+      "berth call: The arguments \"[1]\" are not a JSON object; write '{\"name\": \"value\"}' in single "
+      "quotes, or "
+      "name=value.\n"
+      "berth call: \"b\" is not name=value; give one JSON object in single quotes, or several name=value.\n"
+      "berth call: --timeout is \"0\"; it takes a whole number from 1 to 86400.\n"
+      "berth call: There is no server \"other\"; there is everything.\n"
+      "berth call: The server answered with error -32601: no such method\n");
+}
+
+TEST(Call, asks_the_user_what_the_tool_wants_to_know) {
+  Running running;
+  running.world.terminal.interactive = true;
+  running.world.terminal.input = {"maybe", "yes", "", "12"};
+  running.front.answer = [](const FakeService::Seen& request) {
+    boost::json::value message = boost::json::parse(request.body);
+    std::string result =
+        R"({"resultType": "input_required", "requestState": "st", "inputRequests": {"q": {"method": "elicitation/create",
+      "params": {"message": "Book it?", "requestedSchema": {"type": "object", "properties": {"sure": {"type": "boolean", "title": "Sure"},
+      "size": {"type": "string", "enum": ["S", "L"], "default": "S"}, "seats": {"type": "integer"}}, "required": ["sure", "seats"]}}}}})";
+    if (message.at("method").as_string() == "tools/list") result = std::string(tools);
+    if (message.at("params").as_object().contains("inputResponses"))
+      result = R"({"content": [{"type": "text", "text": "booked"}]})";
+    return http::json_response(200, R"({"jsonrpc":"2.0","id":1,"result":)" + result + "}");
+  };
+  EXPECT_EQ(running.world.run({"call", "whoami"}), 0) << running.world.terminal.errors;
+  EXPECT_EQ(running.world.terminal.output, "booked\n");
+  EXPECT_EQ(running.world.terminal.errors,
+            "Book it?\n  sure – Sure (yes or no):   Please write yes or no.\n  sure – Sure (yes or no): "
+            "  size (S, L) [\"S\"]:   seats: ");
+  boost::json::value body = boost::json::parse(running.front.seen.back().body);
+  EXPECT_EQ(boost::json::serialize(body.at("params").at("inputResponses")),
+            R"({"q":{"action":"accept","content":{"sure":true,"size":"S","seats":12}}})");
+  EXPECT_EQ(body.at("params").at("requestState").as_string(), "st");
+}
+
+TEST(Call, sends_the_key_that_the_spec_names) {
+  Running running(
+      "server: {builtin: workspace}\nauth: {keys: [{name: alice, env: ALICE}, {name: bob, env: BOB}]}\n");
+  running.answer({{"tools/list", std::string(tools)}, {"tools/call", R"({"content": []})"}});
+  EXPECT_EQ(running.world.run({"call", "whoami"}), 1);
+  EXPECT_EQ(running.world.terminal.errors,
+            "berth call: The key \"alice\" is read from the environment variable ALICE, which is not set; "
+            "export ALICE=… "
+            "first.\n");
+  running.world.environment["BOB"] = "s3cret";
+  EXPECT_EQ(running.world.run({"call", "whoami", "--key", "bob"}), 0) << running.world.terminal.errors;
+  EXPECT_EQ(running.front.seen.back().headers.get("Authorization"), "Bearer s3cret");
+}
+
+TEST(Connect, prints_what_each_client_needs) {
+  Running running;
+  EXPECT_EQ(running.world.run({"connect"}), 0);
+  expect_golden("connect.txt", running.world.terminal.output);
+}
+
+TEST(Connect, refers_to_keys_and_never_shows_them) {
+  Running running("server: {builtin: workspace}\nauth: {keys: [{name: alice, env: ALICE}]}\n");
+  running.world.environment["ALICE"] = "s3cret";
+  EXPECT_EQ(running.world.run({"connect"}), 0);
+  expect_golden("connect_key.txt", running.world.terminal.output);
+  EXPECT_FALSE(running.world.terminal.output.contains("s3cret"));
+}
+
+TEST(Doctor, names_the_first_broken_link) {
+  Running running;
+  running.status.urls.pop_back();
+  running.answer({{"tools/list", std::string(tools)}});
+  EXPECT_EQ(running.world.run({"doctor"}), 6);
+  expect_golden("doctor_tasks.txt", running.world.terminal.output);
+}
+
+TEST(Doctor, finds_every_link_whole) {
+  Running running;
+  running.status.urls.pop_back();
+  running.answer({{"tools/list", std::string(tools)}});
+  auto mcp = running.front.answer;
+  running.front.answer = [mcp](const FakeService::Seen& request) {
+    return request.method == "GET" ? http::text_response(200, "ok") : mcp(request);
+  };
+  for (std::string zone : {"1", "2", "3"}) running.world.serve({"127.0." + zone + ".1", 3000}, running.front);
+  EXPECT_EQ(running.world.run({"doctor"}), 0);
+  expect_golden("doctor.txt", running.world.terminal.output);
+}
+
+TEST(Doctor, of_a_service_that_does_not_run_says_what_to_do) {
+  World world;
+  world.write("berth.yaml", "nmae: x\nserver: {builtin: workspace}\n");
+  EXPECT_EQ(world.run({"doctor"}), 6);
+  EXPECT_TRUE(world.terminal.output.ends_with(
+      "The first broken link is spec: Repair the lines named; `berth validate` checks again.\n"))
+      << world.terminal.output;
+}
+
+}  // namespace
+}  // namespace berth::cli

@@ -1,0 +1,66 @@
+#include "cli/spec_file.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "cli/files.h"
+#include "model/parse.h"
+
+namespace berth::cli {
+namespace {
+
+constexpr std::size_t spec_bytes_max = 4u << 20;
+constexpr std::string_view state_folder = ".berth";
+
+SpecLocation locate(const std::string& directory, const std::string& name, const std::string& shown) {
+  return {.path = name.empty() ? "" : directory + "/" + name,
+          .shown = shown,
+          .directory = directory,
+          .state_directory = fmt::format("{}/{}", directory, state_folder)};
+}
+
+}  // namespace
+
+Result<SpecLocation> find_spec(const Context& context, const std::optional<std::string>& file, Need need) {
+  namespace fs = std::filesystem;
+  if (file) {
+    fs::path path = (fs::path(context.directory) / *file).lexically_normal();
+    std::error_code ignored;
+    if (fs::is_directory(path, ignored)) path /= "berth.yaml";
+    std::string shown = fs::path(*file).lexically_normal().string();
+    if (!exists(path.string())) {
+      return fail(ErrorCode::not_found,
+                  fmt::format("There is no file {}. Check the path, or make one with `berth init`.", *file));
+    }
+    return locate(path.parent_path().string(), path.filename().string(), shown);
+  }
+  for (fs::path folder = context.directory;; folder = folder.parent_path()) {
+    bool here = folder == fs::path(context.directory);
+    if (exists((folder / "berth.yaml").string())) {
+      std::string shown = here ? "berth.yaml" : (folder / "berth.yaml").string();
+      return locate(folder.string(), "berth.yaml", shown);
+    }
+    if (need == Need::service && exists((folder / state_folder / "control.sock").string()))
+      return locate(folder.string(), "", "");
+    if (folder == folder.parent_path()) break;
+  }
+  return fail(ErrorCode::not_found,
+              fmt::format("There is no berth.yaml in {} or above it.\n\n"
+                          "  berth init                    looks at this folder and writes one\n"
+                          "  berth init -- COMMAND ARGS…   for an MCP server started by that command\n"
+                          "  berth up .mcp.json            takes a client's own file as it is",
+                          context.directory));
+}
+
+Result<model::Spec> load_spec(const Context& context, const SpecLocation& location) {
+  Result<std::string> text = read_file(location.path, spec_bytes_max);
+  if (!text) return Failure(text.error());
+  model::SpecSource source{.text = std::move(*text),
+                           .file = location.shown,
+                           .directory = location.directory,
+                           .environment = context.environment};
+  return model::parse_spec(source);
+}
+
+}  // namespace berth::cli

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "cli/context.h"
+#include "model/spec.h"
+
+namespace berth::cli {
+
+/// Which service a verb means: a spec file, and the state folder beside it.
+struct SpecLocation {
+  std::string path;             ///< absolute; empty where only a state folder was found
+  std::string shown;            ///< as messages name it
+  std::string directory;        ///< absolute folder of the file
+  std::string state_directory;  ///< `.berth` in it
+};
+
+/// `file` as given (--file or a word); otherwise berth.yaml in the working directory or the nearest folder
+/// above it; for
+/// verbs about a running service a `.berth` folder is enough. not_found names `berth init`.
+enum class Need : unsigned char { spec, service };
+Result<SpecLocation> find_spec(const Context& context, const std::optional<std::string>& file, Need need);
+
+/// Reads and checks the file: invalid_argument with one problem a line, not_found, permission_denied.
+Result<model::Spec> load_spec(const Context& context, const SpecLocation& location);
+
+}  // namespace berth::cli

@@ -1,0 +1,67 @@
+#include "cli/text.h"
+
+#include <gtest/gtest.h>
+
+#include "cli/live_view.h"
+#include "cli/testing/fake_context.h"
+#include "cli/welcome.h"
+#include "model/testing/golden.h"
+
+namespace berth::cli {
+namespace {
+
+TEST(Table, pads_columns_by_what_is_seen) {
+  std::vector<std::vector<Cell>> rows{{{"ü"}, {"b"}}, {{"aaa", Paint::red}, {""}}};
+  EXPECT_EQ(table(rows, 1, false), " ü    b\n aaa\n");
+  EXPECT_EQ(table(rows, 1, true), " ü    b\n \x1b[31maaa\x1b[0m\n");
+}
+
+TEST(Text, is_clipped_wrapped_and_made_harmless) {
+  EXPECT_EQ(clip("äöüß", 4), "äöüß");
+  EXPECT_EQ(clip("äöüßx", 4), "äöü…");
+  EXPECT_EQ(wrap("one two three", 9, 2), "  one two\n  three\n");
+  EXPECT_EQ(printable("a\x1b[2Jb\xff\n\t\xc2\x9b"), "a\xef\xbf\xbd[2Jb\xef\xbf\xbd\n\t\xef\xbf\xbd");
+}
+
+TEST(Age, is_short) {
+  EXPECT_EQ(age(std::chrono::milliseconds(850)), "850 ms");
+  EXPECT_EQ(age(std::chrono::seconds(65)), "65 s");
+  EXPECT_EQ(age(std::chrono::minutes(3)), "3 min");
+  EXPECT_EQ(age(std::chrono::hours(3)), "3 h");
+  EXPECT_EQ(age(std::chrono::hours(72)), "3 d");
+}
+
+TEST(Welcome, tells_a_first_time_user_everything) {
+  cluster::ServiceStatus status;
+  status.desired = 3;
+  status.urls = {{"demo", "http://127.0.0.1:8080/mcp"}, {"demo", "https://localhost:8443/mcp"}};
+  model::testing::expect_golden("welcome.txt", welcome(status, {}, "/home/me/.local/share/berth/ca.pem",
+                                                       "berth call echo message=hello", false));
+  status.urls = {{"a", "http://127.0.0.1:8080/a/mcp"}, {"b", "http://127.0.0.1:8080/b/mcp"}};
+  std::vector<model::KeySpec> keys{{.principal = "alice", .environment = {}, .file = "/etc/key file"}};
+  model::testing::expect_golden("welcome_several.txt", welcome(status, keys, "", "", false));
+}
+
+TEST(LiveView, redraws_in_place_on_a_terminal) {
+  testing::FakeTerminal terminal;
+  terminal.interactive = true;
+  LiveView view(terminal);
+  view.show("one\ntwo\n", false);
+  view.show("one\ntwo\n", false);
+  view.show("three\n", true);
+  view.event("not shown", WallTime());
+  EXPECT_EQ(terminal.output, "\x1b[?7lone\ntwo\n\x1b[?7h\x1b[2A\r\x1b[J\x1b[?7lthree\n\x1b[?7h");
+}
+
+TEST(LiveView, prints_plain_lines_elsewhere) {
+  testing::FakeTerminal terminal;
+  LiveView view(terminal);
+  view.event("task 1 started", WallTime(std::chrono::hours(1)));
+  view.show("picture 1\n", false);
+  view.show("picture 2\n", true);
+  view.show("picture 3\n", true);
+  EXPECT_EQ(terminal.output, "01:00:00  task 1 started\n\npicture 2\n");
+}
+
+}  // namespace
+}  // namespace berth::cli

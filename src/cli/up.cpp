@@ -1,0 +1,270 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "cli/all_verbs.h"
+#include "cli/control.h"
+#include "cli/files.h"
+#include "cli/live_view.h"
+#include "cli/service_access.h"
+#include "cli/spec_file.h"
+#include "cli/status_view.h"
+#include "cli/text.h"
+#include "cli/welcome.h"
+
+namespace berth::cli {
+namespace {
+
+constexpr Duration redraw_interval = std::chrono::seconds(1);
+constexpr Duration detached_timeout = std::chrono::minutes(2);
+constexpr Duration poll_interval = std::chrono::milliseconds(50);
+constexpr std::size_t log_tail_bytes = 4096;
+constexpr std::size_t log_bytes_max = 16u << 20;
+
+/// The environment of tasks: what every program expects, and the variables that hold API keys.
+std::vector<std::pair<std::string, std::string>> task_environment(const Context& context,
+                                                                  const model::Spec& spec) {
+  std::vector<std::string> names{"PATH",          "HOME",          "LANG",           "LC_ALL",
+                                 "TMPDIR",        "USER",          "XDG_CACHE_HOME", "XDG_CONFIG_HOME",
+                                 "XDG_DATA_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"};
+  for (const model::KeySpec& key : spec.auth.keys) {
+    if (!key.environment.empty()) names.push_back(key.environment);
+  }
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const std::string& name : names) {
+    auto found = context.environment.find(name);
+    if (found != context.environment.end()) out.emplace_back(*found);
+  }
+  return out;
+}
+
+std::string example_call(const model::Spec& spec) {
+  bool workspace = spec.servers.size() == 1 && spec.servers[0].kind == model::ServerSpec::Kind::builtin;
+  return workspace ? "berth call echo message=hello" : "";
+}
+
+/// `berth up` in the foreground, from the start of the service to its end.
+class Up {
+ public:
+  Up(Context& context, model::Spec spec, SpecLocation location)
+      : context_(context),
+        spec_(std::move(spec)),
+        location_(std::move(location)),
+        view_(context.terminal),
+        changed_(context.clock.executor()),
+        scope_(context.clock.executor()) {}
+
+  Task<ExitCode> run() {
+    started_ = context_.clock.now();
+    Result<cluster::ServiceOptions> options = make_options();
+    if (!options) co_return report(context_, "up", options.error());
+    auto service =
+        cluster::make_service(std::move(*options), context_.network, context_.launcher, context_.log);
+    if (!service) {
+      report(context_, "up", service.error());
+      co_return ExitCode::failed;
+    }
+    service_ = std::move(*service);
+    keep_out_of_git();
+    scope_.spawn(watch_interrupts());
+    scope_.spawn(tick());
+    while (!stopping_) {
+      show();
+      co_await changed_.wait();
+    }
+    co_return co_await stop();
+  }
+
+ private:
+  Result<cluster::ServiceOptions> make_options() {
+    for (const model::KeySpec& key : spec_.auth.keys) {
+      Result<Secret> secret = read_key(key, context_.environment);
+      if (!secret) return Failure(secret.error());
+    }
+    cluster::ServiceOptions options;
+    options.spec = spec_;
+    options.state_directory = location_.state_directory;
+    options.task_command = {context_.program, "serve"};
+    bool native = spec_.servers.size() == 1 && spec_.servers[0].kind == model::ServerSpec::Kind::native;
+    if (native) {
+      options.task_command = spec_.servers[0].command;
+      options.task_command.emplace_back("serve");
+    }
+    options.environment = task_environment(context_, spec_);
+    if (spec_.listener.https) {
+      Result<std::shared_ptr<net::TlsContext>> tls = make_tls();
+      if (!tls) return Failure(tls.error());
+      options.tls = std::move(*tls);
+    }
+    options.on_down = [this] { end(); };
+    options.on_event = [this](const cluster::ServiceEvent& event) {
+      view_.event(event.text, context_.clock.wall());
+      changed_.notify();
+    };
+    return options;
+  }
+
+  Result<std::shared_ptr<net::TlsContext>> make_tls() {
+    Result<security::ServerCertificate> certificate = server_certificate(context_, spec_.listener);
+    if (!certificate) {
+      return Failure(certificate.error().within(
+          "The HTTPS listener has no certificate (listener.https: false does without)"));
+    }
+    ca_file_ = certificate->ca_path;
+    net::TlsServerOptions options{.certificate_pem = certificate->chain_pem, .key_pem = certificate->key_pem};
+    return net::make_tls_server(options);
+  }
+
+  /// The state folder holds keys and data that belong to this machine.
+  void keep_out_of_git() {
+    std::string path = location_.state_directory + "/.gitignore";
+    if (!exists(path)) static_cast<void>(write_file(path, "*\n", IfExists::fail));
+  }
+
+  void end() {
+    stopping_ = true;
+    changed_.notify();
+  }
+
+  void show() {
+    cluster::ServiceStatus status = service_->status();
+    bool colour = context_.terminal.colour();
+    bool healthy = all_healthy(status);
+    if (healthy && !healthy_once_) {
+      healthy_once_ = true;
+      took_ = context_.clock.now() - started_;
+    }
+    std::string state = headline(status, colour);
+    if (healthy_once_) state += paint(Paint::dim, fmt::format("  came up in {}", age(took_)), colour) + "\n";
+    state += "\n" + task_table(status, context_.clock.wall(), context_.terminal.columns(), colour);
+    std::string rest;
+    if (healthy_once_) {
+      rest = "\n" + welcome(status, spec_.auth.keys, ca_file_, example_call(spec_), colour);
+      rest +=
+          "\n" +
+          paint(Paint::dim, fmt::format("{} Ctrl-C drains and stops everything.", status.limits), colour) +
+          "\n";
+    }
+    view_.show(state + rest, healthy);
+  }
+
+  Task<void> watch_interrupts() {
+    co_await context_.interrupts.next();
+    end();
+    co_await context_.interrupts.next();
+    view_.say("Stopping at once.\n");
+    co_await service_->drain();
+  }
+
+  Task<void> tick() {
+    while (true) {
+      co_await context_.clock.sleep_for(redraw_interval);
+      changed_.notify();
+    }
+  }
+
+  Task<ExitCode> stop() {
+    view_.say(fmt::format("\nDraining (at most {}; Ctrl-C again stops at once)…\n",
+                          age(std::chrono::duration_cast<Duration>(spec_.tasks.drain_timeout))));
+    co_await service_->drain();
+    scope_.cancel();
+    co_await scope_.join();
+    service_.reset();
+    view_.say("Stopped. Nothing is left running.\n");
+    co_return ExitCode::ok;
+  }
+
+  Context& context_;
+  model::Spec spec_;
+  SpecLocation location_;
+  std::string ca_file_;
+  LiveView view_;
+  std::unique_ptr<cluster::Service> service_;
+  TimePoint started_{};
+  Duration took_{};
+  bool healthy_once_ = false;
+  bool stopping_ = false;
+  Signal changed_;
+  TaskScope scope_;
+};
+
+std::string log_tail(const std::string& path) {
+  Result<std::string> text = read_file(path, log_bytes_max);
+  if (!text) return {};
+  return text->size() > log_tail_bytes ? text->substr(text->size() - log_tail_bytes) : *text;
+}
+
+/// `berth up -d`: starts `berth up` in a session of its own and returns when every task is healthy.
+Task<ExitCode> run_detached(Context& context, const model::Spec& spec, const SpecLocation& location) {
+  std::error_code error;
+  std::filesystem::create_directories(location.state_directory, error);
+  if (error) {
+    Error failure(ErrorCode::permission_denied, fmt::format("The folder {} cannot be made: {}.",
+                                                            location.state_directory, error.message()));
+    co_return report(context, "up", failure);
+  }
+  std::string log = location.state_directory + "/up.log";
+  static_cast<void>(write_file(log, "", IfExists::replace));
+  Result<void> started = context.background.start({"up", location.path}, log);
+  if (!started) co_return report(context, "up", started.error());
+  Control control(context, location.state_directory);
+  TimePoint begin = context.clock.now();
+  bool colour = context.terminal.colour();
+  while (true) {
+    co_await context.clock.sleep_for(poll_interval);
+    std::optional<std::string> ended = context.background.ended();
+    if (ended) {
+      context.terminal.err(
+          fmt::format("berth up: the service did not come up; it {}.\n{}", *ended, printable(log_tail(log))));
+      co_return ExitCode::failed;
+    }
+    Result<cluster::ServiceStatus> status = co_await control.status();
+    bool late = context.clock.now() - begin > detached_timeout;
+    if (status && (all_healthy(*status) || late)) {
+      context.terminal.out(headline(*status, colour) + "\n" +
+                           task_table(*status, context.clock.wall(), context.terminal.columns(), colour));
+      if (late) {
+        Result<void> stopped = co_await control.post("/down", "");
+        if (!stopped) co_return report(context, "up", stopped.error());
+        context.terminal.err("berth up: not every task became healthy, so the service was stopped.\n");
+        co_return ExitCode::unhealthy;
+      }
+      context.terminal.out("\n" + welcome(*status, spec.auth.keys, ca_file(context, spec.listener),
+                                          example_call(spec), colour));
+      context.terminal.out(
+          paint(Paint::dim, "\nIt runs in the background: `berth down` drains and stops it.", colour) + "\n");
+      co_return ExitCode::ok;
+    }
+  }
+}
+
+}  // namespace
+
+Task<ExitCode> run_up(Context& context, const Arguments& arguments) {
+  std::optional<std::string> file;
+  if (!arguments.words().empty()) file = arguments.words()[0];
+  Result<SpecLocation> location = find_spec(context, file, Need::spec);
+  if (!location) {
+    report(context, "up", location.error());
+    co_return ExitCode::invalid_spec;
+  }
+  Result<model::Spec> spec = load_spec(context, *location);
+  if (!spec) {
+    context.terminal.err(printable(spec.error().message()) + "\n");
+    co_return ExitCode::invalid_spec;
+  }
+  Control control(context, location->state_directory);
+  Result<cluster::ServiceStatus> running = co_await control.status();
+  if (running) {
+    context.terminal.err(fmt::format(
+        "berth up: {} is already up (pid {}). `berth status` shows it, `berth restart` replaces its tasks, "
+        "`berth down` stops it.\n",
+        running->service, running->pid));
+    co_return ExitCode::already_running;
+  }
+  if (arguments.has("detach")) co_return co_await run_detached(context, *spec, *location);
+  Up up(context, std::move(*spec), std::move(*location));
+  co_return co_await up.run();
+}
+
+}  // namespace berth::cli

@@ -1,0 +1,255 @@
+#include "cli/verbs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/all_verbs.h"
+#include "cli/text.h"
+#include "model/nearest_name.h"
+
+namespace berth::cli {
+namespace {
+
+constexpr Option file_option{
+    .name = "file", .value = "FILE", .meaning = "the service of this file instead of ./berth.yaml"};
+constexpr Option json_option{.name = "json", .meaning = "print JSON"};
+constexpr Option server_option{
+    .name = "server", .letter = 's', .value = "NAME", .meaning = "which server, where there are several"};
+constexpr Option key_option{.name = "key",
+                            .letter = 'k',
+                            .value = "NAME",
+                            .meaning = "the key of auth.keys to call with; default: the first"};
+
+constexpr Option init_options[] = {{.name = "force", .meaning = "replace a berth.yaml that is there"},
+                                   {.name = "print", .meaning = "print it instead of writing it"}};
+constexpr Option up_options[] = {
+    {.name = "detach", .letter = 'd', .meaning = "go on in the background once every task is healthy"}};
+constexpr Option status_options[] = {file_option, json_option};
+constexpr Option logs_options[] = {
+    file_option,
+    json_option,
+    {.name = "follow", .letter = 'f', .meaning = "go on as lines come"},
+    {.name = "task", .letter = 't', .value = "N", .meaning = "of this task alone"},
+    {.name = "lines", .letter = 'n', .value = "N", .meaning = "how many of the last lines; default 50"}};
+constexpr Option tools_options[] = {file_option, server_option, key_option, json_option};
+constexpr Option call_options[] = {
+    file_option,
+    server_option,
+    key_option,
+    json_option,
+    {.name = "timeout", .value = "SECONDS", .meaning = "how long it may take; default 300"}};
+constexpr Option connect_options[] = {file_option,
+                                      json_option,
+                                      {.name = "client",
+                                       .letter = 'c',
+                                       .value = "NAME",
+                                       .meaning = "claude, cursor, vscode or json; default: all of them"},
+                                      {.name = "https", .meaning = "use the HTTPS URL"}};
+constexpr Option scale_options[] = {file_option,
+                                    {.name = "wait", .meaning = "return when every task is healthy"}};
+constexpr Option plain_options[] = {file_option};
+constexpr Option validate_options[] = {json_option};
+constexpr Option doctor_options[] = {file_option, key_option, json_option};
+constexpr Option schema_options[] = {
+    {.name = "reference", .meaning = "print the reference of berth.yaml (Markdown) instead"}};
+constexpr Option serve_options[] = {
+    {.name = "task-file", .value = "FILE", .meaning = "what `berth up` tells a task"},
+    {.name = "spec", .value = "FILE", .meaning = "the spec of a task on its own; default /app/berth.yaml"},
+    {.name = "http",
+     .value = "ADDR:PORT",
+     .meaning = "where to listen; default 0.0.0.0:3000 ($BERTH_LISTEN)"},
+    {.name = "data", .value = "FOLDER", .meaning = "the shared volume; default /mnt/data ($BERTH_DATA)"}};
+
+constexpr Verb verb_table[] = {
+    {.name = "init",
+     .summary = "look at this folder and write berth.yaml",
+     .usage = "[--force] [--print] [-- COMMAND ARGS…]",
+     .options = init_options,
+     .takes_rest = true,
+     .more = "Looks for .mcp.json, package.json, pyproject.toml and a Dockerfile, in this order, or takes "
+             "the command after --. "
+             "Writes a small berth.yaml with comments; an existing one is left alone without --force.",
+     .run = run_init},
+    {.name = "up",
+     .summary = "run the service: tasks, front door, health checks",
+     .usage = "[-d] [FILE]",
+     .options = up_options,
+     .words_max = 1,
+     .more = "FILE is berth.yaml (default), or a client's own file such as .mcp.json. Shows live status in a "
+             "terminal and plain "
+             "lines elsewhere. Ctrl-C drains and stops everything; a second one stops at once.",
+     .run = run_up},
+    {.name = "status",
+     .summary = "show tasks, health and URLs",
+     .usage = "[--json]",
+     .options = status_options,
+     .more = "Exit code 0 when every task is healthy, 6 when not, 4 when the service is not running.",
+     .run = run_status},
+    {.name = "logs",
+     .summary = "show what tasks and servers wrote",
+     .usage = "[-f] [--task N] [-n N]",
+     .options = logs_options,
+     .more = "Every line is one JSON object; --json prints it as it is.",
+     .run = run_logs},
+    {.name = "tools",
+     .summary = "list the server's tools",
+     .usage = "[--server NAME] [--json]",
+     .options = tools_options,
+     .run = run_tools},
+    {.name = "call",
+     .summary = "call a tool through the front door",
+     .usage = "TOOL ['{\"json\": \"args\"}' | NAME=VALUE…]",
+     .options = call_options,
+     .words_max = 64,
+     .more = "Prints the text that the tool answers; --json prints the whole result. Questions of the tool "
+             "are asked on the terminal. "
+             "A VALUE that is JSON is sent as such (n=3), anything else as text (q=hello). Exit code 7 when "
+             "the tool says that it "
+             "failed.",
+     .run = run_call},
+    {.name = "connect",
+     .summary = "print the line or file that connects a client",
+     .usage = "[--client claude|cursor|vscode|json]",
+     .options = connect_options,
+     .run = run_connect},
+    {.name = "scale",
+     .summary = "change how many tasks run",
+     .usage = "N [--wait]",
+     .options = scale_options,
+     .words_max = 1,
+     .more = "Until the service stops; tasks.count in berth.yaml says how many it starts with.",
+     .run = run_scale},
+    {.name = "restart",
+     .summary = "replace every task, one after another",
+     .usage = "",
+     .options = plain_options,
+     .run = run_restart},
+    {.name = "down",
+     .summary = "drain and stop the service",
+     .usage = "",
+     .options = plain_options,
+     .run = run_down},
+    {.name = "validate",
+     .summary = "check berth.yaml and report every mistake",
+     .usage = "[FILE] [--json]",
+     .options = validate_options,
+     .words_max = 1,
+     .run = run_validate},
+    {.name = "doctor",
+     .summary = "check every link from the client to the server",
+     .usage = "[--json]",
+     .options = doctor_options,
+     .more = "Names the first broken link and what to do about it.",
+     .run = run_doctor},
+    {.name = "schema",
+     .summary = "print the JSON Schema of berth.yaml",
+     .usage = "[--reference]",
+     .options = schema_options,
+     .run = run_schema},
+    {.name = "serve",
+     .summary = "be one task: the container's entry point",
+     .usage = "[--spec FILE] [--http ADDR:PORT]",
+     .options = serve_options,
+     .more =
+         "`berth up` starts its tasks this way, with --task-file. SIGTERM drains; a second one ends at once.",
+     .run = run_serve},
+    {.name = "version", .summary = "print the version", .usage = "", .run = run_version},
+};
+
+std::string general_help(bool colour) {
+  std::string out = paint(Paint::bold, "berth", colour) +
+                    " runs any MCP server as a secure, load-balanced, observable service.\n\nUsage: berth "
+                    "VERB [OPTIONS]\n\n";
+  std::vector<std::vector<Cell>> rows;
+  for (const Verb& verb : verb_table) {
+    if (!verb.hidden) rows.push_back({{std::string(verb.name), Paint::cyan}, {std::string(verb.summary)}});
+  }
+  out += table(rows, 2, colour);
+  return out +
+         "\n`berth help VERB` tells more.\n\n"
+         "Exit codes: 0 ok · 1 failed · 2 usage · 3 berth.yaml is missing or has mistakes · 4 not running\n"
+         "            5 already running · 6 unhealthy · 7 the tool said that it failed\n";
+}
+
+std::string verb_help(const Verb& verb, bool colour) {
+  std::string usage = verb.usage.empty() ? "" : fmt::format(" {}", verb.usage);
+  std::string out =
+      fmt::format("Usage: {}{}\n\n{}", paint(Paint::bold, fmt::format("berth {}", verb.name), colour), usage,
+                  wrap(fmt::format("{}.", verb.summary), 100, 2));
+  if (!verb.more.empty()) out += "\n" + wrap(verb.more, 100, 2);
+  if (verb.options.empty()) return out;
+  std::vector<std::vector<Cell>> rows;
+  for (const Option& option : verb.options) {
+    std::string name = option.letter != 0 ? fmt::format("-{}, ", option.letter) : "    ";
+    name += fmt::format("--{}", option.name);
+    if (!option.value.empty()) name += fmt::format(" {}", option.value);
+    rows.push_back({{name, Paint::cyan}, {std::string(option.meaning)}});
+  }
+  return out + "\n" + table(rows, 2, colour);
+}
+
+const Verb* find_verb(std::string_view name) {
+  auto found = std::ranges::find(verb_table, name, &Verb::name);
+  return found == std::end(verb_table) ? nullptr : &*found;
+}
+
+ExitCode unknown_verb(Context& context, const std::string& name) {
+  std::vector<std::string_view> names{"help"};
+  for (const Verb& verb : verb_table) names.push_back(verb.name);
+  std::optional<std::string> meant = model::nearest_name(name, names);
+  std::string hint =
+      meant ? fmt::format("did you mean `berth {}`?", *meant) : "`berth help` lists what it can do.";
+  context.terminal.err(fmt::format("berth: there is no verb \"{}\"; {}\n", printable(name), hint));
+  return ExitCode::usage;
+}
+
+ExitCode help(Context& context, const std::vector<std::string>& words) {
+  bool colour = context.terminal.colour();
+  if (words.size() < 2) {
+    context.terminal.out(general_help(colour));
+    return ExitCode::ok;
+  }
+  const Verb* verb = find_verb(words[1]);
+  if (verb == nullptr) return unknown_verb(context, words[1]);
+  context.terminal.out(verb_help(*verb, colour));
+  return ExitCode::ok;
+}
+
+bool asks_for_help(const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (word == "--") return false;
+    if (word == "--help" || word == "-h") return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::span<const Verb> verbs() { return verb_table; }
+
+Task<ExitCode> run(Context& context, const std::vector<std::string>& words) {
+  if (words.empty()) {
+    context.terminal.err(general_help(false));
+    co_return ExitCode::usage;
+  }
+  const std::string& name = words.front();
+  if (name == "help" || name == "--help" || name == "-h") co_return help(context, words);
+  if (name == "--version" || name == "-V") {
+    Arguments none;
+    co_return co_await run_version(context, none);
+  }
+  const Verb* verb = find_verb(name);
+  if (verb == nullptr) co_return unknown_verb(context, name);
+  if (asks_for_help(words)) co_return help(context, {"help", name});
+  std::span<const std::string> tail(words.begin() + 1, words.end());
+  Result<Arguments> arguments = parse_arguments(tail, verb->options, verb->words_max, verb->takes_rest);
+  if (!arguments) {
+    context.terminal.err(fmt::format("berth {}: {}\nUsage: berth {} {}\n", name,
+                                     printable(arguments.error().message()), name, verb->usage));
+    co_return ExitCode::usage;
+  }
+  co_return co_await verb->run(context, *arguments);
+}
+
+}  // namespace berth::cli

@@ -1,0 +1,247 @@
+#include "cli/verbs.h"
+
+#include <gtest/gtest.h>
+
+#include "cli/testing/fake_context.h"
+#include "model/parse.h"
+#include "model/testing/golden.h"
+
+namespace berth::cli {
+namespace {
+
+using model::testing::expect_golden;
+using testing::World;
+
+TEST(Help, lists_verbs_and_exit_codes) {
+  World world;
+  EXPECT_EQ(world.run({"help"}), 0);
+  expect_golden("help.txt", world.terminal.output);
+}
+
+TEST(Help, of_a_verb_shows_its_options) {
+  World world;
+  EXPECT_EQ(world.run({"help", "call"}), 0);
+  expect_golden("help_call.txt", world.terminal.output);
+  World same;
+  EXPECT_EQ(same.run({"call", "--help"}), 0);
+  EXPECT_EQ(same.terminal.output, world.terminal.output);
+}
+
+TEST(Help, exists_for_every_verb_and_every_verb_runs) {
+  for (const Verb& verb : verbs()) {
+    World world;
+    EXPECT_EQ(world.run({"help", std::string(verb.name)}), 0) << verb.name;
+    EXPECT_NE(verb.run, nullptr) << verb.name;
+    EXPECT_FALSE(verb.summary.empty()) << verb.name;
+  }
+}
+
+struct Line {
+  std::vector<std::string> words;
+  std::string errors;
+};
+
+TEST(CommandLine, with_a_mistake_is_answered_with_what_was_meant) {
+  const Line lines[] = {
+      {{"stauts"}, "berth: there is no verb \"stauts\"; did you mean `berth status`?\n"},
+      {{"frobnicate"}, "berth: there is no verb \"frobnicate\"; `berth help` lists what it can do.\n"},
+      {{"help", "sttus"}, "berth: there is no verb \"sttus\"; did you mean `berth status`?\n"},
+      {{"status", "--jsn"},
+       "berth status: there is no option --jsn; did you mean --json?\nUsage: berth status [--json]\n"},
+      {{"status", "now"}, "berth status: \"now\" is one word too many.\nUsage: berth status [--json]\n"},
+      {{"logs", "--task"},
+       "berth logs: --task needs a value: --task N.\nUsage: berth logs [-f] [--task N] [-n N]\n"},
+      {{"logs", "-n"}, "berth logs: -n needs a value: -n N.\nUsage: berth logs [-f] [--task N] [-n N]\n"},
+      {{"logs", "-x"}, "berth logs: there is no option -x.\nUsage: berth logs [-f] [--task N] [-n N]\n"},
+      {{"logs", "-n", "many"},
+       "berth logs: --lines is \"many\"; it takes a whole number from 0 to 100000.\n"},
+      {{"status", "--json=1"}, "berth status: --json takes no value.\nUsage: berth status [--json]\n"},
+      {{"down", "--", "x"}, "berth down: nothing may follow -- here.\nUsage: berth down\n"},
+      {{"scale"}, "berth scale: say how many tasks: berth scale 5\n"},
+      {{"scale", "lots"},
+       "berth scale: the number of tasks is \"lots\"; it takes a whole number from 1 to 64.\n"},
+      {{"call"},
+       "berth call: name the tool: berth call echo '{\"message\": \"hi\"}'. `berth tools` lists them.\n"},
+      {{"connect", "--client", "curser"},
+       "berth connect: there is no client \"curser\"; did you mean cursor?\n"},
+      {{"\x1b[31mred"},
+       "berth: there is no verb \"\xef\xbf\xbd[31mred\"; `berth help` lists what it can do.\n"},
+  };
+  for (const Line& line : lines) {
+    World world;
+    EXPECT_EQ(world.run(line.words), 2) << line.errors;
+    EXPECT_EQ(world.terminal.errors, line.errors);
+    EXPECT_EQ(world.terminal.output, "");
+  }
+}
+
+TEST(Version, is_printed) {
+  World world;
+  EXPECT_EQ(world.run({"--version"}), 0);
+  EXPECT_TRUE(world.terminal.output.starts_with("berth 0.")) << world.terminal.output;
+}
+
+TEST(Up, in_a_folder_without_berth_yaml_names_berth_init) {
+  World world;
+  EXPECT_EQ(world.run({"up"}), 3);
+  EXPECT_EQ(world.terminal.errors,
+            "berth up: There is no berth.yaml in " + world.folder +
+                " or above it.\n\n"
+                "  berth init                    looks at this folder and writes one\n"
+                "  berth init -- COMMAND ARGS…   for an MCP server started by that command\n"
+                "  berth up .mcp.json            takes a client's own file as it is\n");
+  World named;
+  EXPECT_EQ(named.run({"up", "other.yaml"}), 3);
+  EXPECT_EQ(named.terminal.errors,
+            "berth up: There is no file other.yaml. Check the path, or make one with `berth init`.\n");
+}
+
+TEST(Up, with_mistakes_in_berth_yaml_prints_them_all_and_starts_nothing) {
+  World world;
+  world.write("berth.yaml", "nmae: x\nserver: {builtin: workspce}\n");
+  EXPECT_EQ(world.run({"up"}), 3);
+  EXPECT_EQ(world.terminal.errors,
+            "berth.yaml:1:1: \"nmae\" is not a key of this file; did you mean \"name\"?\n"
+            "berth.yaml:2:19: server.builtin is \"workspce\"; did you mean \"workspace\"?\n");
+}
+
+TEST(Validate, says_what_a_good_file_describes) {
+  World world;
+  world.write("berth.yaml", "server: {builtin: workspace}\n");
+  EXPECT_EQ(world.run({"validate"}), 0);
+  EXPECT_EQ(world.terminal.output,
+            "berth.yaml is valid: service app, 3 tasks in zones a, b, c, server app.\n");
+}
+
+TEST(Validate, prints_every_mistake_for_people_and_programs) {
+  World world;
+  world.write("berth.yaml", "nmae: x\nserver: {builtin: workspace}\n");
+  EXPECT_EQ(world.run({"validate"}), 3);
+  EXPECT_EQ(world.terminal.output,
+            "berth.yaml:1:1: \"nmae\" is not a key of this file; did you mean \"name\"?\n");
+  EXPECT_EQ(world.terminal.errors, "1 problem in berth.yaml.\n");
+  world.terminal.output.clear();
+  EXPECT_EQ(world.run({"validate", "--json"}), 3);
+  EXPECT_EQ(world.terminal.output, R"({
+  "valid": false,
+  "problems": [
+    {
+      "file": "berth.yaml",
+      "line": 1,
+      "column": 1,
+      "message": "\"nmae\" is not a key of this file; did you mean \"name\"?"
+    }
+  ]
+}
+)");
+}
+
+TEST(Validate, finds_the_file_in_a_folder_above) {
+  World world;
+  world.write("berth.yaml", "server: {builtin: workspace}\n");
+  world.write("deep/er/x", "");
+  world.folder += "/deep/er";
+  EXPECT_EQ(world.run({"validate"}), 0) << world.terminal.errors;
+  world.folder.resize(world.folder.size() - 8);
+}
+
+TEST(VerbsOfARunningService, say_when_it_is_not_running) {
+  for (std::string verb : {"status", "restart", "down", "tools", "connect", "logs"}) {
+    World world;
+    world.write("berth.yaml", "server: {builtin: workspace}\n");
+    EXPECT_EQ(world.run({verb}), 4) << verb;
+    EXPECT_EQ(world.terminal.errors, "berth " + verb + ": The service in " + world.folder +
+                                         " is not running; start it with `berth up`.\n");
+  }
+}
+
+TEST(Logs, of_a_service_that_does_not_run_come_from_its_files) {
+  World world;
+  world.write("berth.yaml", "server: {builtin: workspace}\n");
+  world.write(".berth/logs/task-1.jsonl",
+              "{\"time\":\"2026-11-22T10:00:01.000Z\",\"level\":\"info\",\"event\":\"one\",\"task\":\"1\","
+              "\"zone\":\"a\"}\n"
+              "{\"time\":\"2026-11-22T10:00:03.000Z\",\"level\":\"error\",\"event\":\"three\",\"task\":\"1\","
+              "\"why\":\"a b\"}\n");
+  world.write(".berth/logs/task-2.jsonl",
+              "{\"time\":\"2026-11-22T10:00:02.000Z\",\"level\":\"info\",\"event\":\"two\",\"task\":\"2\","
+              "\"n\":5}\n");
+  EXPECT_EQ(world.run({"logs"}), 0) << world.terminal.errors;
+  EXPECT_EQ(world.terminal.output,
+            "10:00:01.000 1/a info    one\n10:00:02.000 2 info    two n=5\n"
+            "10:00:03.000 1 error   three why=\"a b\"\n");
+  world.terminal.output.clear();
+  EXPECT_EQ(world.run({"logs", "--task", "2", "--json"}), 0);
+  EXPECT_EQ(world.terminal.output,
+            "{\"time\":\"2026-11-22T10:00:02.000Z\",\"level\":\"info\",\"event\":\"two\",\"task\":\"2\","
+            "\"n\":5}\n");
+}
+
+// ---- init ----
+
+/// berth.yaml that init writes in a folder with `files`; also checks that it is valid.
+std::string written(const std::vector<std::pair<std::string, std::string>>& files,
+                    std::vector<std::string> words = {"init"}) {
+  World world;
+  for (const auto& [name, text] : files) world.write(name, text);
+  EXPECT_EQ(world.run(words), 0) << world.terminal.errors;
+  std::string text = world.read("berth.yaml");
+  model::SpecReading reading = model::read_spec(
+      {.text = text, .file = "berth.yaml", .directory = "/app", .environment = {{"TOKEN", "x"}}});
+  for (const model::Problem& problem : reading.problems) ADD_FAILURE() << to_string(problem, text);
+  return text + "--- said ---\n" + world.terminal.errors;
+}
+
+TEST(Init, of_a_node_package_runs_its_bin) {
+  expect_golden("init_node.txt",
+                written({{"package.json", R"({"name": "x", "bin": {"x": "./dist/index.js"}, "dependencies":
+    {"@modelcontextprotocol/sdk": "1"}, "scripts": {"build": "tsc"}})"},
+                         {"node_modules/.x", ""}}));
+}
+
+TEST(Init, of_a_python_project_runs_its_script) {
+  expect_golden(
+      "init_python.txt",
+      written({{"pyproject.toml", "[project]\nname = \"w\"\n\n[project.scripts]\nweather = \"w:main\"\n"}}));
+}
+
+TEST(Init, takes_over_what_a_client_has_and_keeps_references_to_secrets) {
+  expect_golden(
+      "init_client.txt",
+      written({{".mcp.json", R"({"mcpServers": {"files": {"command": "npx", "args": ["-y", "fs", "."]},
+    "web": {"type": "http", "url": "https://e.example/mcp", "headers": {"Authorization": "Bearer ${TOKEN}"}}}})"}}));
+}
+
+TEST(Init, takes_the_command_after_the_dashes) {
+  expect_golden("init_command.txt", written({}, {"init", "--", "node", "my server.js", "--flag", "3"}));
+}
+
+TEST(Init, of_a_dockerfile_runs_its_image) {
+  expect_golden("init_docker.txt", written({{"Dockerfile", "FROM scratch\n"}}));
+}
+
+TEST(Init, of_an_empty_folder_runs_the_built_in_server) { expect_golden("init_empty.txt", written({})); }
+
+TEST(Init, never_replaces_a_file_unasked) {
+  World world;
+  world.write("berth.yaml", "mine");
+  EXPECT_EQ(world.run({"init"}), 1);
+  EXPECT_EQ(world.read("berth.yaml"), "mine");
+  EXPECT_EQ(world.terminal.errors,
+            "berth init: berth.yaml is there already; --force replaces it, --print shows what "
+            "would be written.\n");
+  EXPECT_EQ(world.run({"init", "--force"}), 0);
+  EXPECT_NE(world.read("berth.yaml"), "mine");
+}
+
+TEST(Init, names_what_is_wrong_with_a_file_it_looks_at) {
+  World world;
+  world.write("package.json", "{broken");
+  EXPECT_EQ(world.run({"init"}), 1);
+  EXPECT_EQ(world.terminal.errors,
+            "berth init: package.json is not a JSON object; repair it, or name the command: berth "
+            "init -- COMMAND ARGS…\n");
+}
+
+}  // namespace
+}  // namespace berth::cli
