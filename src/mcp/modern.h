@@ -42,7 +42,8 @@ std::expected<void, Refusal> check_modern_notification(const Message& message, c
 int modern_status(const RpcError& error);
 
 /// Appends a complete result: with resultType, the caching hints where the method carries them (default 0 and
-/// private), and _meta.serverInfo; what the server put into _meta stays. `server_info` is JSON text, or empty: unknown.
+/// private), and _meta.serverInfo; what the server put into _meta stays. `server_info` is JSON text, or
+/// empty: unknown.
 void append_modern_result(std::string& out, Method method, std::string_view result,
                           const std::string& server_info, const std::optional<CacheHint>& cache);
 

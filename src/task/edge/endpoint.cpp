@@ -1,0 +1,192 @@
+#include "task/endpoint.h"
+
+#include "base/check.h"
+#include "task/edge/answers.h"
+#include "task/edge/legacy_edge.h"
+#include "task/edge/modern_edge.h"
+
+namespace berth::task {
+namespace {
+
+using namespace edge;
+
+class EndpointImpl final : public Endpoint {
+ public:
+  explicit EndpointImpl(EndpointWorld world)
+      : shared_(world), modern_(shared_), legacy_(shared_), idle_(world.clock.executor()) {}
+
+  Task<void> serve(http::Exchange& exchange, RequestContext context) override {
+    const InService counted(*this);
+    const std::string& method = exchange.head().method;
+    if (method == "POST") {
+      co_await post(exchange, context);
+    } else if (method == "GET" || method == "DELETE") {
+      const Incoming incoming{exchange, context, {}, mcp::read_headers(exchange.head().headers), {}, {}};
+      if (method == "GET") {
+        co_await legacy_.get(incoming);
+      } else {
+        co_await legacy_.remove(incoming);
+      }
+    } else {
+      co_await answer_not_allowed(exchange, "POST, GET, DELETE");
+    }
+  }
+
+  Task<std::size_t> drain(TimePoint deadline) override {
+    shared_.draining = true;
+    shared_.ticker.drain();
+    const auto alarm = shared_.world.clock.make_timer();
+    bool late = false;
+    alarm->arm(deadline, [this, &late] {
+      late = true;
+      idle_.notify();
+    });
+    while (in_service_ > 0 && !late) co_await idle_.wait();
+    const std::size_t cut = shared_.counters.calls;
+    shared_.ticker.cut();
+    // What was cut still says so to its client, which takes no time worth mentioning.
+    late = false;
+    alarm->arm(shared_.now() + std::chrono::seconds(1), [this, &late] {
+      late = true;
+      idle_.notify();
+    });
+    while (in_service_ > 0 && !late) co_await idle_.wait();
+    legacy_.sessions().remove_all();
+    co_return cut;
+  }
+
+  void write_metrics(monitoring::MetricsWriter& writer) const override;
+
+ private:
+  /// One request being answered.
+  class InService {
+   public:
+    explicit InService(EndpointImpl& endpoint) : endpoint_(endpoint) { ++endpoint_.in_service_; }
+    ~InService() {
+      if (--endpoint_.in_service_ == 0) endpoint_.idle_.notify();
+    }
+    InService(const InService&) = delete;
+    InService& operator=(const InService&) = delete;
+
+   private:
+    EndpointImpl& endpoint_;
+  };
+
+  Task<void> post(http::Exchange& exchange, const RequestContext& context);
+  Task<void> dispatch(Incoming& incoming);
+  Task<void> batch(const Incoming& incoming, json::Slice array);
+
+  Shared shared_;
+  ModernEdge modern_;
+  LegacyEdge legacy_;
+  std::size_t in_service_ = 0;
+  Signal idle_;
+};
+
+Task<void> EndpointImpl::post(http::Exchange& exchange, const RequestContext& context) {
+  Incoming incoming{exchange, context, {}, mcp::read_headers(exchange.head().headers), {}, {}};
+  if (!mcp::is_json_content(incoming.headers)) {
+    ++shared_.counters.refused;
+    mcp::RpcError error{
+        mcp::code::server_error, "Unsupported Media Type: Content-Type must be application/json.", {}};
+    co_await answer_error(exchange, 415, {}, std::move(error));
+    co_return;
+  }
+  const auto body = co_await exchange.read_body(shared_.world.limits.body_bytes_max);
+  if (!body) {
+    ++shared_.counters.refused;
+    co_await answer_refusal(exchange, {}, refusal_of_body(body.error()));
+    co_return;
+  }
+  incoming.body = *body;
+  const auto value = json::parse(*body, {.depth_max = shared_.world.limits.json_depth_max});
+  if (!value) {
+    ++shared_.counters.refused;
+    co_await answer_error(exchange, 400, {}, mcp::parse_error(value.error()));
+    co_return;
+  }
+  if (value->is(json::Kind::array)) {
+    co_await batch(incoming, *value);
+    co_return;
+  }
+  const auto message = mcp::read_message(*value);
+  if (!message) {
+    ++shared_.counters.refused;
+    co_await answer_error(exchange, 400, message.error().id, message.error().error);
+    co_return;
+  }
+  incoming.message = *message;
+  incoming.parts = mcp::split_params(message->params);
+  co_await dispatch(incoming);
+}
+
+Task<void> EndpointImpl::dispatch(Incoming& incoming) {
+  const bool is_request = incoming.message.kind == mcp::Message::Kind::request;
+  const bool acceptable = mcp::accepts(incoming.headers, "application/json") &&
+                          mcp::accepts(incoming.headers, "text/event-stream");
+  if (is_request && !acceptable) {
+    ++shared_.counters.refused;
+    mcp::RpcError error{mcp::code::server_error,
+                        "Not Acceptable: Accept must list both application/json and text/event-stream.",
+                        {}};
+    co_await answer_error(incoming.exchange, 406, incoming.message.id, std::move(error));
+    co_return;
+  }
+  auto era = mcp::classify(incoming.message, incoming.parts, incoming.headers);
+  if (!era) {
+    ++shared_.counters.refused;
+    co_await answer_refusal(incoming.exchange, incoming.message.id, std::move(era.error()));
+  } else if (*era == mcp::Era::legacy) {
+    co_await legacy_.message(incoming);
+  } else if (is_request) {
+    co_await modern_.request(incoming);
+  } else {
+    co_await modern_.notification(incoming);
+  }
+}
+
+Task<void> EndpointImpl::batch(const Incoming& incoming, json::Slice array) {
+  auto checked = mcp::check_batch(array);
+  if (checked) {
+    co_await legacy_.batch(incoming, array);
+  } else {
+    ++shared_.counters.refused;
+    co_await answer_refusal(incoming.exchange, {}, std::move(checked.error()));
+  }
+}
+
+void EndpointImpl::write_metrics(monitoring::MetricsWriter& writer) const {
+  const std::string& server = shared_.world.server;
+  const Counters& counters = shared_.counters;
+  const auto count = [&](std::uint64_t value) { return static_cast<double>(value); };
+  writer.counter("berth_mcp_requests_total", "MCP messages received, by the client's era.",
+                 {{"server", server}, {"era", "modern"}}, count(counters.modern_requests));
+  writer.counter("berth_mcp_requests_total", "MCP messages received, by the client's era.",
+                 {{"server", server}, {"era", "legacy"}}, count(counters.legacy_requests));
+  writer.counter("berth_mcp_refused_total",
+                 "MCP requests answered with an error before they reached the server.", {{"server", server}},
+                 count(counters.refused));
+  writer.counter("berth_mcp_forwarded_total", "MCP requests handed to the task that owns their state.",
+                 {{"server", server}}, count(counters.forwarded));
+  writer.counter("berth_mcp_disconnected_total", "Answers whose client left before they were complete.",
+                 {{"server", server}}, count(counters.disconnected));
+  writer.counter("berth_mcp_questions_total", "Times a server asked its client for input.",
+                 {{"server", server}}, count(counters.asked));
+  writer.counter("berth_mcp_events_total", "Messages sent as server-sent events.", {{"server", server}},
+                 count(counters.events_sent));
+  writer.counter("berth_mcp_sessions_expired_total", "Legacy sessions ended because nobody used them.",
+                 {{"server", server}}, count(legacy_.sessions().expired()));
+  writer.gauge("berth_mcp_calls", "MCP calls under way.", {{"server", server}}, count(counters.calls));
+  writer.gauge("berth_mcp_sessions", "Legacy sessions of this task.", {{"server", server}},
+               count(legacy_.sessions().size()));
+  writer.gauge("berth_mcp_streams", "Open listen and GET streams.", {{"server", server}},
+               count(counters.listen_streams));
+  writer.histogram("berth_mcp_call_seconds", "Time from a call's arrival to its outcome.",
+                   {{"server", server}}, counters.call_seconds);
+}
+
+}  // namespace
+
+std::unique_ptr<Endpoint> make_endpoint(EndpointWorld world) { return std::make_unique<EndpointImpl>(world); }
+
+}  // namespace berth::task

@@ -1,0 +1,186 @@
+#include "task/edge/event_stream.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "task/edge/legacy_call.h"
+
+namespace berth::task::edge {
+
+std::string event_id(std::uint64_t stream, std::uint64_t sequence) {
+  return std::to_string(stream) + "." + std::to_string(sequence);
+}
+
+std::optional<std::pair<std::uint64_t, std::uint64_t>> parse_event_id(std::string_view text) {
+  const char* const end = text.data() + text.size();
+  std::uint64_t stream = 0;
+  std::uint64_t sequence = 0;
+  const auto first = std::from_chars(text.data(), end, stream);
+  if (first.ec != std::errc{} || first.ptr == end || *first.ptr != '.') return std::nullopt;
+  const auto second = std::from_chars(first.ptr + 1, end, sequence);
+  if (second.ec != std::errc{} || second.ptr != end) return std::nullopt;
+  return std::pair(stream, sequence);
+}
+
+void ReplayLog::add(const Event& event) {
+  events_.push_back(event);
+  bytes_ += event.json.size();
+  while (!events_.empty() && (events_.size() > events_max_ || bytes_ > bytes_max_)) {
+    bytes_ -= events_.front().json.size();
+    events_.pop_front();
+  }
+}
+
+std::vector<Event> ReplayLog::after(std::uint64_t stream, std::uint64_t sequence) const {
+  std::vector<Event> found;
+  for (const Event& event : events_) {
+    if (event.stream == stream && event.sequence > sequence) found.push_back(event);
+  }
+  return found;
+}
+
+bool ReplayLog::knows(std::uint64_t stream) const {
+  return std::any_of(events_.begin(), events_.end(),
+                     [&](const Event& event) { return event.stream == stream; });
+}
+
+StreamReader::StreamReader(Shared& shared, std::shared_ptr<EventStream> stream)
+    : shared_(shared),
+      stream_(std::move(stream)),
+      wake_(shared.world.clock.executor()),
+      last_write_(shared.now()),
+      silence_(std::min<Duration>(silent_answer_max, shared.world.limits.keep_alive_interval)) {
+  if (stream_->reader_ != nullptr) {
+    stream_->reader_->ending_ = true;
+    stream_->reader_->wake();
+  }
+  stream_->reader_ = this;
+}
+
+StreamReader::~StreamReader() {
+  if (stream_->reader_ == this) stream_->reader_ = nullptr;
+}
+
+bool StreamReader::stream_closed() const { return stream_->is_closed(); }
+
+Task<void> StreamReader::wait() {
+  shared_.ticker.add(*this);
+  while (!stream_->has_unsent() && !must_end()) co_await wake_.wait();
+}
+
+Task<void> StreamReader::wait_for_end() {
+  shared_.ticker.add(*this);
+  while (!stream_->must_stream() && !must_end()) co_await wake_.wait();
+}
+
+void StreamReader::leave() {
+  gone_ = true;
+  wake_.notify();
+}
+
+void StreamReader::note_write(TimePoint when, Duration next_silence) {
+  last_write_ = when;
+  silence_ = next_silence;
+}
+
+void StreamReader::on_tick(TimePoint now) {
+  if (now - last_write_ < silence_) return;
+  silent_ = true;
+  wake_.notify();
+}
+
+void StreamReader::on_drain() {
+  if (!stream_->is_permanent()) return;
+  ending_ = true;
+  wake_.notify();
+}
+
+void StreamReader::on_cut() {
+  cut_ = true;
+  wake_.notify();
+}
+
+EventStream::EventStream(std::uint64_t number, std::shared_ptr<ReplayLog> log, std::size_t unread_bytes_max,
+                         bool permanent)
+    : number_(number), log_(std::move(log)), unread_bytes_max_(unread_bytes_max), permanent_(permanent) {
+  must_stream_ = permanent;
+}
+
+EventStream::~EventStream() = default;
+
+void EventStream::add(std::string json) {
+  Event event{number_, ++last_sequence_, std::move(json)};
+  if (must_stream_ && log_) log_->add(event);
+  if (reader_ == nullptr) return;
+  if (must_stream_ && unsent_bytes_ > unread_bytes_max_) {
+    // The client does not read; what was kept can still be asked for.
+    take_unsent();
+    reader_->leave();
+    return;
+  }
+  unsent_bytes_ += event.json.size();
+  unsent_.push_back(std::move(event));
+  reader_->wake();
+}
+
+void EventStream::add_response(std::string json, int status, std::optional<std::int64_t> retry_after_s) {
+  status_ = status;
+  retry_after_s_ = retry_after_s;
+  add(std::move(json));
+}
+
+void EventStream::add_message(std::string json) {
+  require_stream();
+  add(std::move(json));
+}
+
+void EventStream::require_stream() {
+  if (must_stream_) return;
+  must_stream_ = true;
+  if (!log_) return;
+  for (const Event& event : unsent_) log_->add(event);
+}
+
+void EventStream::close() {
+  closed_ = true;
+  for (const auto& call : calls_) call->cancel();
+  if (reader_ != nullptr) reader_->wake();
+}
+
+void EventStream::add_call(std::shared_ptr<LegacyCall> call) {
+  std::erase_if(calls_, [](const auto& other) { return other->has_ended(); });
+  calls_.push_back(std::move(call));
+  ++open_calls_;
+}
+
+void EventStream::call_ended() {
+  --open_calls_;
+  if (open_calls_ > 0 || permanent_) return;
+  closed_ = true;
+  if (reader_ != nullptr) reader_->wake();
+}
+
+void EventStream::fail_calls(std::string_view why) {
+  // A call that fails takes itself off the count, not off the list.
+  for (const auto& call : calls_) call->fail({mcp::code::internal_error, std::string(why), {}});
+}
+
+std::vector<Event> EventStream::take_unsent() {
+  unsent_bytes_ = 0;
+  if (!unsent_.empty()) sent_sequence_ = unsent_.back().sequence;
+  return std::exchange(unsent_, {});
+}
+
+void EventStream::rewind(std::uint64_t sequence) {
+  if (log_) unsent_ = log_->after(number_, sequence);
+  last_sequence_ = std::max(last_sequence_, sequence);
+  sent_sequence_ = sequence;
+}
+
+void EventStream::skip_to_now() {
+  unsent_.clear();
+  unsent_bytes_ = 0;
+  sent_sequence_ = last_sequence_;
+}
+
+}  // namespace berth::task::edge

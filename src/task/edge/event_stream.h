@@ -1,0 +1,149 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/signal.h"
+#include "task/edge/shared.h"
+
+namespace berth::task::edge {
+
+class EventStream;
+class LegacyCall;
+
+/// One message of a stream. Its SSE id is "<stream>.<sequence>", unique within the session.
+struct Event {
+  std::uint64_t stream = 0;
+  std::uint64_t sequence = 0;
+  std::string json;
+};
+std::string event_id(std::uint64_t stream, std::uint64_t sequence);
+/// The stream and sequence of an id that event_id wrote.
+std::optional<std::pair<std::uint64_t, std::uint64_t>> parse_event_id(std::string_view text);
+
+/// The newest events of a session, kept for clients that come back with Last-Event-ID. Bounded by number and
+/// bytes; the oldest go first.
+class ReplayLog {
+ public:
+  ReplayLog(std::size_t events_max, std::size_t bytes_max) : events_max_(events_max), bytes_max_(bytes_max) {}
+  void add(const Event& event);
+  std::vector<Event> after(std::uint64_t stream, std::uint64_t sequence) const;
+  bool knows(std::uint64_t stream) const;
+
+ private:
+  std::size_t events_max_;
+  std::size_t bytes_max_;
+  std::size_t bytes_ = 0;
+  std::deque<Event> events_;
+};
+
+/// The coroutine that writes a stream to a client right now.
+class StreamReader final : public Waiter {
+ public:
+  /// Takes the stream over from an earlier reader, which ends.
+  StreamReader(Shared& shared, std::shared_ptr<EventStream> stream);
+  ~StreamReader();
+
+  /// Returns when the stream has news, is closed, has been silent for long, or this reader has to end.
+  Task<void> wait();
+  /// The same, but mere answers are no news: while the whole may still be answered at once.
+  Task<void> wait_for_end();
+  void leave();
+  void note_write(TimePoint when, Duration next_silence);
+  bool take_silence() { return std::exchange(silent_, false); }
+  bool is_gone() const { return gone_; }
+  bool is_ending() const { return ending_; }
+  bool is_cut() const { return cut_; }
+
+  void wake() { wake_.notify(); }
+  void on_tick(TimePoint now) override;
+  void on_drain() override;
+  void on_cut() override;
+
+ private:
+  bool must_end() const { return stream_closed() || gone_ || ending_ || cut_ || silent_; }
+  bool stream_closed() const;
+
+  Shared& shared_;
+  std::shared_ptr<EventStream> stream_;
+  Signal wake_;
+  TimePoint last_write_;
+  Duration silence_;
+  bool gone_ = false;
+  bool ending_ = false;
+  bool cut_ = false;
+  bool silent_ = false;
+};
+
+/// The messages toward one legacy client in order: the answer to a POST, or a session's standalone stream.
+/// Until something other than the answers themselves has to be said, the whole may still be answered as plain
+/// JSON. Owns the calls whose answers belong here.
+class EventStream {
+ public:
+  /// `log` null: nobody can come back (no session). A permanent stream does not end with its calls.
+  EventStream(std::uint64_t number, std::shared_ptr<ReplayLog> log, std::size_t unread_bytes_max, bool permanent);
+  ~EventStream();
+  EventStream(const EventStream&) = delete;
+  EventStream& operator=(const EventStream&) = delete;
+
+  std::uint64_t number() const { return number_; }
+  bool is_permanent() const { return permanent_; }
+  bool has_ids() const { return log_ != nullptr; }
+
+  /// The answer of one of its calls, with the HTTP status it has when it is answered alone.
+  void add_response(std::string json, int status, std::optional<std::int64_t> retry_after_s);
+  /// Anything else.
+  void add_message(std::string json);
+  /// From now on this is an event stream.
+  void require_stream();
+  /// No more messages; calls under way are cancelled.
+  void close();
+
+  void add_call(std::shared_ptr<LegacyCall> call);
+  /// All calls have been added: the stream closes when the last of them has ended.
+  void seal() { call_ended(); }
+  void call_ended();
+  /// Ends calls under way with an error that says why.
+  void fail_calls(std::string_view why);
+  const std::vector<std::shared_ptr<LegacyCall>>& calls() const { return calls_; }
+
+  bool must_stream() const { return must_stream_; }
+  bool is_closed() const { return closed_; }
+  bool has_reader() const { return reader_ != nullptr; }
+  bool has_unsent() const { return !unsent_.empty(); }
+  std::vector<Event> take_unsent();
+  /// Everything after `sequence` is to be sent (again).
+  void rewind(std::uint64_t sequence);
+  /// Only what comes from now on is to be sent.
+  void skip_to_now();
+  /// The last event its reader has been given.
+  std::uint64_t sent_sequence() const { return sent_sequence_; }
+  int status() const { return status_; }
+  std::optional<std::int64_t> retry_after_s() const { return retry_after_s_; }
+
+ private:
+  friend class StreamReader;
+  void add(std::string json);
+
+  std::uint64_t number_;
+  std::shared_ptr<ReplayLog> log_;
+  std::size_t unread_bytes_max_;
+  bool permanent_;
+  bool must_stream_ = false;
+  bool closed_ = false;
+  std::uint64_t last_sequence_ = 0;
+  std::uint64_t sent_sequence_ = 0;
+  std::size_t unsent_bytes_ = 0;
+  std::vector<Event> unsent_;
+  int status_ = 200;
+  std::optional<std::int64_t> retry_after_s_;
+  std::size_t open_calls_ = 1;  ///< the one who adds calls counts as one until seal()
+  std::vector<std::shared_ptr<LegacyCall>> calls_;
+  StreamReader* reader_ = nullptr;
+};
+
+}  // namespace berth::task::edge

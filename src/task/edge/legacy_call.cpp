@@ -1,0 +1,207 @@
+#include "task/edge/legacy_call.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/log.h"
+#include "base/random.h"
+#include "mcp/modern.h"
+#include "task/edge/progress.h"
+#include "task/edge/session.h"
+
+namespace berth::task::edge {
+namespace {
+
+constexpr std::size_t rounds_max = 10;
+
+}  // namespace
+
+LegacyCall::LegacyCall(Shared& shared, std::weak_ptr<Session> session,
+                       std::shared_ptr<const mcp::Caller> caller, EventStream& stream,
+                       const mcp::Message& message, const mcp::RequestParts& parts,
+                       std::optional<mcp::LoggingLevel> log_level)
+    : shared_(shared),
+      session_(std::move(session)),
+      caller_(std::move(caller)),
+      stream_(stream),
+      id_(message.id),
+      method_(message.method),
+      known_(message.known),
+      params_(mcp::strip_params(message.params, parts)),
+      progress_token_(parts.progress_token.text()),
+      trace_parent_(parts.trace_parent.as_string().value_or("")),
+      log_level_(log_level),
+      last_progress_(-std::numeric_limits<double>::infinity()),
+      started_(shared.now()) {
+  ++shared_.counters.calls;
+}
+
+LegacyCall::~LegacyCall() {
+  if (!ended_) --shared_.counters.calls;
+}
+
+mcp::Call LegacyCall::call() const {
+  return {.caller = caller_.get(),
+          .method = method_,
+          .params = params_,
+          .wants_progress = !progress_token_.empty(),
+          .log_level = log_level_,
+          .input_responses = responses_,
+          .request_state = state_,
+          .trace_parent = trace_parent_};
+}
+
+void LegacyCall::start() {
+  const mcp::Call started = call();
+  auto active = shared_.world.host.start(started, *this);
+  if (!ended_) active_ = std::move(active);
+}
+
+void LegacyCall::on_notification(mcp::Notification notification) {
+  if (ended_) return;
+  std::string text = relayed(notification, call(), progress_token_, last_progress_);
+  if (!text.empty()) stream_.add_message(std::move(text));
+}
+
+void LegacyCall::on_outcome(mcp::Outcome outcome) {
+  if (ended_) return;
+  switch (outcome.kind) {
+    case mcp::Outcome::Kind::result: {
+      const std::string result = mcp::legacy_result(known_, std::move(outcome.result), shared_.facts.era);
+      return finish(mcp::write_result(id_, result), 200, {});
+    }
+    case mcp::Outcome::Kind::error:
+      if (outcome.error.code == mcp::code::missing_capability) return refuse_to_ask(outcome.error.message);
+      return fail(std::move(outcome.error));
+    case mcp::Outcome::Kind::input_required: return ask(std::move(outcome.input));
+  }
+}
+
+void LegacyCall::fail(mcp::RpcError error) {
+  if (ended_) return;
+  error = mcp::legacy_error(std::move(error), known_, shared_.facts.era);
+  const int status = mcp::legacy_status(error);
+  const auto retry_after = mcp::retry_after_s(error);
+  finish(mcp::write_error(id_, error), status, retry_after);
+}
+
+void LegacyCall::finish(std::string json, int status, std::optional<std::int64_t> retry_after_s) {
+  ended_ = true;
+  --shared_.counters.calls;
+  shared_.counters.call_seconds.observe(std::chrono::duration<double>(shared_.now() - started_).count());
+  stream_.add_response(std::move(json), status, retry_after_s);
+  stream_.call_ended();
+}
+
+void LegacyCall::cancel() {
+  if (ended_) return;
+  ended_ = true;
+  --shared_.counters.calls;
+  active_.reset();
+  soon_.reset();
+  stream_.call_ended();
+}
+
+void LegacyCall::refuse_to_ask(std::string_view why) {
+  if (known_ == mcp::Method::tools_call) {
+    finish(mcp::write_result(id_, mcp::tool_error_result(why)), 200, {});
+  } else {
+    fail({mcp::code::internal_error, std::string(why), {}});
+  }
+}
+
+void LegacyCall::ask(mcp::InputRequired input) {
+  ++shared_.counters.asked;
+  if (++rounds_ > rounds_max) {
+    return fail({mcp::code::internal_error,
+                 fmt::format("The server asked for input more than {} times in one call.", rounds_max),
+                 {}});
+  }
+  const std::shared_ptr<Session> session = session_.lock();
+  if (!session) {
+    return refuse_to_ask(
+        "The server needs to ask the client, but this client has no session to be asked through; send "
+        "Mcp-Session-Id with every request.");
+  }
+  for (const mcp::InputRequest& request : input.requests) {
+    const std::string missing = mcp::missing_capability(request, caller_->capabilities);
+    if (missing.empty()) continue;
+    return refuse_to_ask(fmt::format(
+        "The server needs to ask the client ({}), but the client did not declare the capability {}.",
+        request.method, missing));
+  }
+  owned_ = input.owned;
+  state_ = std::move(input.state);
+  responses_.clear();
+  asked_.clear();
+  for (mcp::InputRequest& request : input.requests) asked_.push_back({std::move(request), {}});
+  ask_deadline_ = shared_.now() + shared_.world.spec.input_timeout;
+  if (!asked_.empty()) return send_questions(*session);
+  // Only the state asks for another round: once this outcome has been left behind.
+  if (!soon_) soon_ = shared_.world.clock.make_timer();
+  soon_->arm(shared_.now(), [this] { go_on(); });
+}
+
+void LegacyCall::send_questions(Session& session) {
+  shared_.ticker.add(*this);
+  for (const Asked& asked : asked_) {
+    const std::uint64_t number = session.next_question++;
+    session.questions[number] = {weak_from_this(), asked.request.key};
+    mcp::Handle handle = shared_.handle(mcp::HandleKind::server_request, caller_->principal);
+    handle.local = fmt::format("{}:{}", session.key, number);
+    handle.expires_unix_s = shared_.wall_s_after(shared_.world.spec.input_timeout);
+    const std::string id = json_quote(shared_.world.sealer.seal(handle));
+    const std::string params =
+        mcp::legacy_input_params(asked.request, caller_->protocol_version, random_hex(16));
+    stream_.add_message(mcp::write_request(id, asked.request.method, params));
+  }
+}
+
+void LegacyCall::answer(std::string_view key, json::Slice result, json::Slice error) {
+  if (ended_) return;
+  const auto at =
+      std::find_if(asked_.begin(), asked_.end(), [&](const Asked& a) { return a.request.key == key; });
+  if (at == asked_.end() || !at->response.empty()) return;
+  if (result.exists()) {
+    at->response = result.text();
+  } else if (owned_) {
+    at->response = fmt::format(R"({{"error":{}}})", error.text());
+  } else if (at->request.method == "elicitation/create") {
+    at->response = R"({"action":"cancel"})";
+  } else {
+    const std::string message = error.find("message").as_string().value_or("no reason given");
+    return fail({mcp::code::internal_error,
+                 fmt::format("The client refused {}: {}", at->request.method, message),
+                 {}});
+  }
+  const bool open =
+      std::any_of(asked_.begin(), asked_.end(), [](const Asked& a) { return a.response.empty(); });
+  if (!open) go_on();
+}
+
+void LegacyCall::go_on() {
+  responses_ = "{";
+  for (const Asked& asked : asked_) {
+    if (responses_.size() > 1) responses_.push_back(',');
+    responses_.append(json_quote(asked.request.key)).append(":").append(asked.response);
+  }
+  responses_.push_back('}');
+  asked_.clear();
+  active_.reset();
+  const std::shared_ptr<LegacyCall> alive = shared_from_this();
+  start();
+}
+
+void LegacyCall::on_tick(TimePoint now) {
+  if (ended_ || asked_.empty() || now < ask_deadline_) return;
+  asked_.clear();
+  fail({mcp::code::internal_error,
+        fmt::format(
+            "The client did not answer {} within {} s.", method_,
+            std::chrono::duration_cast<std::chrono::seconds>(shared_.world.spec.input_timeout).count()),
+        {}});
+}
+
+}  // namespace berth::task::edge

@@ -1,0 +1,407 @@
+#include "task/edge/legacy_edge.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "base/random.h"
+#include "mcp/legacy.h"
+#include "task/edge/answers.h"
+#include "task/edge/listen.h"
+#include "task/edge/pump.h"
+
+namespace berth::task::edge {
+namespace {
+
+using mcp::Message;
+using mcp::Method;
+
+/// Resources one session may subscribe to.
+constexpr std::size_t watched_max = 1024;
+/// What a client speaks that says nothing (2025-06-18, transports: protocol version header).
+constexpr std::string_view assumed_version = "2025-03-26";
+
+mcp::RpcError session_gone() {
+  return {mcp::code::session_not_found,
+          "Session not found: it has ended or belongs to another caller; initialize anew.",
+          {}};
+}
+
+mcp::Caller sessionless_caller(const Incoming& incoming) {
+  mcp::Caller caller;
+  caller.principal = incoming.context.principal;
+  caller.era = mcp::Era::legacy;
+  caller.protocol_version = incoming.headers.protocol_version.value_or(assumed_version);
+  return caller;
+}
+
+}  // namespace
+
+Task<void> LegacyEdge::message(const Incoming& incoming) {
+  ++shared_.counters.legacy_requests;
+  if (incoming.message.kind == Message::Kind::response) {
+    co_await response(incoming);
+    co_return;
+  }
+  if (incoming.message.known == Method::initialize && incoming.message.kind == Message::Kind::request) {
+    co_await initialize(incoming);
+    co_return;
+  }
+  Found found = co_await find_session(incoming);
+  if (found.answered) co_return;
+  if (incoming.message.kind == Message::Kind::notification) {
+    take_notification(incoming.message, found.session.get(), incoming.context.principal);
+    co_await answer_empty(incoming.exchange, 202);
+    co_return;
+  }
+  co_await request(incoming, std::move(found.session));
+}
+
+Task<bool> LegacyEdge::check_version(const Incoming& incoming) {
+  const auto version = incoming.headers.protocol_version;
+  if (!version || mcp::is_legacy_version(*version)) co_return true;
+  ++shared_.counters.refused;
+  mcp::RpcError error{mcp::code::server_error,
+                      fmt::format("Unsupported protocol version: '{}' (supported: {}, {}).", *version,
+                                  mcp::modern_version, fmt::join(mcp::legacy_versions, ", ")),
+                      {}};
+  co_await answer_error(incoming.exchange, 400, incoming.message.id, std::move(error));
+  co_return false;
+}
+
+Task<bool> LegacyEdge::forward(const mcp::Handle& handle, const Incoming& incoming) {
+  if (incoming.context.forwarded) co_return false;
+  ++shared_.counters.forwarded;
+  const auto forwarded = co_await shared_.world.peers.forward(handle, incoming.exchange, incoming.body,
+                                                              incoming.context.principal);
+  co_return forwarded.has_value() || incoming.exchange.answered();
+}
+
+Task<LegacyEdge::Found> LegacyEdge::find_session(const Incoming& incoming) {
+  Found found;
+  const bool version_known = co_await check_version(incoming);
+  if (!version_known) {
+    found.answered = true;
+    co_return found;
+  }
+  const auto token = incoming.headers.session_id;
+  if (!token) co_return found;
+  const std::string_view principal = incoming.context.principal;
+  found.session = sessions_.find_token(*token, principal);
+  if (found.session) {
+    found.session->last_used = shared_.now();
+    co_return found;
+  }
+  found.answered = true;
+  const auto handle = shared_.world.sealer.open(mcp::HandleKind::session, *token, principal, shared_.wall());
+  if (handle && !shared_.is_own(*handle)) {
+    const bool forwarded = co_await forward(*handle, incoming);
+    if (forwarded) co_return found;
+  }
+  ++shared_.counters.refused;
+  co_await answer_error(incoming.exchange, 404, incoming.message.id, session_gone());
+  co_return found;
+}
+
+Task<void> LegacyEdge::initialize(const Incoming& incoming) {
+  const std::string_view id = incoming.message.id;
+  auto asked = mcp::read_initialize(incoming.message.params);
+  if (!asked) {
+    ++shared_.counters.refused;
+    co_await answer_error(incoming.exchange, 200, id, std::move(asked.error()));
+    co_return;
+  }
+  if (shared_.draining || sessions_.is_full()) {
+    ++shared_.counters.refused;
+    const std::string why =
+        shared_.draining ? "This task is stopping; try again."
+                         : fmt::format("This task has {} sessions (limits.sessions_max); try again later.",
+                                       shared_.world.limits.sessions_max);
+    mcp::RpcError error{mcp::code::server_error, why, {}};
+    co_await answer_error(incoming.exchange, 503, id, std::move(error));
+    co_return;
+  }
+  mcp::Caller caller;
+  caller.principal = incoming.context.principal;
+  caller.session = random_hex(16);
+  caller.era = mcp::Era::legacy;
+  caller.protocol_version = asked->version;
+  caller.capabilities = std::move(asked->capabilities);
+  caller.client_info = std::move(asked->client_info);
+  const auto description = co_await shared_.describe(caller);
+  if (!description) {
+    shared_.world.host.session_closed(caller.session);
+    co_await answer_refusal(incoming.exchange, id, refusal_of_host(description.error()));
+    co_return;
+  }
+  const auto session = sessions_.create(std::move(caller), description->capabilities);
+  http::Response response = http::json_response(
+      200, mcp::write_result(id, mcp::initialize_result(session->caller->protocol_version, *description)));
+  response.headers.add("Mcp-Session-Id", session->token);
+  co_await incoming.exchange.respond(std::move(response));
+}
+
+void LegacyEdge::take_notification(const Message& message, Session* session, const std::string& principal) {
+  if (message.known == Method::cancelled && session != nullptr) {
+    const std::string_view id = message.params.find("requestId").text();
+    for (const auto& [number, stream] : session->streams) {
+      for (const auto& call : stream->calls()) {
+        if (call->id() == id) call->cancel();
+      }
+    }
+  } else if (message.known == Method::roots_list_changed) {
+    mcp::Caller anonymous;
+    anonymous.principal = principal;
+    anonymous.era = mcp::Era::legacy;
+    shared_.world.host.notify(session != nullptr ? *session->caller : anonymous, message.method,
+                              message.params.text());
+  }
+}
+
+Task<void> LegacyEdge::response(const Incoming& incoming) {
+  const auto token = json::Slice::trusted(incoming.message.id).as_string();
+  const auto handle = shared_.world.sealer.open(mcp::HandleKind::server_request, token.value_or(""),
+                                                incoming.context.principal, shared_.wall());
+  if (!handle) {
+    ++shared_.counters.refused;
+    mcp::RpcError error{
+        mcp::code::invalid_request, "Invalid Request: no request with this id waits for a response.", {}};
+    co_await answer_error(incoming.exchange, 400, {}, std::move(error));
+    co_return;
+  }
+  if (shared_.is_own(*handle)) {
+    take_response(incoming.message, *handle);
+    co_await answer_empty(incoming.exchange, 202);
+    co_return;
+  }
+  const bool forwarded = co_await forward(*handle, incoming);
+  if (!forwarded) co_await answer_error(incoming.exchange, 404, {}, session_gone());
+}
+
+/// A response that comes too late is dropped: its call has ended another way.
+void LegacyEdge::take_response(const Message& message, const mcp::Handle& handle) {
+  const std::size_t colon = handle.local.find(':');
+  const auto session = sessions_.find_key(handle.local.substr(0, colon));
+  if (!session || colon == std::string::npos) return;
+  session->last_used = shared_.now();
+  std::uint64_t number = 0;
+  std::from_chars(handle.local.data() + colon + 1, handle.local.data() + handle.local.size(), number);
+  const auto question = session->questions.extract(number);
+  if (question.empty()) return;
+  if (const auto call = question.mapped().call.lock()) {
+    call->answer(question.mapped().key, message.result, message.error);
+  }
+}
+
+std::optional<std::string> LegacyEdge::answer_here(const Message& message, Session* session) {
+  switch (message.known) {
+    case Method::ping: return mcp::write_result(message.id, "{}");
+    case Method::logging_set_level: return set_level(message, session);
+    case Method::resources_subscribe:
+    case Method::resources_unsubscribe: return watch(message, session);
+    case Method::initialize:
+      return mcp::write_error(
+          message.id,
+          {mcp::code::invalid_request, "Invalid Request: initialize cannot be part of a batch.", {}});
+    case Method::discover:
+    case Method::listen:
+      return mcp::write_error(message.id, {mcp::code::method_not_found,
+                                           fmt::format("Method not found: {} needs the _meta of revision {}.",
+                                                       message.method, mcp::modern_version),
+                                           {}});
+    default: return std::nullopt;
+  }
+}
+
+std::string LegacyEdge::set_level(const Message& message, Session* session) {
+  const auto level = mcp::parse_logging_level(message.params.find("level").as_string().value_or(""));
+  if (!level) {
+    return mcp::write_error(message.id,
+                            {mcp::code::invalid_params,
+                             "Invalid params: level must be one of debug, info, notice, warning, error, "
+                             "critical, alert, emergency.",
+                             {}});
+  }
+  if (session != nullptr) session->log_level = level;
+  return mcp::write_result(message.id, "{}");
+}
+
+std::string LegacyEdge::watch(const Message& message, Session* session) {
+  const auto refuse = [&](int code, std::string why) {
+    return mcp::write_error(message.id, {code, std::move(why), {}});
+  };
+  if (session == nullptr)
+    return refuse(mcp::code::invalid_request, "Invalid Request: subscriptions need a session.");
+  if (!session->server_can("resources", "subscribe")) {
+    return refuse(mcp::code::method_not_found,
+                  "Method not found: the server offers no resource subscriptions.");
+  }
+  const auto uri = message.params.find("uri").as_string();
+  if (!uri) return refuse(mcp::code::invalid_params, "Invalid params: uri must be a string.");
+  ServerHost& host = shared_.world.host;
+  if (message.known == Method::resources_unsubscribe) {
+    if (session->watched.erase(*uri) > 0) host.unwatch_resource(*session->caller, *uri);
+  } else if (session->watched.size() >= watched_max && !session->watched.contains(*uri)) {
+    return refuse(mcp::code::server_error,
+                  fmt::format("This session already subscribes to {} resources.", watched_max));
+  } else if (session->watched.insert(*uri).second) {
+    host.watch_resource(*session->caller, *uri);
+  }
+  return mcp::write_result(message.id, "{}");
+}
+
+std::shared_ptr<EventStream> LegacyEdge::open_stream(const std::shared_ptr<Session>& session) {
+  const std::size_t unread_bytes_max = shared_.world.limits.stream_buffer_bytes_max;
+  if (!session) return std::make_shared<EventStream>(0, nullptr, unread_bytes_max, false);
+  session->prune();
+  const std::uint64_t number = session->next_stream++;
+  auto stream = std::make_shared<EventStream>(number, session->log, unread_bytes_max, false);
+  session->streams[number] = stream;
+  return stream;
+}
+
+void LegacyEdge::begin_call(const Incoming& incoming, const Message& message, const mcp::RequestParts& parts,
+                            const std::shared_ptr<Session>& session, EventStream& stream) {
+  auto caller = session ? session->caller : std::make_shared<const mcp::Caller>(sessionless_caller(incoming));
+  const auto level = session ? session->log_level : mcp::LoggingLevel::info;
+  const auto call =
+      std::make_shared<LegacyCall>(shared_, session, std::move(caller), stream, message, parts, level);
+  stream.add_call(call);
+  call->start();
+}
+
+Task<void> LegacyEdge::request(const Incoming& incoming, std::shared_ptr<Session> session) {
+  auto here = answer_here(incoming.message, session.get());
+  if (here) {
+    co_await answer_json(incoming.exchange, 200, *std::move(here));
+    co_return;
+  }
+  if (!shared_.facts.known) {
+    const mcp::Caller caller = session ? *session->caller : sessionless_caller(incoming);
+    co_await shared_.learn(caller);
+  }
+  auto stream = open_stream(session);
+  StreamReader reader(shared_, stream);
+  begin_call(incoming, incoming.message, incoming.parts, session, *stream);
+  stream->seal();
+  co_await answer(incoming, std::move(session), std::move(stream), reader, false);
+}
+
+Task<void> LegacyEdge::answer(const Incoming& incoming, std::shared_ptr<Session> session,
+                              std::shared_ptr<EventStream> stream, StreamReader& reader, bool is_batch) {
+  const std::string version = session ? session->caller->protocol_version : std::string();
+  co_await pump(shared_, incoming.exchange, std::move(stream), reader, version, is_batch);
+  if (session) session->last_used = shared_.now();
+}
+
+Task<void> LegacyEdge::batch(const Incoming& incoming, json::Slice array) {
+  ++shared_.counters.legacy_requests;
+  Found found = co_await find_session(incoming);
+  if (found.answered) co_return;
+  const std::string_view version = found.session
+                                       ? std::string_view(found.session->caller->protocol_version)
+                                       : incoming.headers.protocol_version.value_or(assumed_version);
+  if (version > assumed_version) {
+    ++shared_.counters.refused;
+    mcp::RpcError error{
+        mcp::code::invalid_request,
+        fmt::format("Invalid Request: revision {} has no batches; send one message per POST.", version),
+        {}};
+    co_await answer_error(incoming.exchange, 400, {}, std::move(error));
+    co_return;
+  }
+  auto stream = open_stream(found.session);
+  StreamReader reader(shared_, stream);
+  bool has_requests = false;
+  for (json::Elements elements(array); elements.next();) {
+    const auto message = mcp::read_message(elements.value());
+    if (!message) continue;
+    if (message->kind == Message::Kind::notification) {
+      take_notification(*message, found.session.get(), incoming.context.principal);
+    } else if (message->kind == Message::Kind::response) {
+      const auto token = json::Slice::trusted(message->id).as_string();
+      const auto handle = shared_.world.sealer.open(mcp::HandleKind::server_request, token.value_or(""),
+                                                    incoming.context.principal, shared_.wall());
+      if (handle && shared_.is_own(*handle)) take_response(*message, *handle);
+    } else if (auto here = answer_here(*message, found.session.get())) {
+      has_requests = true;
+      stream->add_response(*std::move(here), 200, {});
+    } else {
+      has_requests = true;
+      begin_call(incoming, *message, mcp::split_params(message->params), found.session, *stream);
+    }
+  }
+  if (!has_requests) {
+    stream->close();
+    co_await answer_empty(incoming.exchange, 202);
+    co_return;
+  }
+  stream->seal();
+  co_await answer(incoming, std::move(found.session), std::move(stream), reader, true);
+}
+
+Task<void> LegacyEdge::get(const Incoming& incoming) {
+  if (!incoming.headers.session_id) {
+    co_await answer_not_allowed(incoming.exchange, "POST");
+    co_return;
+  }
+  if (!mcp::accepts(incoming.headers, "text/event-stream")) {
+    mcp::RpcError error{
+        mcp::code::server_error, "Not Acceptable: GET answers with text/event-stream only.", {}};
+    co_await answer_error(incoming.exchange, 406, {}, std::move(error));
+    co_return;
+  }
+  Found found = co_await find_session(incoming);
+  if (found.answered) co_return;
+  const bool admitted = co_await admit_stream(shared_, incoming.exchange, {});
+  if (!admitted) co_return;
+  const Gauge counted(shared_.counters.listen_streams);
+  if (incoming.headers.last_event_id) {
+    co_await resume(incoming, std::move(found.session));
+    co_return;
+  }
+  auto stream = found.session->standalone;
+  found.session->standalone_was_open = true;
+  StreamReader reader(shared_, stream);
+  stream->skip_to_now();
+  co_await answer(incoming, std::move(found.session), std::move(stream), reader, false);
+}
+
+Task<void> LegacyEdge::resume(const Incoming& incoming, std::shared_ptr<Session> session) {
+  const auto last = parse_event_id(*incoming.headers.last_event_id);
+  std::shared_ptr<EventStream> stream;
+  if (last && last->first == 0) {
+    stream = session->standalone;
+    session->standalone_was_open = true;
+  } else if (last && session->streams.contains(last->first)) {
+    stream = session->streams[last->first];
+  } else if (last && session->log->knows(last->first)) {
+    stream = std::make_shared<EventStream>(last->first, session->log,
+                                           shared_.world.limits.stream_buffer_bytes_max, false);
+    stream->close();
+  }
+  if (!stream || (!stream->must_stream() && !stream->is_closed())) {
+    mcp::RpcError error{mcp::code::invalid_request,
+                        "Invalid Request: nothing is kept that comes after this Last-Event-ID.",
+                        {}};
+    co_await answer_error(incoming.exchange, 400, {}, std::move(error));
+    co_return;
+  }
+  StreamReader reader(shared_, stream);
+  stream->require_stream();
+  stream->rewind(last->second);
+  co_await answer(incoming, std::move(session), std::move(stream), reader, false);
+}
+
+Task<void> LegacyEdge::remove(const Incoming& incoming) {
+  if (!incoming.headers.session_id) {
+    co_await answer_not_allowed(incoming.exchange, "POST");
+    co_return;
+  }
+  const Found found = co_await find_session(incoming);
+  if (found.answered) co_return;
+  sessions_.remove(found.session);
+  co_await answer_empty(incoming.exchange, 204);
+}
+
+}  // namespace berth::task::edge

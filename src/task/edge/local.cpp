@@ -1,0 +1,66 @@
+#include <list>
+#include <utility>
+
+#include "task/peers.h"
+
+namespace berth::task {
+namespace {
+
+struct Subscriber {
+  std::string server;
+  std::string principal;
+  std::function<void(const mcp::Change&)> observer;
+};
+using Subscribers = std::list<Subscriber>;
+
+/// Ends a subscription; the bus may have gone before.
+class Subscription {
+ public:
+  Subscription(const std::shared_ptr<Subscribers>& all, Subscribers::iterator place)
+      : all_(all), place_(place) {}
+  ~Subscription() {
+    if (const auto all = all_.lock()) all->erase(place_);
+  }
+  Subscription(const Subscription&) = delete;
+  Subscription& operator=(const Subscription&) = delete;
+
+ private:
+  std::weak_ptr<Subscribers> all_;
+  Subscribers::iterator place_;
+};
+
+class LocalChangeBus final : public ChangeBus {
+ public:
+  void publish(std::string_view server, const mcp::Change& change) override {
+    for (auto at = subscribers_->begin(); at != subscribers_->end();) {
+      const Subscriber& subscriber = *at++;
+      const bool may_see = change.principal.empty() || change.principal == subscriber.principal;
+      if (subscriber.server == server && may_see) subscriber.observer(change);
+    }
+  }
+
+  std::shared_ptr<void> subscribe(std::string_view server, std::string principal,
+                                  std::function<void(const mcp::Change&)> observer) override {
+    subscribers_->push_back({std::string(server), std::move(principal), std::move(observer)});
+    return std::make_shared<Subscription>(subscribers_, std::prev(subscribers_->end()));
+  }
+
+ private:
+  std::shared_ptr<Subscribers> subscribers_ = std::make_shared<Subscribers>();
+};
+
+class NoPeers final : public PeerForwarder {
+ public:
+  Task<Result<void>> forward(const mcp::Handle& handle, http::Exchange&, std::string_view,
+                             std::string_view) override {
+    co_return fail(ErrorCode::unavailable,
+                   "Task '" + handle.owner + "' cannot be reached: this task has no sisters.");
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<ChangeBus> make_local_change_bus() { return std::make_unique<LocalChangeBus>(); }
+std::unique_ptr<PeerForwarder> make_no_peers() { return std::make_unique<NoPeers>(); }
+
+}  // namespace berth::task

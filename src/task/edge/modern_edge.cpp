@@ -1,0 +1,261 @@
+#include "task/edge/modern_edge.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "task/edge/answers.h"
+#include "task/edge/call_run.h"
+#include "task/edge/listen.h"
+#include "task/edge/progress.h"
+#include "task/edge/sse_stream.h"
+
+namespace berth::task::edge {
+namespace {
+
+using mcp::Method;
+
+mcp::Caller caller_of(const Incoming& incoming, const mcp::ModernRequest& request) {
+  mcp::Caller caller;
+  caller.principal = incoming.context.principal;
+  caller.capabilities = request.capabilities;
+  caller.client_info = request.client_info;
+  return caller;
+}
+
+bool may_ask(Method method) {
+  return method == Method::tools_call || method == Method::prompts_get || method == Method::resources_read;
+}
+
+mcp::RpcError bad_state(std::string_view why) {
+  return {mcp::code::invalid_params,
+          fmt::format("Invalid params: requestState {}; call again without it.", why),
+          {}};
+}
+
+std::string_view why_refused(const Error& error) {
+  switch (error.code()) {
+    case ErrorCode::permission_denied: return "belongs to another caller";
+    case ErrorCode::deadline_exceeded: return "has expired";
+    default: return "was not issued by this service, or was altered";
+  }
+}
+
+}  // namespace
+
+Task<void> ModernEdge::request(const Incoming& incoming) {
+  ++shared_.counters.modern_requests;
+  auto request = mcp::read_modern_request(incoming.message, incoming.parts, incoming.headers);
+  if (!request) {
+    ++shared_.counters.refused;
+    co_await answer_refusal(incoming.exchange, incoming.message.id, std::move(request.error()));
+    co_return;
+  }
+  const mcp::Caller caller = caller_of(incoming, *request);
+  switch (incoming.message.known) {
+    case Method::discover: co_await discover(incoming, caller); break;
+    case Method::listen: co_await listen(shared_, incoming, caller); break;
+    default: co_await call(incoming, caller, *std::move(request));
+  }
+}
+
+Task<void> ModernEdge::notification(const Incoming& incoming) {
+  auto checked = mcp::check_modern_notification(incoming.message, incoming.parts, incoming.headers);
+  if (checked) {
+    co_await answer_empty(incoming.exchange, 202);
+  } else {
+    ++shared_.counters.refused;
+    co_await answer_refusal(incoming.exchange, {}, std::move(checked.error()));
+  }
+}
+
+Task<void> ModernEdge::discover(const Incoming& incoming, const mcp::Caller& caller) {
+  const auto description = co_await shared_.describe(caller);
+  if (description) {
+    std::string body = mcp::write_result(incoming.message.id, mcp::discover_result(*description));
+    co_await answer_json(incoming.exchange, 200, std::move(body));
+  } else {
+    co_await answer_refusal(incoming.exchange, incoming.message.id, refusal_of_host(description.error()));
+  }
+}
+
+Task<bool> ModernEdge::open_state(const Incoming& incoming, mcp::ModernRequest& request) {
+  const std::string_view principal = incoming.context.principal;
+  auto handle = shared_.world.sealer.open(mcp::HandleKind::request_state, request.request_state, principal,
+                                          shared_.wall());
+  std::string why;
+  if (!handle) {
+    why = why_refused(handle.error());
+  } else if (handle->digest != mcp::request_digest(incoming.message.method, request.params)) {
+    why = "belongs to a request with another method or other params";
+  } else if (handle->owner.empty() || shared_.is_own(*handle)) {
+    request.request_state = std::move(handle->local);
+    co_return true;
+  } else if (incoming.context.forwarded) {
+    why = "belongs to a task that has gone";
+  } else {
+    ++shared_.counters.forwarded;
+    const auto forwarded =
+        co_await shared_.world.peers.forward(*handle, incoming.exchange, incoming.body, principal);
+    if (forwarded || incoming.exchange.answered()) co_return false;
+    why = "belongs to a task that has gone";
+  }
+  ++shared_.counters.refused;
+  co_await answer_error(incoming.exchange, 200, incoming.message.id, bad_state(why));
+  co_return false;
+}
+
+Task<bool> ModernEdge::check_param_headers(const Incoming& incoming, const mcp::Caller& caller) {
+  if (!tool_headers_.knows(caller.principal)) co_await tool_headers_.load(caller);
+  const auto plain = incoming.parts.name.as_plain_string();
+  const std::string decoded = plain ? std::string() : incoming.parts.name.as_string().value_or("");
+  const auto* const params = tool_headers_.find(caller.principal, plain ? *plain : decoded);
+  if (params == nullptr) co_return true;
+  auto problem =
+      mcp::check_header_params(*params, incoming.parts.arguments, incoming.exchange.head().headers);
+  if (!problem) co_return true;
+  ++shared_.counters.refused;
+  co_await answer_error(incoming.exchange, 400, incoming.message.id, *std::move(problem));
+  co_return false;
+}
+
+Task<void> ModernEdge::call(const Incoming& incoming, const mcp::Caller& caller, mcp::ModernRequest request) {
+  if (!request.request_state.empty()) {
+    const bool opened = co_await open_state(incoming, request);
+    if (!opened) co_return;
+  }
+  if (incoming.message.known == Method::tools_call) {
+    const bool agreed = co_await check_param_headers(incoming, caller);
+    if (!agreed) co_return;
+  }
+  if (!shared_.facts.known) co_await shared_.learn(caller);
+  const mcp::Call call{.caller = &caller,
+                       .method = incoming.message.method,
+                       .params = request.params,
+                       .wants_progress = !request.progress_token.empty(),
+                       .log_level = request.log_level,
+                       .input_responses = request.input_responses,
+                       .request_state = request.request_state,
+                       .trace_parent = request.trace_parent};
+  co_await run(incoming, call, request);
+}
+
+Task<void> ModernEdge::run(const Incoming& incoming, const mcp::Call& call,
+                           const mcp::ModernRequest& request) {
+  const Gauge counted(shared_.counters.calls);
+  const TimePoint started = shared_.now();
+  CallRun run(shared_, incoming.exchange);
+  SseStream stream(shared_, incoming.exchange);
+  double last_progress = -std::numeric_limits<double>::infinity();
+  run.start(call);
+  while (true) {
+    if (!run.has_outcome()) co_await run.wait();
+    const bool there = co_await relay(run, stream, call, request, last_progress);
+    if (!there) {
+      ++shared_.counters.disconnected;
+      co_return;
+    }
+    if (run.has_outcome() || run.is_cut()) break;
+  }
+  mcp::Outcome outcome =
+      run.has_outcome()
+          ? run.take_outcome()
+          : mcp::Outcome::failure(mcp::code::internal_error, "The call was cut: the service is stopping.");
+  shared_.counters.call_seconds.observe(std::chrono::duration<double>(shared_.now() - started).count());
+  int status = 200;
+  const auto retry_after = mcp::retry_after_s(outcome.error);
+  std::string body = write_answer(incoming, call, std::move(outcome), status);
+  if (stream.is_open()) {
+    const bool sent = co_await stream.message(body);
+    if (sent) co_await stream.finish();
+    co_return;
+  }
+  http::Response response = http::json_response(status, std::move(body));
+  if (retry_after) response.headers.add("Retry-After", std::to_string(*retry_after));
+  co_await incoming.exchange.respond(std::move(response));
+}
+
+/// Sends what the server said about the call; false once the client has gone.
+Task<bool> ModernEdge::relay(CallRun& run, SseStream& stream, const mcp::Call& call,
+                             const mcp::ModernRequest& request, double& last_progress) {
+  if (run.is_gone()) co_return false;
+  const std::vector<mcp::Notification> notifications = run.take_notifications();
+  for (const mcp::Notification& notification : notifications) {
+    const std::string text = relayed(notification, call, request.progress_token, last_progress);
+    if (text.empty()) continue;
+    if (!stream.is_open()) {
+      const bool opened = co_await stream.open();
+      if (!opened) co_return false;
+    }
+    const bool sent = co_await stream.message(text);
+    if (!sent) co_return false;
+  }
+  if (run.take_silence() && !run.has_outcome()) {
+    if (!stream.is_open()) {
+      const bool opened = co_await stream.open();
+      if (!opened) co_return false;
+    }
+    const bool sent = co_await stream.keep_alive();
+    if (!sent) co_return false;
+  }
+  if (stream.is_open()) run.note_write(stream.last_write(), shared_.world.limits.keep_alive_interval);
+  co_return true;
+}
+
+std::string ModernEdge::write_answer(const Incoming& incoming, const mcp::Call& call, mcp::Outcome outcome,
+                                     int& status) {
+  using Kind = mcp::Outcome::Kind;
+  const Method method = incoming.message.known;
+  if (outcome.kind == Kind::input_required)
+    return write_question(incoming, call, std::move(outcome.input), status);
+  if (outcome.kind == Kind::error) return write_failure(incoming, std::move(outcome.error), status);
+  if (mcp::is_missing_resource(method, outcome.result)) {
+    return write_failure(incoming, mcp::missing_resource_error(incoming.parts), status);
+  }
+  if (method == Method::tools_list) outcome.result = mcp::repair_header_params(std::move(outcome.result));
+  std::string out = R"({"jsonrpc":"2.0","id":)";
+  out.append(incoming.message.id).append(R"(,"result":)");
+  mcp::append_modern_result(out, method, outcome.result, shared_.facts.server_info, outcome.cache);
+  out.push_back('}');
+  return out;
+}
+
+std::string ModernEdge::write_failure(const Incoming& incoming, mcp::RpcError error, int& status) {
+  error = mcp::modern_error(std::move(error), incoming.message.known, incoming.parts);
+  status = mcp::modern_status(error);
+  return mcp::write_error(incoming.message.id, error);
+}
+
+std::string ModernEdge::write_question(const Incoming& incoming, const mcp::Call& call,
+                                       mcp::InputRequired input, int& status) {
+  ++shared_.counters.asked;
+  if (!may_ask(incoming.message.known)) {
+    return write_failure(
+        incoming,
+        {mcp::code::internal_error,
+         fmt::format("The server asked for input on {}, which cannot carry questions.", call.method),
+         {}},
+        status);
+  }
+  for (const mcp::InputRequest& request : input.requests) {
+    const std::string missing = mcp::missing_capability(request, call.caller->capabilities);
+    if (!missing.empty()) return write_failure(incoming, mcp::missing_capability_error(missing), status);
+  }
+  std::string sealed;
+  if (!input.state.empty()) {
+    mcp::Handle handle = shared_.handle(mcp::HandleKind::request_state, call.caller->principal);
+    if (!input.owned) {
+      handle.owner.clear();
+      handle.owner_address.clear();
+      handle.generation = 0;
+    }
+    handle.local = std::move(input.state);
+    handle.digest = mcp::request_digest(call.method, call.params);
+    handle.expires_unix_s = shared_.wall_s_after(shared_.world.spec.input_timeout);
+    sealed = shared_.world.sealer.seal(handle);
+  }
+  return mcp::write_result(incoming.message.id,
+                           mcp::modern_input_required(input.requests, sealed, shared_.facts.server_info));
+}
+
+}  // namespace berth::task::edge

@@ -1,0 +1,102 @@
+#include "task/edge/pump.h"
+
+#include "codec/sse.h"
+#include "task/edge/answers.h"
+#include "task/edge/sse_stream.h"
+
+namespace berth::task::edge {
+namespace {
+
+/// How long a client waits before it comes back for a broken stream.
+constexpr std::int64_t reconnect_ms = 1000;
+constexpr std::string_view cut_sentence = "The call was cut: the service is stopping.";
+
+Task<void> answer_whole(http::Exchange& exchange, EventStream& stream, bool is_batch) {
+  const std::vector<Event> events = stream.take_unsent();
+  if (events.empty()) {
+    // Cancelled: there is nothing to say, and nothing may be said.
+    http::ResponseHead head = event_stream_head();
+    const auto begun = co_await exchange.begin(std::move(head));
+    if (begun) co_await exchange.finish();
+    co_return;
+  }
+  std::string body;
+  for (const Event& event : events) {
+    if (is_batch) body.push_back(body.empty() ? '[' : ',');
+    body.append(event.json);
+  }
+  if (is_batch) body.push_back(']');
+  http::Response response = http::json_response(is_batch ? 200 : stream.status(), std::move(body));
+  if (const auto seconds = stream.retry_after_s())
+    response.headers.add("Retry-After", std::to_string(*seconds));
+  co_await exchange.respond(std::move(response));
+}
+
+Task<bool> send_unsent(EventStream& stream, SseStream& out) {
+  const std::vector<Event> events = stream.take_unsent();
+  for (const Event& event : events) {
+    const std::string id = stream.has_ids() ? event_id(event.stream, event.sequence) : std::string();
+    const bool sent = co_await out.message(event.json, id);
+    if (!sent) co_return false;
+  }
+  co_return true;
+}
+
+/// Head, and for clients that know it (2025-11-25) an event with an id and no data, so that a connection that
+/// breaks before the first message can be taken up again.
+Task<bool> open_stream(EventStream& stream, SseStream& out, std::string_view version) {
+  const bool opened = co_await out.open();
+  if (!opened || !stream.has_ids() || version != mcp::latest_legacy_version) co_return opened;
+  sse::Event event;
+  event.id = event_id(stream.number(), stream.sent_sequence());
+  event.retry_ms = reconnect_ms;
+  const std::string priming = sse::write(event);
+  const bool sent = co_await out.raw(priming);
+  co_return sent;
+}
+
+/// Until there is something to stream or everything has been said; false: stop here.
+Task<bool> await_first_news(EventStream& stream, StreamReader& reader) {
+  while (!stream.must_stream() && !stream.is_closed()) {
+    if (reader.is_gone() || reader.is_cut()) co_return false;
+    co_await reader.wait_for_end();
+    if (reader.take_silence()) stream.require_stream();
+  }
+  co_return !reader.is_gone();
+}
+
+}  // namespace
+
+Task<void> pump(Shared& shared, http::Exchange& exchange, std::shared_ptr<EventStream> stream,
+                StreamReader& reader, std::string_view version, bool is_batch) {
+  if (!stream->is_closed()) exchange.on_disconnect([&reader] { reader.leave(); });
+  const bool there = co_await await_first_news(*stream, reader);
+  if (reader.is_cut()) stream->fail_calls(cut_sentence);
+  if (!there && reader.is_gone()) {
+    ++shared.counters.disconnected;
+    stream->close();
+    co_return;
+  }
+  if (!stream->must_stream()) {
+    co_await answer_whole(exchange, *stream, is_batch);
+    co_return;
+  }
+  SseStream out(shared, exchange);
+  bool open = co_await open_stream(*stream, out, version);
+  while (open && !reader.is_gone()) {
+    if (reader.is_cut()) stream->fail_calls(cut_sentence);
+    open = co_await send_unsent(*stream, out);
+    if (!open || stream->has_unsent()) continue;
+    if (stream->is_closed() || reader.is_ending() || reader.is_cut()) {
+      co_await out.finish();
+      co_return;
+    }
+    reader.note_write(out.last_write(), shared.world.limits.keep_alive_interval);
+    co_await reader.wait();
+    if (reader.take_silence()) open = co_await out.keep_alive();
+  }
+  ++shared.counters.disconnected;
+  if (!stream->has_ids()) stream->close();
+}
+
+}  // namespace berth::task::edge

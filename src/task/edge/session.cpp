@@ -1,0 +1,112 @@
+#include "task/edge/session.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "mcp/legacy.h"
+
+namespace berth::task::edge {
+
+void Session::prune() {
+  std::erase_if(streams,
+                [](const auto& entry) { return entry.second->is_closed() && !entry.second->has_reader(); });
+  std::erase_if(questions, [](const auto& entry) {
+    const auto call = entry.second.call.lock();
+    return !call || call->has_ended();
+  });
+}
+
+bool Session::is_busy() const { return !streams.empty() || standalone->has_reader(); }
+
+bool Session::server_can(std::string_view area, std::string_view flag) const {
+  return json::Slice::trusted(server_capabilities).find(area).find(flag).as_bool().value_or(false);
+}
+
+SessionTable::SessionTable(Shared& shared) : shared_(shared), timer_(shared.world.clock.make_timer()) {}
+
+SessionTable::~SessionTable() { remove_all(); }
+
+bool SessionTable::is_full() const { return by_key_.size() >= shared_.world.limits.sessions_max; }
+
+std::shared_ptr<Session> SessionTable::create(mcp::Caller caller, std::string server_capabilities) {
+  const auto session = std::make_shared<Session>();
+  const model::LimitsSpec& limits = shared_.world.limits;
+  session->key = caller.session;
+  session->caller = std::make_shared<const mcp::Caller>(std::move(caller));
+  session->server_capabilities = std::move(server_capabilities);
+  session->log = std::make_shared<ReplayLog>(limits.replay_events_max, limits.stream_buffer_bytes_max);
+  session->standalone = std::make_shared<EventStream>(0, session->log, limits.stream_buffer_bytes_max, true);
+  session->last_used = shared_.now();
+  mcp::Handle handle = shared_.handle(mcp::HandleKind::session, session->caller->principal);
+  handle.local = session->key;
+  session->token = shared_.world.sealer.seal(handle);
+  Session* const raw = session.get();
+  session->subscription =
+      shared_.world.bus.subscribe(shared_.world.server, session->caller->principal,
+                                  [this, raw](const mcp::Change& change) { on_change(*raw, change); });
+  by_key_[session->key] = session;
+  by_token_[session->token] = session;
+  if (!armed_) arm();
+  return session;
+}
+
+std::shared_ptr<Session> SessionTable::find_token(std::string_view token, std::string_view principal) const {
+  const auto at = by_token_.find(token);
+  if (at == by_token_.end()) return nullptr;
+  const auto session = at->second.lock();
+  return session && session->caller->principal == principal ? session : nullptr;
+}
+
+std::shared_ptr<Session> SessionTable::find_key(const std::string& key) const {
+  const auto at = by_key_.find(key);
+  return at == by_key_.end() ? nullptr : at->second;
+}
+
+void SessionTable::remove(const std::shared_ptr<Session>& session) {
+  if (by_key_.erase(session->key) == 0) return;
+  by_token_.erase(session->token);
+  session->subscription.reset();
+  session->standalone->close();
+  for (const auto& [number, stream] : session->streams) stream->close();
+  for (const std::string& uri : session->watched) {
+    shared_.world.host.unwatch_resource(*session->caller, uri);
+  }
+  session->watched.clear();
+  shared_.world.host.session_closed(session->key);
+}
+
+void SessionTable::remove_all() {
+  std::vector<std::shared_ptr<Session>> all;
+  for (const auto& [key, session] : by_key_) all.push_back(session);
+  for (const auto& session : all) remove(session);
+}
+
+void SessionTable::on_change(Session& session, const mcp::Change& change) {
+  const bool is_update = change.kind == mcp::Change::Kind::resource_updated;
+  if (is_update && !session.watched.contains(change.uri)) return;
+  // A client that never opened its stream does not want to hear of changes.
+  if (session.standalone_was_open) session.standalone->add_message(mcp::legacy_notification(change));
+}
+
+void SessionTable::arm() {
+  armed_ = true;
+  const Duration interval = std::clamp<Duration>(shared_.world.limits.session_idle_timeout / 4,
+                                                 std::chrono::seconds(1), std::chrono::minutes(1));
+  timer_->arm(shared_.now() + interval, [this] { sweep(); });
+}
+
+void SessionTable::sweep() {
+  armed_ = false;
+  const TimePoint now = shared_.now();
+  std::vector<std::shared_ptr<Session>> idle;
+  for (const auto& [key, session] : by_key_) {
+    session->prune();
+    if (session->is_busy()) session->last_used = now;
+    if (now - session->last_used >= shared_.world.limits.session_idle_timeout) idle.push_back(session);
+  }
+  for (const auto& session : idle) remove(session);
+  expired_ += idle.size();
+  if (!by_key_.empty()) arm();
+}
+
+}  // namespace berth::task::edge

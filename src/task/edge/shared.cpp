@@ -1,0 +1,54 @@
+#include "task/edge/shared.h"
+
+#include <algorithm>
+
+namespace berth::task::edge {
+namespace {
+
+/// Often enough for the two intervals that ticks serve.
+Duration tick_interval(const model::LimitsSpec& limits) {
+  const Duration shortest = std::min<Duration>(limits.keep_alive_interval, silent_answer_max);
+  return std::max<Duration>(shortest / 5, std::chrono::milliseconds(10));
+}
+
+}  // namespace
+
+Shared::Shared(EndpointWorld the_world)
+    : world(the_world), ticker(world.clock, tick_interval(world.limits)) {}
+
+Task<void> Shared::learn(const mcp::Caller& caller) {
+  const auto description = co_await world.host.describe(caller);
+  if (description) note(*description);
+}
+
+Task<Result<mcp::ServerDescription>> Shared::describe(const mcp::Caller& caller) {
+  auto description = co_await world.host.describe(caller);
+  if (description) note(*description);
+  co_return description;
+}
+
+void Shared::note(const mcp::ServerDescription& description) {
+  facts.known = true;
+  facts.era = description.era;
+  facts.server_info = description.server_info;
+}
+
+mcp::Handle Shared::handle(mcp::HandleKind kind, std::string_view principal) const {
+  mcp::Handle handle;
+  handle.kind = kind;
+  handle.owner = world.identity.id;
+  handle.owner_address = world.identity.peer_address;
+  handle.generation = world.identity.generation;
+  handle.principal = principal;
+  return handle;
+}
+
+bool Shared::is_own(const mcp::Handle& handle) const {
+  return handle.owner == world.identity.id && handle.generation == world.identity.generation;
+}
+
+std::int64_t Shared::wall_s_after(Duration duration) const {
+  return std::chrono::duration_cast<std::chrono::seconds>((wall() + duration).time_since_epoch()).count() + 1;
+}
+
+}  // namespace berth::task::edge

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/signal.h"
+#include "mcp/modern.h"
+#include "mcp/x_mcp_header.h"
+#include "monitoring/metrics.h"
+#include "task/edge/ticker.h"
+#include "task/endpoint.h"
+
+namespace berth::task::edge {
+
+/// A silent answer becomes an event stream after this long, so that no idle timeout on the way cuts the call.
+inline constexpr Duration silent_answer_max = std::chrono::seconds(10);
+
+/// What the endpoint counts; written by write_metrics.
+struct Counters {
+  std::uint64_t modern_requests = 0;
+  std::uint64_t legacy_requests = 0;
+  std::uint64_t refused = 0;    ///< answered with an error before reaching the server
+  std::uint64_t forwarded = 0;  ///< handed to the task that owns the state
+  std::uint64_t disconnected = 0;
+  std::uint64_t asked = 0;  ///< input_required outcomes
+  std::uint64_t events_sent = 0;
+  std::size_t calls = 0;           ///< under way now
+  std::size_t listen_streams = 0;  ///< open now, GET streams included
+  monitoring::Histogram call_seconds;
+};
+
+/// What is known of the hosted server without asking it again.
+struct ServerFacts {
+  bool known = false;
+  mcp::Era era = mcp::Era::legacy;
+  std::string server_info;  ///< JSON text; empty while unknown
+};
+
+/// What both edges of one endpoint share. Outlives every coroutine of the endpoint.
+struct Shared {
+  explicit Shared(EndpointWorld the_world);
+
+  EndpointWorld world;
+  Counters counters;
+  ServerFacts facts;
+  Ticker ticker;
+  bool draining = false;
+
+  /// Asks the host who it is, and remembers it. An error leaves the facts unknown: the call itself will say
+  /// what is wrong.
+  Task<void> learn(const mcp::Caller& caller);
+  Task<Result<mcp::ServerDescription>> describe(const mcp::Caller& caller);
+  void note(const mcp::ServerDescription& description);
+
+  mcp::Handle handle(mcp::HandleKind kind, std::string_view principal) const;
+  bool is_own(const mcp::Handle& handle) const;
+  WallTime wall() const { return world.clock.wall(); }
+  TimePoint now() const { return world.clock.now(); }
+  std::int64_t wall_s_after(Duration duration) const;
+};
+
+/// Counts a gauge up for a scope.
+class Gauge {
+ public:
+  explicit Gauge(std::size_t& value) : value_(value) { ++value_; }
+  ~Gauge() { --value_; }
+  Gauge(const Gauge&) = delete;
+  Gauge& operator=(const Gauge&) = delete;
+
+ private:
+  std::size_t& value_;
+};
+
+}  // namespace berth::task::edge
