@@ -186,7 +186,8 @@ void FrontDoorImpl::pump() {
   if (scheduled_) return;
   std::optional<TimePoint> wake = decisions.wake;
   if (someone_drains) wake = std::min(wake.value_or(TimePoint::max()), clock_.now() + drain_poll);
-  if (wake) timer_->arm(*wake, [this] { pump(); });
+  if (!wake) return timer_->cancel();
+  timer_->arm(*wake, [this] { pump(); });
 }
 
 void FrontDoorImpl::publish() {
