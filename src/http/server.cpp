@@ -33,14 +33,20 @@ class ServerImpl final : public Server {
   std::size_t connections() const override { return open_; }
 
   Task<std::size_t> drain(TimePoint deadline) override {
+    if (shared_.draining) {
+      deadline_ = std::min(deadline_, deadline);
+      changed_.notify();
+      co_return 0;
+    }
     shared_.draining = true;
+    deadline_ = deadline;
     const TimePoint now = shared_.clock.now();
     if (deadline > now) co_await wait_until_empty(now + std::min(drain_grace, (deadline - now) / 2));
     shared_.closing = true;
     listener_->close();
     room_.notify();
     for (Connection* const connection : shared_.connections) connection->close_if_idle();
-    co_await wait_until_empty(deadline);
+    co_await wait_until_empty(TimePoint::max());
     const std::size_t cut = shared_.exchanges;
     scope_.cancel();
     co_await scope_.join();
@@ -65,15 +71,13 @@ class ServerImpl final : public Server {
     ServerImpl* server_;
   };
 
-  /// Until no connection is open, or until `when`.
+  /// Until no connection is open, or until `when` or the drain's deadline, which may be brought forward.
   Task<void> wait_until_empty(TimePoint when) {
-    bool expired = false;
     const auto timer = shared_.clock.make_timer();
-    timer->arm(when, [this, &expired] {
-      expired = true;
-      changed_.notify();
-    });
-    while (open_ > 0 && !expired) co_await changed_.wait();
+    while (open_ > 0 && shared_.clock.now() < std::min(when, deadline_)) {
+      timer->arm(std::min(when, deadline_), [this] { changed_.notify(); });
+      co_await changed_.wait();
+    }
   }
 
   Task<void> accept_all() {
@@ -114,6 +118,7 @@ class ServerImpl final : public Server {
   net::Endpoint local_;
   ServerShared shared_;
   std::size_t open_ = 0;
+  TimePoint deadline_{};  ///< of the drain
   Signal changed_;
   Signal room_;
   TaskScope scope_;

@@ -158,6 +158,7 @@ class HttpServer : public ::testing::Test {
     const std::size_t counted = co_await server->drain(deadline);
     cut = counted;
   }
+  Task<void> hurry() { co_await server->drain(clock.now()); }
   void start_drain(Duration time) {
     cut.reset();
     scope.spawn(drain_until(clock.now() + time));
@@ -434,6 +435,17 @@ TEST_F(HttpServer, DrainCutsAtTheDeadlineAndCounts) {
   clock.advance(1s);
   EXPECT_EQ(cut, 1u);
   EXPECT_EQ(busy->take(), "<end>");
+}
+
+TEST_F(HttpServer, ASecondDrainBringsTheDeadlineForward) {
+  const auto busy = connect();
+  busy->send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+  start_drain(10s);
+  clock.advance(1s);
+  EXPECT_FALSE(cut);
+  scope.spawn(hurry());
+  clock.run_until_idle();
+  EXPECT_EQ(cut, 1u);
 }
 
 }  // namespace

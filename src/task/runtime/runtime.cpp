@@ -122,6 +122,7 @@ class RuntimeImpl final : public Runtime {
   std::unique_ptr<Router> router_;
   std::unique_ptr<http::Server> server_;
   bool draining_ = false;
+  TimePoint deadline_{};  ///< of the drain
 };
 
 Result<void> RuntimeImpl::check() {
@@ -227,7 +228,13 @@ Task<void> RuntimeImpl::drain_server(http::Server& server, TimePoint deadline, s
 }
 
 Task<void> RuntimeImpl::drain(TimePoint deadline) {
-  if (std::exchange(draining_, true)) co_return;
+  deadline_ = draining_ ? std::min(deadline_, deadline) : deadline;
+  if (std::exchange(draining_, true)) {
+    // Without their connections the endpoints' calls end, and the drain goes on to the hosts.
+    co_await server_->drain(deadline);
+    if (sisters_) co_await sisters_->server->drain(deadline);
+    co_return;
+  }
   router_->set_draining();
   const TimePoint began = network_.clock().now();
   const Duration time = std::max(deadline - began, Duration::zero());
@@ -239,7 +246,7 @@ Task<void> RuntimeImpl::drain(TimePoint deadline) {
   ending.spawn(drain_server(*server_, calls_until, cut));
   if (sisters_) ending.spawn(drain_server(*sisters_->server, calls_until, cut));
   co_await ending.join();
-  for (const auto& hosted : hosted_) ending.spawn(drain_host(*hosted->hosted.host, deadline, cut));
+  for (const auto& hosted : hosted_) ending.spawn(drain_host(*hosted->hosted.host, deadline_, cut));
   co_await ending.join();
   if (sisters_) {
     co_await sisters_->fleet->stop();
