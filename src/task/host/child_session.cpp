@@ -140,8 +140,8 @@ void ChildSession::on_answer(const Message& message, TimePoint now) {
   Entry& entry = at->second;
   if (entry.state == Entry::State::cancelled) return erase(at, now);
   ++answered_;
-  mcp::Outcome outcome = message.kind == Message::Kind::result ? read_result(entry.call, message.body)
-                                                               : read_error(entry.call, message.body);
+  mcp::Outcome outcome =
+      message.kind == Message::Kind::result ? read_result(message.body) : read_error(message.body);
   if (entry.state == Entry::State::parked) {
     entry.early = std::move(outcome);
     refuse_asks(entry);

@@ -122,15 +122,13 @@ class ChildSession {
     enum class State : std::uint8_t { running, parked, cancelled };
     State state = State::running;
     CallSink* sink = nullptr;  ///< while running
-    mcp::Call call;            ///< views are the caller's while running, into `kept_` while parked
+    mcp::Call call;            ///< while running
     bool candidate = false;
     TimePoint deadline{};
     std::uint64_t line_end = 0;
     // What follows serves asks only.
     std::vector<Ask> asks;
     std::uint64_t round = 0;
-    std::string kept_method;
-    std::string kept_params;
     std::string session;
     std::string principal;
     std::optional<mcp::Outcome> early;  ///< the outcome came while parked
@@ -143,8 +141,8 @@ class ChildSession {
   /// What must be said before this call.
   virtual void before_call(const mcp::Call&) {}
   virtual void write_call(std::int64_t number, const mcp::Call& call) = 0;
-  virtual mcp::Outcome read_result(const mcp::Call& call, json::Slice result) = 0;
-  virtual mcp::Outcome read_error(const mcp::Call& call, json::Slice error) = 0;
+  virtual mcp::Outcome read_result(json::Slice result) = 0;
+  virtual mcp::Outcome read_error(json::Slice error) = 0;
   virtual void on_request(const Message& message, TimePoint now) = 0;
   virtual void on_notification(const Message& message, TimePoint now) = 0;
   /// The answer to a request of the session's own; false when it has none with that number.

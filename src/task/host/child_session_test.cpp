@@ -497,22 +497,6 @@ TEST(LegacySession, turns_url_elicitation_required_into_a_round_after_which_the_
   EXPECT_EQ(sink.outcome.input.requests.at(0).params, R"({"mode":"url","url":"https://x/","message":"m"})");
 }
 
-TEST(LegacySession, names_a_missing_resource_the_modern_way) {
-  for (const std::string answer : {R"("error":{"code":-32002,"message":"no"})", R"("result":{"contents":[]})"}) {
-    Fixture server;
-    server.legacy();
-    Sink sink;
-    mcp::Call call;
-    call.caller = &server.caller;
-    call.method = "resources/read";
-    call.params = R"({"uri":"x:\/1"})";
-    server.start(call, sink);
-    server.line(R"({"jsonrpc":"2.0","id":2,)" + answer + "}");
-    EXPECT_EQ(sink.outcome.error.code, -32602);
-    EXPECT_EQ(sink.outcome.error.data, R"({"uri":"x:/1"})");
-  }
-}
-
 TEST(LegacySession, sets_the_most_verbose_level_wanted_and_filters_for_each_call) {
   Fixture server;
   server.legacy({}, R"({"logging":{}})");

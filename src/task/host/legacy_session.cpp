@@ -25,8 +25,8 @@ class LegacySession final : public ChildSession {
   void write_handshake() override;
   void before_call(const mcp::Call& call) override;
   void write_call(std::int64_t number, const mcp::Call& call) override;
-  mcp::Outcome read_result(const mcp::Call& call, json::Slice result) override;
-  mcp::Outcome read_error(const mcp::Call& call, json::Slice error) override;
+  mcp::Outcome read_result(json::Slice result) override { return read_legacy_result(result); }
+  mcp::Outcome read_error(json::Slice error) override { return read_legacy_error(error, options_.capabilities); }
   void on_request(const Message& message, TimePoint now) override;
   void on_notification(const Message& message, TimePoint now) override;
   bool on_own_answer(std::int64_t number, const Message& message, TimePoint now) override;
@@ -113,14 +113,6 @@ void LegacySession::write_call(std::int64_t number, const mcp::Call& call) {
   append_legacy_meta(scratch_, call, number);
   append_request(out_, number, call.method, call.params, scratch_, {});
   finish_line();
-}
-
-mcp::Outcome LegacySession::read_result(const mcp::Call& call, json::Slice result) {
-  return read_legacy_result(call, result);
-}
-
-mcp::Outcome LegacySession::read_error(const mcp::Call& call, json::Slice error) {
-  return read_legacy_error(call, error, options_.capabilities);
 }
 
 void LegacySession::notify(std::string_view method, std::string_view params) {
@@ -257,11 +249,7 @@ void LegacySession::deliver(Entries::iterator at, TimePoint now) {
   CallSink& sink = *entry.sink;
   entry.session = entry.call.caller->session;
   entry.principal = entry.call.caller->principal;
-  entry.kept_method = entry.call.method;
-  entry.kept_params = entry.call.params;
   entry.call = mcp::Call{};
-  entry.call.method = entry.kept_method;
-  entry.call.params = entry.kept_params;
   set_state(entry, Entry::State::parked);
   entry.deadline = now + limits_.input_timeout;
   wake_by(entry.deadline);

@@ -22,8 +22,8 @@ class ModernSession final : public ChildSession {
  protected:
   void write_handshake() override;
   void write_call(std::int64_t number, const mcp::Call& call) override;
-  mcp::Outcome read_result(const mcp::Call&, json::Slice result) override { return read_modern_result(result); }
-  mcp::Outcome read_error(const mcp::Call&, json::Slice error) override {
+  mcp::Outcome read_result(json::Slice result) override { return read_modern_result(result); }
+  mcp::Outcome read_error(json::Slice error) override {
     return mcp::Outcome::failure(host::read_error(error));
   }
   void on_request(const Message& message, TimePoint now) override;

@@ -76,18 +76,6 @@ void append_progress_and_trace(std::string& members, const mcp::Call& call, std:
   append_separated(members, "traceparent", json_quote(call.trace_parent));
 }
 
-std::string uri_of(const mcp::Call& call) {
-  if (call.params.empty()) return {};
-  return json::Slice::trusted(call.params).find("uri").as_string().value_or("");
-}
-
-mcp::Outcome resource_missing(const mcp::Call& call, std::string message, std::string data) {
-  if (data.empty() || !json::Slice::trusted(data).find("uri").exists()) {
-    data = fmt::format(R"({{"uri":{}}})", json_quote(uri_of(call)));
-  }
-  return mcp::Outcome::failure(mcp::code::invalid_params, std::move(message), std::move(data));
-}
-
 std::string text_or(json::Slice slice, std::string_view otherwise) {
   return slice.is(json::Kind::object) ? std::string(slice.text()) : std::string(otherwise);
 }
@@ -255,22 +243,13 @@ mcp::RpcError read_error(json::Slice error) {
   return read;
 }
 
-mcp::Outcome read_legacy_result(const mcp::Call& call, json::Slice result) {
+mcp::Outcome read_legacy_result(json::Slice result) {
   if (!result.is(json::Kind::object)) return invalid_result("it is not an object");
-  if (call.method == "resources/read") {
-    const json::Slice contents = result.find("contents");
-    if (contents.is(json::Kind::array) && is_empty_container(contents.text())) {
-      return resource_missing(call, fmt::format("There is no resource '{}'.", uri_of(call)), {});
-    }
-  }
   return mcp::Outcome::success(std::string(result.text()));
 }
 
-mcp::Outcome read_legacy_error(const mcp::Call& call, json::Slice error, const CapabilitySet& capabilities) {
+mcp::Outcome read_legacy_error(json::Slice error, const CapabilitySet& capabilities) {
   mcp::RpcError read = read_error(error);
-  if (read.code == mcp::code::resource_not_found && call.method == "resources/read") {
-    return resource_missing(call, std::move(read.message), std::move(read.data));
-  }
   if (read.code != mcp::code::url_elicitation_required) return mcp::Outcome::failure(std::move(read));
   if (!capabilities.elicitation_url) {
     return mcp::Outcome::failure(mcp::code::missing_capability, std::move(read.message),

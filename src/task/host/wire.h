@@ -54,11 +54,10 @@ std::string initialize_params(const CapabilitySet& capabilities);
 bool may_ask(std::string_view method);
 
 mcp::RpcError read_error(json::Slice error);
-/// How a legacy server's answer ends a call. -32002 becomes -32602 with data.uri for modern callers, and so does
-/// a resource with empty contents.
-mcp::Outcome read_legacy_result(const mcp::Call& call, json::Slice result);
+/// How a legacy server's answer ends a call.
+mcp::Outcome read_legacy_result(json::Slice result);
 /// -32042 of 2025-11-25 becomes input_required with `state` state_again (the call is sent anew after it).
-mcp::Outcome read_legacy_error(const mcp::Call& call, json::Slice error, const CapabilitySet& capabilities);
+mcp::Outcome read_legacy_error(json::Slice error, const CapabilitySet& capabilities);
 /// Lifts resultType, ttlMs and cacheScope out; input_required is relayed with its requestState as `state`.
 mcp::Outcome read_modern_result(json::Slice result);
 inline constexpr std::string_view state_again = "again";

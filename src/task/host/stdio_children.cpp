@@ -1,0 +1,145 @@
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "task/host/stdio_core.h"
+
+namespace berth::task::host {
+
+namespace {
+
+/// How long the first child waits for the probe's verdict before it serves as a legacy one.
+constexpr Duration verdict_grace = std::chrono::milliseconds(300);
+
+SessionLimits session_limits(const model::ServerSpec& spec) {
+  SessionLimits limits;
+  limits.start_timeout = spec.start_timeout;
+  limits.call_timeout = spec.call_timeout;
+  limits.input_timeout = spec.input_timeout;
+  return limits;
+}
+
+}  // namespace
+
+void StdioHost::spawn(ChildId id, const PoolKey& key, mcp::Era era) {
+  net::ProcessSpec process;
+  process.argv = spec_.command;
+  process.directory = spec_.directory;
+  for (const auto& [name, value] : options_.environment) {
+    if (!spec_.environment.contains(name)) process.environment.emplace_back(name, value);
+  }
+  for (const auto& [name, value] : spec_.environment) process.environment.emplace_back(name, value);
+  auto launched = launcher_.launch(std::move(process));
+  const bool is_probe = probe_ == id;
+  if (!launched) {
+    if (is_probe) return on_verdict(mcp::Era::legacy);
+    last_failure_ = launched.error().message();
+    log_.error("server_start_failed", {{"server", spec_.name}, {"reason", last_failure_}});
+    return policy_.child_ended(id, PoolPolicy::End::usual, clock_.now());
+  }
+  ChildOptions options;
+  options.id = id;
+  options.key = key;
+  options.era = era;
+  options.one_session = spec_.isolation == model::Isolation::session;
+  options.limits = session_limits(spec_);
+  if (is_probe) options.limits.start_timeout = spec_.probe_timeout;
+  options.message_bytes_max = spec_.message_bytes_max;
+  options.server = spec_.name;
+  auto child = std::make_shared<Child>(std::move(options), std::move(*launched), *this, clock_, log_);
+  children_.emplace(id, child);
+  scope_.spawn(run_child(std::move(child)));
+}
+
+Task<void> StdioHost::run_child(std::shared_ptr<Child> child) { co_await child->run(); }
+
+void StdioHost::on_child_ready(Child& child) {
+  if (probe_ == child.id()) return on_verdict(mcp::Era::modern);
+  policy_.child_ready(child.id(), clock_.now());
+  if (child.era() == era_) descriptions_[child.key().capabilities] = child.session().description();
+  sync_watches(child.key());
+  if (probe_) {
+    // The probe would have spoken by now if it were one to speak.
+    verdict_timer_->arm(clock_.now() + verdict_grace, [this] {
+      policy_.set_open(true);
+      decide();
+    });
+  }
+  decide();
+}
+
+void StdioHost::on_child_change(Child& child, mcp::Change change) {
+  switch (spec_.isolation) {
+    case model::Isolation::shared: break;
+    case model::Isolation::principal: change.principal = child.key().scope; break;
+    case model::Isolation::session: break;  // the scope is no principal; a needless refresh harms nobody
+  }
+  sink_.on_change(change);
+}
+
+void StdioHost::on_child_settled(Child& child) {
+  set_load(child);
+  if (child.session().answered() > 0) policy_.child_sound(child.id());
+  if (policy_.waiting() > 0) {
+    decide();
+  } else {
+    arm_timer();
+  }
+}
+
+void StdioHost::on_child_ended(Child& child) {
+  const ChildId id = child.id();
+  const bool expected = child.stopping();
+  if (!children_.contains(id)) return;
+  const auto kept = children_.extract(id);  // until this function returns
+  if (probe_ == id) return on_verdict(mcp::Era::legacy);
+  if (!expected) {
+    ++restarts_;
+    last_failure_ = child.epitaph();
+    log_.warning("server_ended", {{"server", spec_.name}, {"child", id}, {"reason", last_failure_}});
+  }
+  policy_.child_ended(id, child.timed_out() ? PoolPolicy::End::hopeless : PoolPolicy::End::usual, clock_.now());
+  decide();
+}
+
+// --- Era
+
+void StdioHost::start_probe() {
+  probe_ = policy_.reserve_child();
+  spawn(*probe_, {}, mcp::Era::modern);
+}
+
+void StdioHost::on_verdict(mcp::Era era) {
+  const ChildId id = *probe_;
+  probe_.reset();
+  verdict_timer_->cancel();
+  log_.info("server_era", {{"server", spec_.name}, {"era", era == mcp::Era::modern ? "modern" : "legacy"}});
+  if (era == mcp::Era::modern) {
+    adopt_era(era);
+    // The sibling was only asked who it is, so it can serve.
+    Child& child = *find_child(id);
+    child.set_key(first_key());
+    policy_.add_ready_child(id, child.key(), clock_.now());
+    descriptions_[{}] = child.session().description();
+    sync_watches(child.key());
+  }
+  policy_.set_open(true);
+  decide();
+}
+
+void StdioHost::adopt_era(mcp::Era era) {
+  era_ = era;
+  descriptions_.clear();
+  policy_.replace_pools(first_key());
+  const auto watches = std::exchange(watches_, {});
+  for (const auto& [key, uris] : watches) {
+    for (const auto& [uri, count] : uris) watches_[{key.scope, {}}][uri] += count;
+  }
+  for (const auto& [key, uris] : watches_) policy_.set_watched(key, !uris.empty());
+  for (auto& [id, queued] : queued_) {
+    queued.key = {queued.key.scope, {}};
+    policy_.wait(id, queued.key, queued.candidate);
+  }
+}
+
+}  // namespace berth::task::host

@@ -1,0 +1,148 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "task/host/capability_cache.h"
+#include "task/host/child.h"
+#include "task/host/pool_policy.h"
+#include "task/host/stdio_host.h"
+
+namespace berth::task::host {
+
+/// Marks a state that a child of ours is parked under, among the states modern servers make.
+inline constexpr std::string_view parked_prefix = "berth-parked:";
+
+/// Somebody who waits for a child.
+class Waiting {
+ public:
+  virtual ~Waiting() = default;
+  virtual void on_assigned(Child& child) = 0;
+  virtual void on_refused(PoolPolicy::Refusal refusal) = 0;
+  virtual void on_waited_too_long() = 0;
+};
+
+class StdioHost;
+
+/// One call between its client and a child: waits for a child, runs in its session, or is done.
+class HostCall final : public mcp::ActiveCall, public CallSink, public Waiting {
+ public:
+  HostCall(StdioHost& host, const mcp::Call& call, mcp::CallObserver& observer)
+      : host_(host), call_(call), observer_(observer) {}
+  ~HostCall() override;
+
+  void begin();
+
+  void on_notification(mcp::Notification notification) override {
+    observer_.on_notification(std::move(notification));
+  }
+  void on_outcome(mcp::Outcome outcome) override;
+  void on_not_executed() override;
+  void on_assigned(Child& child) override;
+  void on_refused(PoolPolicy::Refusal refusal) override;
+  void on_waited_too_long() override;
+
+ private:
+  enum class State : std::uint8_t { idle, waiting, running, done };
+  void resume();
+  void finish(mcp::Outcome outcome);
+
+  StdioHost& host_;
+  mcp::Call call_;
+  mcp::CallObserver& observer_;
+  PoolKey key_;
+  State state_ = State::idle;
+  PoolPolicy::CallId id_ = 0;
+  Child* child_ = nullptr;
+  std::int64_t number_ = 0;
+};
+
+/// The shell around PoolPolicy: carries its decisions out on children and brings it what happens to them.
+class StdioHost final : public ServerHost, public ChildOwner {
+ public:
+  StdioHost(const model::ServerSpec& spec, net::ProcessLauncher& launcher, ChangeSink& sink, Clock& clock, Log& log,
+            StdioHostOptions options);
+
+  Task<Result<mcp::ServerDescription>> describe(const mcp::Caller& caller) override;
+  std::unique_ptr<mcp::ActiveCall> start(const mcp::Call& call, mcp::CallObserver& observer) override;
+  void notify(const mcp::Caller& caller, std::string_view method, std::string_view params) override;
+  void watch_resource(const mcp::Caller& caller, const std::string& uri) override;
+  void unwatch_resource(const mcp::Caller& caller, const std::string& uri) override;
+  void session_closed(const std::string& session) override;
+  HostHealth health() const override;
+  Task<std::size_t> drain(TimePoint deadline) override;
+
+  void on_child_ready(Child& child) override;
+  void on_child_change(Child& child, mcp::Change change) override;
+  void on_child_asking() override { policy_.set_asking(); }
+  void on_child_settled(Child& child) override;
+  void on_child_ended(Child& child) override;
+
+ private:
+  friend class HostCall;
+  class Describing;
+  using ChildId = PoolPolicy::ChildId;
+  using CallId = PoolPolicy::CallId;
+
+  PoolKey key_of(const mcp::Caller& caller);
+  PoolKey first_key() const;
+  Child* find_child(ChildId id);
+  void set_load(Child& child);
+  CallId enqueue(Waiting& waiting, const PoolKey& key, bool candidate, bool first);
+  void withdraw(CallId id);
+  void decide();
+  void carry_out(const PoolPolicy::Action& action);
+  void spawn(ChildId id, const PoolKey& key, mcp::Era era);
+  Task<void> run_child(std::shared_ptr<Child> child);
+  void arm_timer();
+  void on_timer();
+  void expire_queue(TimePoint now);
+  void start_probe();
+  void on_verdict(mcp::Era era);
+  void adopt_era(mcp::Era era);
+  void sync_watches(const PoolKey& key);
+  void call_ended();
+  mcp::Outcome refusal_outcome(PoolPolicy::Refusal refusal) const;
+  std::string failing_sentence() const;
+  std::string not_ready_reason() const;
+
+  const model::ServerSpec spec_;
+  net::ProcessLauncher& launcher_;
+  ChangeSink& sink_;
+  Clock& clock_;
+  Log& log_;
+  const StdioHostOptions options_;
+
+  CapabilityCache capabilities_;
+  mcp::Era era_ = mcp::Era::legacy;
+  std::optional<ChildId> probe_;  ///< while it has not spoken
+  PoolPolicy policy_;
+  std::map<ChildId, std::shared_ptr<Child>> children_;
+  struct Queued {
+    Waiting* waiting;
+    PoolKey key;
+    bool candidate;
+    TimePoint deadline;
+  };
+  std::map<CallId, Queued> queued_;
+  CallId next_call_ = 1;
+  std::map<CapabilitySet, mcp::ServerDescription> descriptions_;
+  std::map<PoolKey, std::map<std::string, std::size_t>> watches_;
+  std::string last_failure_;
+  std::uint64_t restarts_ = 0;
+  std::size_t calls_ = 0;  ///< waiting and running
+  bool draining_ = false;
+  bool deciding_ = false;
+  bool decide_again_ = false;
+  TimePoint armed_at_ = TimePoint::max();
+  std::unique_ptr<Timer> timer_;
+  std::unique_ptr<Timer> verdict_timer_;
+  Signal idle_;
+  TaskScope scope_;
+};
+
+}  // namespace berth::task::host
