@@ -1,0 +1,59 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "task/server_host.h"
+
+namespace berth::task::testing {
+
+/// A server whose calls the test answers by hand, or by a handler per method.
+class FakeHost final : public ServerHost {
+ public:
+  /// A call as it came. Copies: the call's views end with its outcome.
+  struct Started {
+    mcp::Caller caller;
+    std::string method;
+    std::string params;
+    bool wants_progress = false;
+    std::optional<mcp::LoggingLevel> log_level;
+    std::string input_responses;
+    std::string request_state;
+    std::string trace_parent;
+    mcp::CallObserver* observer = nullptr;  ///< null once ended or cancelled
+    bool cancelled = false;
+
+    void notify(std::string what, std::string with) {
+      observer->on_notification({std::move(what), std::move(with)});
+    }
+    void end(mcp::Outcome outcome) { std::exchange(observer, nullptr)->on_outcome(std::move(outcome)); }
+  };
+
+  FakeHost();
+  /// The newest call.
+  Started& last() { return *started.back(); }
+
+  mcp::ServerDescription description;
+  std::optional<Error> describe_error;
+  std::vector<std::shared_ptr<Started>> started;
+  /// Called inside start(); may end the call at once.
+  std::map<std::string, std::function<void(Started&)>> handlers;
+  std::map<std::string, int> watched;
+  std::vector<std::string> closed_sessions;
+  std::vector<std::string> notified;
+  std::size_t described = 0;
+
+  Task<Result<mcp::ServerDescription>> describe(const mcp::Caller& caller) override;
+  std::unique_ptr<mcp::ActiveCall> start(const mcp::Call& call, mcp::CallObserver& observer) override;
+  void notify(const mcp::Caller& caller, std::string_view method, std::string_view params) override;
+  void watch_resource(const mcp::Caller& caller, const std::string& uri) override;
+  void unwatch_resource(const mcp::Caller& caller, const std::string& uri) override;
+  void session_closed(const std::string& session) override { closed_sessions.push_back(session); }
+  HostHealth health() const override { return {.ready = true}; }
+  Task<std::size_t> drain(TimePoint deadline) override;
+};
+
+}  // namespace berth::task::testing

@@ -1,0 +1,146 @@
+#include "task/edge/testing/fixture.h"
+
+#include <fmt/format.h>
+
+#include "codec/json.h"
+
+namespace berth::task::testing {
+namespace {
+
+Task<void> serve(Endpoint& endpoint, Fleet::Sent exchange, std::string principal) {
+  RequestContext context;
+  context.principal = std::move(principal);
+  co_await endpoint.serve(*exchange, std::move(context));
+  exchange->mark_served();
+}
+
+Task<void> drain_into(Endpoint& endpoint, TimePoint deadline,
+                      std::shared_ptr<std::optional<std::size_t>> result) {
+  const std::size_t cut = co_await endpoint.drain(deadline);
+  *result = cut;
+}
+
+}  // namespace
+
+Task<Result<void>> FakePeers::forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view,
+                                      std::string_view principal) {
+  ++forwarded;
+  const auto at = endpoints.find(handle.owner_address);
+  if (at == endpoints.end()) co_return fail(ErrorCode::unavailable, "The task is gone.");
+  RequestContext context;
+  context.principal = principal;
+  context.forwarded = true;
+  co_await at->second->serve(exchange, std::move(context));
+  co_return Result<void>();
+}
+
+Fleet::Fleet(std::size_t tasks) {
+  for (std::size_t i = 0; i < tasks; ++i) {
+    nodes.push_back(std::make_unique<Node>());
+    nodes.back()->identity = {std::string(1, static_cast<char>('a' + i)), "a", 7,
+                              fmt::format("10.0.0.{}:3001", i + 1)};
+    boot(*nodes.back());
+  }
+}
+
+Fleet::~Fleet() {
+  for (const Sent& sent : sent_) sent->disconnect();
+  scope_.cancel();
+  run();
+}
+
+void Fleet::boot(Node& node) {
+  node.endpoint = make_endpoint({.server = "fake",
+                                 .host = node.host,
+                                 .limits = limits,
+                                 .spec = spec,
+                                 .identity = node.identity,
+                                 .sealer = sealer,
+                                 .peers = peers,
+                                 .bus = *node.bus,
+                                 .clock = clock,
+                                 .log = null_log()});
+  peers.endpoints[node.identity.peer_address] = node.endpoint.get();
+}
+
+void Fleet::restart(std::size_t index) {
+  Node& node = *nodes[index];
+  node.endpoint.reset();
+  ++node.identity.generation;
+  boot(node);
+}
+
+Fleet::Sent Fleet::send(std::string method, const Fields& fields, std::string body, const To& to) {
+  auto exchange = std::make_shared<FakeExchange>(std::move(method), "/mcp", fields, std::move(body));
+  sent_.push_back(exchange);
+  scope_.spawn(serve(*nodes[to.task]->endpoint, exchange, to.principal));
+  run();
+  return exchange;
+}
+
+Fleet::Sent Fleet::modern(std::string_view method, std::string_view params, const To& to) {
+  return modern_with(method, params, "", "{}", to);
+}
+
+Fleet::Sent Fleet::modern_with(std::string_view method, std::string_view params, std::string_view meta,
+                               std::string_view capabilities, const To& to) {
+  const std::string envelope = fmt::format(
+      R"({{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}{}{}}})",
+      capabilities, meta.empty() ? "" : ",", meta);
+  const std::string whole = json::edit(json::Slice::trusted(params), {{"_meta", envelope}});
+  Fields fields = {{"Content-Type", "application/json"},
+                   {"Accept", "application/json, text/event-stream"},
+                   {"MCP-Protocol-Version", "2026-07-28"},
+                   {"Mcp-Method", std::string(method)}};
+  for (const std::string_view member : {"name", "uri"}) {
+    if (const auto value = json::Slice::trusted(params).find(member).as_string())
+      fields.emplace_back("Mcp-Name", *value);
+  }
+  return send("POST", fields,
+              fmt::format(R"({{"jsonrpc":"2.0","id":1,"method":"{}","params":{}}})", method, whole), to);
+}
+
+Fleet::Sent Fleet::legacy(std::string_view body, std::string_view session, const To& to) {
+  Fields fields = {{"Content-Type", "application/json"}, {"Accept", "application/json, text/event-stream"}};
+  if (!session.empty()) fields.emplace_back("Mcp-Session-Id", std::string(session));
+  return send("POST", fields, std::string(body), to);
+}
+
+std::string Fleet::initialize(std::string_view capabilities, std::string_view version, const To& to) {
+  const Sent sent = legacy(
+      fmt::format(
+          R"({{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"{}","capabilities":{},"clientInfo":{{"name":"t","version":"1"}}}}}})",
+          version, capabilities),
+      "", to);
+  return sent->header("Mcp-Session-Id");
+}
+
+Fleet::Sent Fleet::get(std::string_view session, std::string_view last_event_id, const To& to) {
+  Fields fields = {{"Accept", "text/event-stream"}};
+  if (!session.empty()) fields.emplace_back("Mcp-Session-Id", std::string(session));
+  if (!last_event_id.empty()) fields.emplace_back("Last-Event-ID", std::string(last_event_id));
+  return send("GET", fields, "", to);
+}
+
+std::shared_ptr<std::optional<std::size_t>> Fleet::drain(Duration within) {
+  auto result = std::make_shared<std::optional<std::size_t>>();
+  scope_.spawn(drain_into(*nodes[0]->endpoint, clock.now() + within, result));
+  run();
+  return result;
+}
+
+int error_code(std::string_view json) {
+  const auto value = json::parse(json);
+  if (!value) return -1;
+  return static_cast<int>(value->find("error").find("code").as_int().value_or(0));
+}
+
+std::string summary(const Fleet::Sent& sent) {
+  if (sent->status() == 0) return "unanswered";
+  if (sent->is_streaming()) return fmt::format("{} sse", sent->status());
+  if (sent->body().empty()) return fmt::format("{} empty", sent->status());
+  const int code = error_code(sent->body());
+  return code == 0 ? fmt::format("{} result", sent->status()) : fmt::format("{} {}", sent->status(), code);
+}
+
+}  // namespace berth::task::testing

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/testing/sim_clock.h"
+#include "task/edge/testing/fake_exchange.h"
+#include "task/edge/testing/fake_host.h"
+#include "task/endpoint.h"
+
+namespace berth::task::testing {
+
+/// Hands requests straight to the endpoint of another fake task.
+class FakePeers final : public PeerForwarder {
+ public:
+  std::map<std::string, Endpoint*> endpoints;  ///< by address
+  std::size_t forwarded = 0;
+  Task<Result<void>> forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view body,
+                             std::string_view principal) override;
+};
+
+/// Which task a request goes to, and whose it is.
+struct To {
+  std::size_t task = 0;
+  std::string principal = "alice";
+};
+
+/// Tasks of one service on one simulated clock: task 0 is "a", task 1 is "b". Every verb runs the loop until
+/// idle.
+class Fleet {
+ public:
+  explicit Fleet(std::size_t tasks = 1);
+  ~Fleet();
+
+  using Sent = std::shared_ptr<FakeExchange>;
+  using Fields = FakeExchange::Fields;
+  using To = berth::task::testing::To;
+
+  Sent send(std::string method, const Fields& fields, std::string body, const To& to = {});
+  /// A modern request with the headers and the envelope that belong to it; `params` without _meta.
+  Sent modern(std::string_view method, std::string_view params = "{}", const To& to = {});
+  /// As `modern`, with more members in _meta and these client capabilities.
+  Sent modern_with(std::string_view method, std::string_view params, std::string_view meta,
+                   std::string_view capabilities = "{}", const To& to = {});
+  /// A legacy message; `session` empty: no Mcp-Session-Id.
+  Sent legacy(std::string_view body, std::string_view session, const To& to = {});
+  /// Initializes and returns the session id.
+  std::string initialize(std::string_view capabilities = "{}", std::string_view version = "2025-11-25",
+                         const To& to = {});
+  Sent get(std::string_view session, std::string_view last_event_id = {}, const To& to = {});
+  /// Drains task 0; the result comes when it is done.
+  std::shared_ptr<std::optional<std::size_t>> drain(Duration within);
+
+  void run() { clock.run_until_idle(); }
+
+  asio::io_context loop;
+  berth::testing::SimClock clock{loop};
+  model::LimitsSpec limits;
+  model::ServerSpec spec;
+  mcp::HandleSealer sealer{Secret(std::string(32, 'k'))};
+  FakePeers peers;
+  struct Node {
+    TaskIdentity identity;
+    FakeHost host;
+    std::unique_ptr<ChangeBus> bus = make_local_change_bus();
+    std::unique_ptr<Endpoint> endpoint;
+  };
+  std::vector<std::unique_ptr<Node>> nodes;
+  FakeHost& host() { return nodes[0]->host; }
+  ChangeBus& bus() { return *nodes[0]->bus; }
+
+  /// Replaces task `index` by a new life of itself: another generation, nothing remembered.
+  void restart(std::size_t index);
+
+ private:
+  void boot(Node& node);
+  std::vector<Sent> sent_;
+  TaskScope scope_{loop.get_executor()};
+};
+
+/// The error code in a JSON-RPC answer, 0 when it is a result.
+int error_code(std::string_view json);
+/// "200 json", "404 -32601", "200 sse" …
+std::string summary(const Fleet::Sent& sent);
+
+}  // namespace berth::task::testing
