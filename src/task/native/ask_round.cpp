@@ -88,6 +88,7 @@ std::string AskRound::unique_key(const detail::RawAsk& ask) {
 
 void AskRound::begin(std::vector<detail::RawAsk> asks) {
   open_.clear();
+  refusal_.clear();
   for (detail::RawAsk& ask : asks) {
     ask.key = unique_key(ask);
     open_.push_back({.ask = std::move(ask), .answer = std::nullopt});
@@ -99,7 +100,16 @@ void AskRound::take(json::Slice responses) {
   for (Open& open : open_) {
     if (open.answer) continue;
     const auto response = responses.find(open.ask.key);
-    if (response.exists() && response_fits(open.ask, response)) open.answer = std::string(response.text());
+    const auto error = response.find("error");
+    if (error.is(json::Kind::object)) {
+      if (open.ask.method == "elicitation/create") {
+        open.answer = R"({"action":"cancel"})";
+      } else {
+        refusal_ = fmt::format("The client refused {}: {}", open.ask.method,
+                               error.find("message").as_string().value_or("it gave no reason"));
+      }
+    } else if (response.exists() && response_fits(open.ask, response))
+      open.answer = std::string(response.text());
   }
 }
 

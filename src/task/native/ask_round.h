@@ -17,8 +17,12 @@ class AskRound {
   /// Takes the asks of a new round; those without a key are numbered through all rounds ("elicitation-1").
   void begin(std::vector<detail::RawAsk> asks);
 
-  /// Takes from `responses` (an object by key) what fits an open ask; the rest is ignored.
+  /// Takes from `responses` (an object by key) what fits an open ask; the rest is ignored. A client edge
+  /// hands a legacy client's JSON-RPC error over as {"error":…}: a form is cancelled by it, anything else
+  /// refused.
   void take(json::Slice responses);
+  /// Why the client refused one of the asks, in a sentence; empty: it did not.
+  const std::string& refusal() const { return refusal_; }
 
   bool complete() const;
   /// The asks still without an answer, for input_required.
@@ -39,6 +43,7 @@ class AskRound {
 
   std::vector<Open> open_;
   std::size_t asked_ = 0;
+  std::string refusal_;
 };
 
 /// Whether `response` is an answer to `ask`: its shape, the action, and for accepted forms the content.

@@ -84,7 +84,10 @@ Task<void> Invocation::drive(Task<mcp::Outcome> handler) {
 
 mcp::Outcome Invocation::threw(std::string_view what) const {
   world_.log.warning("handler_threw", {{"method", method_}, {"what", what}});
-  const std::string message = fmt::format("The server failed to answer: {}", what);
+  return failure(fmt::format("The server failed to answer: {}", what));
+}
+
+mcp::Outcome Invocation::failure(const std::string& message) const {
   if (method_ == "tools/call") return detail::finish_tool(ToolResult::error(message));
   return mcp::Outcome::failure(mcp::code::internal_error, message);
 }
@@ -151,7 +154,17 @@ void Invocation::open_round(std::vector<detail::RawAsk> asks) {
   round_.begin(std::move(asks));
   round_.take(json::Slice::trusted(early_responses_));
   early_responses_.clear();
-  if (!round_.complete()) park();
+  go_on();
+}
+
+void Invocation::go_on() {
+  if (!round_.refusal().empty()) return give_up(failure(round_.refusal()));
+  if (!round_.complete()) return park();
+  if (state_ == State::running) return;
+  state_ = State::running;
+  key_.clear();
+  arm_call_timeout();
+  answered_.notify();
 }
 
 void Invocation::give_up(mcp::Outcome outcome) {
@@ -182,16 +195,10 @@ std::unique_ptr<mcp::ActiveCall> Invocation::resume(const mcp::Call& call, mcp::
   wants_progress_ = call.wants_progress;
   log_level_ = call.log_level;
   observer_ = &observer;
+  auto active = activate();
   round_.take(json::Slice::trusted(call.input_responses));
-  if (!round_.complete()) {
-    park();
-    return std::make_unique<mcp::ActiveCall>();
-  }
-  state_ = State::running;
-  key_.clear();
-  arm_call_timeout();
-  answered_.notify();
-  return activate();
+  go_on();
+  return active;
 }
 
 }  // namespace berth::task

@@ -69,8 +69,11 @@ class Invocation final : public detail::CallLink {
   class Active;
   Task<void> drive(Task<mcp::Outcome> handler);
   mcp::Outcome threw(std::string_view what) const;
+  mcp::Outcome failure(const std::string& message) const;
   std::unique_ptr<mcp::ActiveCall> activate();
   void open_round(std::vector<detail::RawAsk> asks);
+  /// After responses came: on with the coroutine, ask again, or give up.
+  void go_on();
   void park();
   /// Ends it for the client and has the coroutine unwind.
   void give_up(mcp::Outcome outcome);

@@ -208,7 +208,7 @@ class NativeHost final : public ServerHost {
                                          const detail::HandlerInput& input, mcp::CallObserver& observer) {
     if (live_.size() >= calls_max) {
       const std::string message = fmt::format("The server is busy with {} calls; try again.", live_.size());
-      return refuse(observer, Outcome::failure(mcp::code::server_error, message));
+      return refuse(observer, Outcome::failure(mcp::code::server_error, message, R"({"retryAfter":1})"));
     }
     const std::uint64_t id = ++last_id_;
     auto invocation = std::make_unique<Invocation>(id, world_, call, observer);

@@ -300,6 +300,18 @@ TEST_F(NativeHostTest, AsksInRoundsUntilEverythingIsAnswered) {
   EXPECT_EQ(unwound, 1);
 }
 
+TEST_F(NativeHostTest, AClientsErrorCancelsAFormAndEndsACallThatNeedsTheAnswer) {
+  tool("greet");
+  EXPECT_EQ(retry("greet", R"({"user_name":{"error":{"code":-1,"message":"no"}}})"),
+            "result {\"content\":[{\"type\":\"text\",\"text\":\"cancel\"}]}\n");
+  tool("greet");
+  retry("greet", R"({"user_name":{"action":"accept","content":{"name":"Ada"}}})");
+  EXPECT_EQ(retry("greet", R"({"roots":{"error":{"code":-1,"message":"no"}}})"),
+            "result {\"content\":[{\"type\":\"text\",\"text\":\"The client refused roots/list: no\"}],"
+            "\"isError\":true}\n");
+  EXPECT_EQ(unwound, 2);
+}
+
 TEST_F(NativeHostTest, TakesAnswersThatCameWithTheFirstCall) {
   EXPECT_EQ(call("tools/call", R"({"name":"greet"})", R"({"user_name":{"action":"decline"},"extra":{}})"),
             "result {\"content\":[{\"type\":\"text\",\"text\":\"decline\"}]}\n");
