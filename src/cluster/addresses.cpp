@@ -48,9 +48,10 @@ Result<std::string> free_address(std::string_view zone, const std::vector<std::s
     if (std::find(taken.begin(), taken.end(), address) != taken.end()) continue;
     if (can_bind(address, task_port) && can_bind(address, peer_port)) return address;
   }
-  return fail(ErrorCode::resource_exhausted,
-              fmt::format("no address of zone {} ({}1 to {}254) has ports {} and {} free; stop what listens there",
-                          zone, prefix, prefix, task_port, peer_port));
+  return fail(
+      ErrorCode::resource_exhausted,
+      fmt::format("no address of zone {} ({}1 to {}254) has ports {} and {} free; stop what listens there",
+                  zone, prefix, prefix, task_port, peer_port));
 }
 
 }  // namespace berth::cluster

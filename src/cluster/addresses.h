@@ -19,8 +19,8 @@ inline constexpr std::uint16_t peer_port = 3001;
 std::string zone_prefix(std::string_view zone, const std::vector<std::string>& zones);
 
 /// The first address of the zone's subnet, from .1 to .254, on which both ports can be bound now and that is
-/// not in `taken`. resource_exhausted when there is none. Another process may still take the port between this
-/// call and the task's bind; the task then ends with a conflict and its restart draws another address.
+/// not in `taken`. resource_exhausted when there is none. Another process may still take the port between
+/// this call and the task's bind; the task then ends with a conflict and its restart draws another address.
 Result<std::string> free_address(std::string_view zone, const std::vector<std::string>& zones,
                                  const std::vector<std::string>& taken);
 

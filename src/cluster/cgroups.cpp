@@ -100,16 +100,18 @@ class CgroupsImpl final : public Cgroups {
     }
     if (!hierarchy_) {
       explanation_ = fmt::format(
-          "CPU and memory limits are not enforced: {} has no cpu and memory controllers (neither cgroup v2 nor v1).",
+          "CPU and memory limits are not enforced: {} has no cpu and memory controllers (neither cgroup v2 "
+          "nor v1).",
           root);
       return;
     }
     const auto ready = prepare();
     enforced_ = ready.has_value();
     explanation_ = enforced_ ? fmt::format("CPU and memory limits are enforced by {}.", hierarchy_->name())
-                             : fmt::format("CPU and memory limits are not enforced: {}. Run as root, or in a "
-                                           "delegated group (systemd-run --user --scope -p Delegate=yes).",
-                                           ready.error().message());
+                             : fmt::format(
+                                   "CPU and memory limits are not enforced: {}. Run as root, or in a "
+                                   "delegated group (systemd-run --user --scope -p Delegate=yes).",
+                                   ready.error().message());
   }
 
   ~CgroupsImpl() override {

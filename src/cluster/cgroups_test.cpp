@@ -1,7 +1,6 @@
 #include "cluster/cgroups.h"
 
 #include <gtest/gtest.h>
-
 #include <unistd.h>
 
 #include <cstdio>
@@ -43,8 +42,9 @@ TEST_F(FakeTree, SaysThatLimitsAreNotEnforcedWhereThereAreNoControllers) {
 TEST_F(FakeTree, WritesQuotaAndMemoryOfVersionOne) {
   touch("cpu/cpu.cfs_quota_us");
   touch("memory/memory.limit_in_bytes");
-  for (const char* file : {"cpu/berth/demo-1/task-1/cpu.cfs_period_us", "cpu/berth/demo-1/task-1/cpu.cfs_quota_us",
-                           "memory/berth/demo-1/task-1/memory.limit_in_bytes"}) {
+  for (const char* file :
+       {"cpu/berth/demo-1/task-1/cpu.cfs_period_us", "cpu/berth/demo-1/task-1/cpu.cfs_quota_us",
+        "memory/berth/demo-1/task-1/memory.limit_in_bytes"}) {
     touch(file);
   }
   const auto groups = make_cgroups(root_, "demo", "1");

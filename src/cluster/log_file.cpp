@@ -36,7 +36,8 @@ Result<LogFile> LogFile::open(std::string path, std::string task) {
   if (!file) return Failure(file.error());
   struct stat status{};
   const bool known = ::fstat(*file, &status) == 0;
-  return LogFile(std::move(path), std::move(task), *file, known ? static_cast<std::uint64_t>(status.st_size) : 0);
+  return LogFile(std::move(path), std::move(task), *file,
+                 known ? static_cast<std::uint64_t>(status.st_size) : 0);
 }
 
 LogFile::LogFile(std::string path, std::string task, int file, std::uint64_t size)
@@ -69,6 +70,11 @@ void LogFile::feed(std::string_view source, std::string_view bytes, WallTime now
   }
 }
 
+void LogFile::finish(WallTime now) {
+  if (!out_.empty()) take_line("stdout", std::exchange(out_, {}), now);
+  if (!err_.empty()) take_line("stderr", std::exchange(err_, {}), now);
+}
+
 void LogFile::note(std::string_view event, std::string_view text, WallTime now) {
   append(fmt::format(R"({{"time":"{}","level":"info","event":{},"task":{},"message":{}}})", to_rfc3339(now),
                      json_quote(event), json_quote(task_), json_quote(text)));
@@ -82,8 +88,9 @@ void LogFile::take_line(std::string_view source, std::string_view line, WallTime
     return;
   }
   remember(line);
-  append(fmt::format(R"({{"time":"{}","level":"warning","event":"output","task":{},"source":"{}","message":{}}})",
-                     to_rfc3339(now), json_quote(task_), source, json_quote(line)));
+  append(fmt::format(
+      R"({{"time":"{}","level":"warning","event":"output","task":{},"source":"{}","message":{}}})",
+      to_rfc3339(now), json_quote(task_), source, json_quote(line)));
 }
 
 void LogFile::remember(std::string_view line) {

@@ -11,9 +11,9 @@
 
 namespace berth::cluster {
 
-/// One task's log on disk, one JSON object a line. What a task writes that is not a JSON object (a crash report,
-/// a stray print) is wrapped into one. Beyond `bytes_max` the file is renamed to `<path>.1`, which replaces the
-/// one before, so a task never holds more than twice that on disk.
+/// One task's log on disk, one JSON object a line. What a task writes that is not a JSON object (a crash
+/// report, a stray print) is wrapped into one. Beyond `bytes_max` the file is renamed to `<path>.1`, which
+/// replaces the one before, so a task never holds more than twice that on disk.
 class LogFile {
  public:
   static constexpr std::size_t bytes_max = 16u << 20;
@@ -28,6 +28,8 @@ class LogFile {
 
   /// Takes bytes as they come from the task's `source` ("stdout" or "stderr") and writes whole lines.
   void feed(std::string_view source, std::string_view bytes, WallTime now);
+  /// The task writes no more: what it left without a line break is its last line.
+  void finish(WallTime now);
   /// A line of the supervisor's own about this task.
   void note(std::string_view event, std::string_view text, WallTime now);
 

@@ -32,10 +32,11 @@ TEST_F(LogFileTest, KeepsJsonLinesAndWrapsTheRest) {
   log->feed("stdout", "{\"level\":\"info\",\"event\":\"re", noon);
   log->feed("stderr", "Segmentation \"fault\"\n", noon);
   log->feed("stdout", "ady\"}\n\n", noon);
-  EXPECT_EQ(read(path()),
-            R"({"time":"2026-11-22T00:00:00.000Z","level":"warning","event":"output","task":"1","source":"stderr",)"
-            R"("message":"Segmentation \"fault\""})"
-            "\n{\"level\":\"info\",\"event\":\"ready\"}\n");
+  EXPECT_EQ(
+      read(path()),
+      R"({"time":"2026-11-22T00:00:00.000Z","level":"warning","event":"output","task":"1","source":"stderr",)"
+      R"("message":"Segmentation \"fault\""})"
+      "\n{\"level\":\"info\",\"event\":\"ready\"}\n");
   EXPECT_EQ(log->last_words(), (std::vector<std::string>{"Segmentation \"fault\""}));
 }
 

@@ -94,10 +94,9 @@ class Planning {
   }
 
   std::string emptiest_zone() const {
-    return *std::min_element(desired_.zones.begin(), desired_.zones.end(),
-                             [&](const std::string& a, const std::string& b) {
-                               return population(a) < population(b);
-                             });
+    return *std::min_element(
+        desired_.zones.begin(), desired_.zones.end(),
+        [&](const std::string& a, const std::string& b) { return population(a) < population(b); });
   }
 
   bool outdated(const TaskObservation& task) const {
@@ -110,21 +109,21 @@ class Planning {
   }
 
   bool replacing() const {
-    return std::any_of(live_.begin(), live_.end(), [&](const TaskObservation& task) {
-      return outdated(task) || misplaced(task);
-    });
+    return std::any_of(live_.begin(), live_.end(),
+                       [&](const TaskObservation& task) { return outdated(task) || misplaced(task); });
   }
 
-  /// Who goes first: outdated before current, then the fuller zone, then not ready before ready, then the newest.
+  /// Who goes first: outdated before current, then the fuller zone, then not ready before ready, then the
+  /// newest.
   const TaskObservation& first_to_go() const {
-    return *std::max_element(
-        live_.begin(), live_.end(), [&](const TaskObservation& a, const TaskObservation& b) {
-          const auto rank = [&](const TaskObservation& task) {
-            return std::tuple(outdated(task), population(task.zone), task.state != TaskState::ready,
-                              task.number);
-          };
-          return rank(a) < rank(b);
-        });
+    return *std::max_element(live_.begin(), live_.end(),
+                             [&](const TaskObservation& a, const TaskObservation& b) {
+                               const auto rank = [&](const TaskObservation& task) {
+                                 return std::tuple(outdated(task), population(task.zone),
+                                                   task.state != TaskState::ready, task.number);
+                               };
+                               return rank(a) < rank(b);
+                             });
   }
 
   void drain(const TaskObservation& task, std::string reason) {

@@ -71,8 +71,8 @@ class RestartRecord {
  public:
   explicit RestartRecord(RestartLimits limits = {}) : limits_(limits) {}
 
-  /// A task of slot `number` ended without being told to. `ready_for` is how long it had been ready (0: never).
-  /// `jitter` in [0, 1) spreads restarts over up to a quarter of the wait.
+  /// A task of slot `number` ended without being told to. `ready_for` is how long it had been ready (0:
+  /// never). `jitter` in [0, 1) spreads restarts over up to a quarter of the wait.
   void ended(std::size_t number, TimePoint now, Duration ready_for, double jitter = 0);
 
   /// Earliest time to start slot `number`; nullopt: at once.
@@ -83,8 +83,8 @@ class RestartRecord {
 
  private:
   struct Slot {
-    std::size_t failures = 0;      ///< ends in a row without a stable run
-    std::size_t never_ready = 0;   ///< ends in a row without ever being ready
+    std::size_t failures = 0;     ///< ends in a row without a stable run
+    std::size_t never_ready = 0;  ///< ends in a row without ever being ready
     TimePoint not_before{};
   };
   RestartLimits limits_;
@@ -92,10 +92,10 @@ class RestartRecord {
   std::uint64_t restarts_ = 0;
 };
 
-/// The next steps. Properties (tested): applying plans repeatedly converges to `count` ready tasks of the wanted
-/// revision; live tasks that are not draining never exceed count + 1; zones end up differing by at most one;
-/// while tasks are replaced, no ready one is drained before its substitute is ready; a converged state plans
-/// nothing.
+/// The next steps. Properties (tested): applying plans repeatedly converges to `count` ready tasks of the
+/// wanted revision; live tasks that are not draining never exceed count + 1; zones end up differing by at
+/// most one; while tasks are replaced, no ready one is drained before its substitute is ready; a converged
+/// state plans nothing.
 Plan make_plan(const Desired& desired, std::span<const TaskObservation> tasks, const RestartRecord& record,
                TimePoint now);
 

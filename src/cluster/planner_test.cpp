@@ -37,22 +37,21 @@ struct World {
   }
 
   std::size_t live() const {
-    return static_cast<std::size_t>(std::count_if(tasks.begin(), tasks.end(), [](const auto& task) {
-      return task.state != TaskState::draining;
-    }));
+    return static_cast<std::size_t>(std::count_if(
+        tasks.begin(), tasks.end(), [](const auto& task) { return task.state != TaskState::draining; }));
   }
   std::size_t ready() const {
-    return static_cast<std::size_t>(std::count_if(tasks.begin(), tasks.end(), [](const auto& task) {
-      return task.state == TaskState::ready;
-    }));
+    return static_cast<std::size_t>(std::count_if(
+        tasks.begin(), tasks.end(), [](const auto& task) { return task.state == TaskState::ready; }));
   }
   std::size_t spread() const {
     std::size_t low = SIZE_MAX;
     std::size_t high = 0;
     for (const std::string& zone : desired.zones) {
-      const auto n = static_cast<std::size_t>(std::count_if(tasks.begin(), tasks.end(), [&](const auto& task) {
-        return task.zone == zone && task.state != TaskState::draining;
-      }));
+      const auto n =
+          static_cast<std::size_t>(std::count_if(tasks.begin(), tasks.end(), [&](const auto& task) {
+            return task.zone == zone && task.state != TaskState::draining;
+          }));
       low = std::min(low, n);
       high = std::max(high, n);
     }

@@ -16,18 +16,18 @@
 #include "net/process.h"
 #include "net/tls.h"
 
-/// The service on one machine, what `berth up` runs: a supervisor of tasks, the front door, and the control API
-/// through which the other verbs speak to it.
+/// The service on one machine, what `berth up` runs: a supervisor of tasks, the front door, and the control
+/// API through which the other verbs speak to it.
 namespace berth::cluster {
 
 /// Files of a service inside its state folder (`.berth/` beside berth.yaml).
 struct StatePaths {
   std::string directory;  ///< mode 0700
 
-  std::string lock() const { return directory + "/lock"; }                  ///< held by the running service
+  std::string lock() const { return directory + "/lock"; }                    ///< held by the running service
   std::string control_socket() const { return directory + "/control.sock"; }  ///< mode 0600
-  std::string fleet_key() const { return directory + "/fleet.key"; }        ///< mode 0600, 32 random bytes
-  std::string data() const { return directory + "/data"; }                  ///< shared volume: /mnt/data on AWS
+  std::string fleet_key() const { return directory + "/fleet.key"; }          ///< mode 0600, 32 random bytes
+  std::string data() const { return directory + "/data"; }  ///< shared volume: /mnt/data on AWS
   std::string logs() const { return directory + "/logs"; }
   std::string task_log(const std::string& id) const { return logs() + "/task-" + id + ".jsonl"; }
   std::string tasks() const { return directory + "/tasks"; }
@@ -45,11 +45,11 @@ std::string_view to_string(TaskPhase phase);
 struct TaskStatus {
   std::string id;
   std::string zone;
-  std::string address;             ///< "127.0.1.1:3000"
+  std::string address;  ///< "127.0.1.1:3000"
   TaskPhase phase = TaskPhase::starting;
-  std::string health;              ///< of the target: initial, healthy, unhealthy, draining; empty: no target
-  std::string reason;              ///< why it is not healthy, or how it ended; a sentence, or empty
-  pid_t pid = 0;                   ///< 0 while it waits
+  std::string health;  ///< of the target: initial, healthy, unhealthy, draining; empty: no target
+  std::string reason;  ///< why it is not healthy, or how it ended; a sentence, or empty
+  pid_t pid = 0;       ///< 0 while it waits
   std::size_t restarts = 0;
   bool crash_loop = false;         ///< it ended soon after each of its last starts
   double cpu = 0;                  ///< cores used since the sample before
@@ -82,7 +82,14 @@ std::string to_json(const ServiceStatus& status);
 Result<ServiceStatus> parse_service_status(std::string_view json);
 
 struct ServiceEvent {
-  enum class Kind : std::uint8_t { task_started, task_ready, task_unhealthy, task_exited, crash_loop, task_gone };
+  enum class Kind : std::uint8_t {
+    task_started,
+    task_ready,
+    task_unhealthy,
+    task_exited,
+    crash_loop,
+    task_gone
+  };
   Kind kind = Kind::task_started;
   std::string task;
   std::string text;  ///< a sentence for a person
@@ -91,11 +98,12 @@ struct ServiceEvent {
 struct ServiceOptions {
   model::Spec spec;
   std::string state_directory;  ///< absolute; made when absent
-  /// argv that runs one task; "--task-file PATH" is appended: {"/usr/bin/berth", "serve"}, or a native program's.
+  /// argv that runs one task; "--task-file PATH" is appended: {"/usr/bin/berth", "serve"}, or a native
+  /// program's.
   std::vector<std::string> task_command;
   /// The environment of the tasks (spec secrets travel in the task file, not here).
   std::vector<std::pair<std::string, std::string>> environment;
-  std::shared_ptr<net::TlsContext> tls;      ///< certificate of the HTTPS listener; null: HTTP alone
+  std::shared_ptr<net::TlsContext> tls;  ///< certificate of the HTTPS listener; null: HTTP alone
   std::string cgroup_root = "/sys/fs/cgroup";
   std::string proc_root = "/proc";
   /// Called once, from the event loop, when `berth down` asks: await drain() and end.
@@ -121,9 +129,10 @@ class Service {
 
 inline constexpr std::size_t tasks_max = 64;
 
-/// Binds, launches every task, and returns: tasks become healthy in the background. Errors: conflict (the service
-/// runs already: names its pid and since when; a port in use), permission_denied (state folder not writable; a
-/// listener beyond loopback without auth.keys), invalid_argument. Everything passed outlives the service.
+/// Binds, launches every task, and returns: tasks become healthy in the background. Errors: conflict (the
+/// service runs already: names its pid and since when; a port in use), permission_denied (state folder not
+/// writable; a listener beyond loopback without auth.keys), invalid_argument. Everything passed outlives the
+/// service.
 Result<std::unique_ptr<Service>> make_service(ServiceOptions options, net::Network& network,
                                               net::ProcessLauncher& launcher, Log& log);
 

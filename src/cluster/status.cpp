@@ -1,8 +1,7 @@
 #include <fmt/format.h>
 
-#include <type_traits>
-
 #include <boost/json.hpp>
+#include <type_traits>
 
 #include "cluster/service.h"
 
@@ -44,8 +43,8 @@ json::object write_task(const TaskStatus& task) {
           {"last_words", std::move(last_words)}};
 }
 
-/// Reads members by name; what is absent or of another type keeps its default, so that a newer program's verbs
-/// understand an older service.
+/// Reads members by name; what is absent or of another type keeps its default, so that a newer program's
+/// verbs understand an older service.
 class Reader {
  public:
   explicit Reader(const json::value& value) : object_(value.if_object()) {}

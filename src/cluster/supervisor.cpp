@@ -342,6 +342,7 @@ void SupervisorImpl::remember_end(std::size_t number, EndedTask ended, Duration 
 void SupervisorImpl::on_exit(RunningTask& task, const net::ExitStatus& status) {
   const TimePoint now = clock_.now();
   const std::string how = net::to_string(status);
+  task.log->finish(clock_.wall());
   task.log->note("task_ended", how, clock_.wall());
   cgroups_.remove_group(task.id);
   if (task.told_to_stop) {

@@ -47,8 +47,8 @@ struct SupervisorOptions {
   Duration check_interval = std::chrono::seconds(5);
 };
 
-/// Keeps the wanted number of tasks running: carries out what make_plan says, starts each as a process under a
-/// keeper in a control group of its own, keeps its log, and tells the registry. One event loop.
+/// Keeps the wanted number of tasks running: carries out what make_plan says, starts each as a process under
+/// a keeper in a control group of its own, keeps its log, and tells the registry. One event loop.
 class Supervisor {
  public:
   virtual ~Supervisor() = default;

@@ -208,7 +208,7 @@ TEST_F(SupervisorTest, ACrashLoopBacksOffAndIsReportedWithItsLastWords) {
   TaskScope scope(loop_.get_executor());
   // The first end comes after a healthy life; three more follow without one.
   for (int i = 0; i < 4; ++i) {
-    scope.spawn(say(*process("2").stderr_end, "cannot read config.json\n"));
+    scope.spawn(say(*process("2").stderr_end, "reading\ncannot read config.json"));
     clock_.run_until_idle();
     process("2").end({1, std::nullopt});
     clock_.advance(i < 3 ? 10s : 100ms);
@@ -221,7 +221,7 @@ TEST_F(SupervisorTest, ACrashLoopBacksOffAndIsReportedWithItsLastWords) {
   const TaskStatus status = supervisor_->tasks()[1];
   EXPECT_EQ(status.phase, TaskPhase::waiting);
   EXPECT_TRUE(status.crash_loop);
-  EXPECT_EQ(status.last_words, (Ids{"cannot read config.json"}));
+  EXPECT_EQ(status.last_words, (Ids{"reading", "cannot read config.json"}));
   EXPECT_TRUE(status.reason.starts_with("the task exited with code 1; it starts again in ")) << status.reason;
   clock_.advance(10s);
   EXPECT_EQ(running(), (Ids{"1", "3", "2"}));

@@ -1,19 +1,18 @@
 #include "cluster/task_file.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
-#include <boost/json.hpp>
+#include <array>
 #include <cerrno>
-#include <fstream>
-#include <iterator>
 
 #include "base/log.h"
 #include "base/random.h"
+#include "codec/json.h"
 #include "model/parse.h"
 
 namespace berth::cluster {
-
-namespace json = boost::json;
 
 std::string write_task_file(const TaskFile& file) {
   const auto member = [](std::string_view name, std::string_view value) {
@@ -29,15 +28,25 @@ std::string write_task_file(const TaskFile& file) {
 
 namespace {
 
+constexpr std::size_t file_bytes_max = 4u << 20;
+
 Result<std::string> read_file(const std::string& path, std::string_view what) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return Failure(errno_error(errno, fmt::format("cannot read the {} {}", what, path)));
-  return std::string(std::istreambuf_iterator<char>(file), {});
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return Failure(errno_error(errno, fmt::format("cannot read the {} {}", what, path)));
+  std::string text;
+  std::array<char, 16 * 1024> buffer;
+  ssize_t count = 0;
+  while (text.size() < file_bytes_max && (count = ::read(file, buffer.data(), buffer.size())) > 0) {
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+  }
+  const int number = errno;
+  ::close(file);
+  if (count < 0) return Failure(errno_error(number, fmt::format("cannot read the {} {}", what, path)));
+  return text;
 }
 
-std::string text_member(const json::object& object, const char* name) {
-  const json::value* value = object.if_contains(name);
-  return value && value->is_string() ? json::value_to<std::string>(*value) : std::string();
+std::string text_member(json::Slice object, std::string_view name) {
+  return object.find(name).as_string().value_or(std::string());
 }
 
 }  // namespace
@@ -45,11 +54,9 @@ std::string text_member(const json::object& object, const char* name) {
 Result<task::RuntimeOptions> read_task_file(const std::string& path) {
   const auto text = read_file(path, "task file");
   if (!text) return Failure(text.error());
-  boost::system::error_code error;
-  const json::value value = json::parse(*text, error);
-  const json::object* object = error ? nullptr : value.if_object();
-  const json::value* spec_value = object ? object->if_contains("spec") : nullptr;
-  if (!spec_value || !spec_value->is_object()) {
+  const auto object = json::parse(*text);
+  const json::Slice spec_value = object ? object->find("spec") : json::Slice();
+  if (!spec_value.is(json::Kind::object)) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{} is not a task file: it should be a JSON object with a member \"spec\"; "
                             "`berth up` writes these files",
@@ -57,7 +64,7 @@ Result<task::RuntimeOptions> read_task_file(const std::string& path) {
   }
   model::SpecSource source;
   source.format = model::SpecSource::Format::berth_yaml;
-  source.text = json::serialize(*spec_value);
+  source.text = std::string(spec_value.text());
   source.file = text_member(*object, "spec_file");
   source.directory = text_member(*object, "spec_directory");
   auto spec = model::parse_spec(source);

@@ -8,8 +8,8 @@
 
 namespace berth::cluster {
 
-/// What one task is told, as a JSON file that its owner alone can read (it may hold substituted secrets of the
-/// spec): {"id","zone","listen","peer_address","data_directory","fleet_key_file","spec":{…},
+/// What one task is told, as a JSON file that its owner alone can read (it may hold substituted secrets of
+/// the spec): {"id","zone","listen","peer_address","data_directory","fleet_key_file","spec":{…},
 /// "spec_directory","spec_file"}. The path is all that a process list shows.
 struct TaskFile {
   model::Spec spec;
@@ -23,8 +23,8 @@ struct TaskFile {
 
 std::string write_task_file(const TaskFile& file);
 
-/// For `berth serve --task-file PATH`: reads the file and the fleet key it names. The generation is drawn anew;
-/// `native` is left null. Errors name the file.
+/// For `berth serve --task-file PATH`: reads the file and the fleet key it names. The generation is drawn
+/// anew; `native` is left null. Errors name the file.
 Result<task::RuntimeOptions> read_task_file(const std::string& path);
 
 }  // namespace berth::cluster
