@@ -33,7 +33,7 @@ class KernelStream final : public Stream {
     while (true) {
       // After a short read the kernel is known to have no more: asking it again would be wasted.
       if (!drained_) {
-        const auto count = ::read(file_->descriptor(), into.data(), into.size());
+        const auto count = receive(into);
         if (count >= 0) {
           drained_ = count > 0 && static_cast<std::size_t>(count) < into.size();
           if (++immediate_reads_ >= immediate_reads_max) {
@@ -56,9 +56,7 @@ class KernelStream final : public Stream {
 
   Task<Result<void>> write(std::string_view first, std::string_view second) override {
     while (!first.empty() || !second.empty()) {
-      const std::array<iovec, 2> parts{iovec{const_cast<char*>(first.data()), first.size()},
-                                       iovec{const_cast<char*>(second.data()), second.size()}};
-      const auto count = ::writev(file_->descriptor(), parts.data(), second.empty() ? 1 : 2);
+      const auto count = send(first, second);
       if (count >= 0) {
         const auto sent = static_cast<std::size_t>(count);
         const std::size_t of_first = std::min(sent, first.size());
@@ -100,6 +98,22 @@ class KernelStream final : public Stream {
   }
 
  private:
+  /// The calls for sockets cost less than those for any file.
+  ssize_t receive(std::span<char> into) const {
+    if (kind_ == Kind::socket) return ::recv(file_->descriptor(), into.data(), into.size(), 0);
+    return ::read(file_->descriptor(), into.data(), into.size());
+  }
+
+  ssize_t send(std::string_view first, std::string_view second) const {
+    const std::string_view only = second.empty() ? first : second;
+    if (kind_ == Kind::socket && (first.empty() || second.empty())) {
+      return ::send(file_->descriptor(), only.data(), only.size(), MSG_NOSIGNAL);
+    }
+    const std::array<iovec, 2> parts{iovec{const_cast<char*>(first.data()), first.size()},
+                                     iovec{const_cast<char*>(second.data()), second.size()}};
+    return ::writev(file_->descriptor(), parts.data(), second.empty() ? 1 : 2);
+  }
+
   std::string about(std::string_view verb) const {
     return std::string(verb) + " " + (kind_ == Kind::socket ? to_string(remote_) : std::string("a pipe"));
   }
