@@ -85,7 +85,8 @@ class StreamReader final : public Waiter {
 class EventStream {
  public:
   /// `log` null: nobody can come back (no session). A permanent stream does not end with its calls.
-  EventStream(std::uint64_t number, std::shared_ptr<ReplayLog> log, std::size_t unread_bytes_max, bool permanent);
+  EventStream(std::uint64_t number, std::shared_ptr<ReplayLog> log, std::size_t unread_bytes_max,
+              bool permanent);
   ~EventStream();
   EventStream(const EventStream&) = delete;
   EventStream& operator=(const EventStream&) = delete;

@@ -13,8 +13,8 @@ namespace {
 /// Resources one listen may subscribe to.
 constexpr std::size_t uris_max = 1024;
 
-/// An open listen stream: collects changes until its coroutine sends them. A change that is already waiting is
-/// not collected twice, which bounds the collection by the filter.
+/// An open listen stream: collects changes until its coroutine sends them. A change that is already waiting
+/// is not collected twice, which bounds the collection by the filter.
 class ListenRun final : public Waiter {
  public:
   ListenRun(Shared& shared, const mcp::Caller& caller, mcp::ListenFilter filter)

@@ -39,7 +39,8 @@ class ModernEdge {
   Task<bool> open_state(const Incoming& incoming, mcp::ModernRequest& request);
   Task<bool> check_param_headers(const Incoming& incoming, const mcp::Caller& caller);
   /// The answer's JSON text; `status` receives its HTTP status.
-  std::string write_answer(const Incoming& incoming, const mcp::Call& call, mcp::Outcome outcome, int& status);
+  std::string write_answer(const Incoming& incoming, const mcp::Call& call, mcp::Outcome outcome,
+                           int& status);
   std::string write_question(const Incoming& incoming, const mcp::Call& call, mcp::InputRequired input,
                              int& status);
   std::string write_failure(const Incoming& incoming, mcp::RpcError error, int& status);
