@@ -1,9 +1,9 @@
 // An echo tool written with Berth's C++ library, one task, against nginx answering the same POST with fixed
 // text.
 
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { descendants, root, yamlList } from '../../test/support/berth.mjs';
+import { descendants, root } from '../../test/support/berth.mjs';
 import { compare } from '../lib/load.mjs';
 import { freePort, listening, start, stop } from '../lib/processes.mjs';
 import { table } from '../lib/report.mjs';
@@ -32,27 +32,17 @@ export async function startNginx(text) {
   return { port, child, pids: () => [child.pid, ...descendants(child.pid)] };
 }
 
-/// The example program and its echo tool.
-function program() {
-  const places = ['examples/echo', 'examples/hello', 'examples/everything'];
-  const built = places.map((place) => join(root, 'build/release', place));
-  const file = process.env.BENCH_NATIVE ?? built.find((each) => existsSync(each));
-  if (!file) throw new Error(`none of ${places} is built`);
-  return file;
-}
-
 export async function measure({ seconds, rounds, say }) {
   const answer = '{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"hello world"}],' +
     '"resultType":"complete"}}';
-  const tool = process.env.BENCH_TOOL ?? 'echo';
-  const service = await oneTask(`native: ${yamlList([program()])}`);
+  const service = await oneTask('builtin: workspace');
   const nginx = await startNginx(answer);
   try {
     const still = {
       name: 'nginx, fixed answer', url: `http://127.0.0.1:${nginx.port}/mcp`, pids: nginx.pids,
-      env: async () => ({ BENCH_ERA: 'modern', BENCH_TOOL: tool }),
+      env: async () => ({ BENCH_ERA: 'modern' }),
     };
-    const targets = [...await berthTargets(service, { BENCH_ERA: 'modern', BENCH_TOOL: tool }), still];
+    const targets = [...await berthTargets(service), still];
     const amounts = { connections: [1, 16, 64], seconds, rounds };
     const rows = await compare(targets, { script: 'call.lua', ...amounts, say });
     return table(heads, rows.map(row));

@@ -64,13 +64,13 @@ export async function startRivals() {
 export const oneTask = (server) => Service.start(undefined,
   `name: bench\nserver:\n  ${server}\ntasks: {count: 1, cpu: 4, memory: 8GB}\n`, { name: 'bench' });
 
-export async function berthTargets(service, env = { BENCH_ERA: 'modern' }) {
+export async function berthTargets(service) {
   const { tasks } = await service.status();
   const direct = `http://${tasks[0].address}/mcp`;
   const door = await service.url('http');
   const own = () => tree(service.process.pid).filter((pid) => !isHosted(pid));
   const others = () => tree(service.process.pid).filter(isHosted);
-  const modern = async () => env;
+  const modern = async () => ({ BENCH_ERA: 'modern' });
   return [
     { name: 'Berth, one task', url: direct, pids: own, others, env: modern },
     { name: 'Berth, front door and one task', url: door, pids: own, others, env: modern },

@@ -1,5 +1,5 @@
-/// Feeds every stored input of a folder, and every prefix of the short ones, to a fuzz target: what fuzzing once
-/// found stays found in builds that have no fuzzer.
+/// Feeds every stored input of a folder, and every prefix of the short ones, to a fuzz target: what fuzzing
+/// once found stays found in builds that have no fuzzer.
 
 #include <algorithm>
 #include <cstdint>

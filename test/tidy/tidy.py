@@ -110,7 +110,7 @@ BANNED = [  # (pattern, where it is allowed, what to use)
     (r"\bgetenv\s*\(", r"^src/app/|_test\.cpp$|/testing/", "the environment is read in app/ and handed down"),
     (r"\bstd::(cout|cerr|clog|cin|[io]?stringstream|[io]?fstream)\b|#include <(iostream|sstream|fstream)>",
      r"_(test|bench)\.cpp$|/testing/", "use fmt and base/log"),
-    (r"(?<![\w.>])(std::this_thread::sleep_\w+|(::)?(u|nano)?sleep)\s*\(", None,
+    (r"(?<![\w.>])(std::this_thread::sleep_\w+|(::)?(u|nano)?sleep)\s*\(", r"/testing/\w+_server\.cpp$",
      "wait by Clock; tests use testing::SimClock"),
     (r"\bstd::regex\b|#include <regex>", None, "write a small scanner"),
     (r"(?<![\w.>])(std::|::)?(system|popen)\s*\(", None, "start programs by net::ProcessLauncher"),
@@ -248,6 +248,8 @@ def check_listed(path, lists):
             if re.search(r"(?<![\w/.-])" + re.escape(name) + r"(?![\w/])", lists[folder]):
                 return
             if re.search(r"/" + re.escape(path) + r"(?![\w/])", lists[folder]):
+                return
+            if re.search(r"foreach\([^)]*\b" + re.escape(name[:-len(".cpp")]) + r"\b", lists[folder]):
                 return
         if not folder:
             break

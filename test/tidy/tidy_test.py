@@ -148,6 +148,9 @@ class Tree(unittest.TestCase):
     def test_every_source_is_listed(self):
         self.assertEqual(self.check(src__base__sub__b_dot_cpp=""), [])
         self.assertEqual(self.check(src__base__c_dot_cpp=""), [("src/base/c.cpp", 1)])
+        loop = "foreach(program c d)\n  add_executable(${program} ${program}.cpp)\nendforeach()\n"
+        listed = self.check(src__base__c_dot_cpp="", src__base__CMakeLists_dot_txt=loop)
+        self.assertEqual(listed, [])
 
 
 if __name__ == "__main__":
