@@ -30,7 +30,8 @@ void append(std::string& out, std::string_view bytes) {
   out.reserve(out.size() + (bytes.size() + 2) / 3 * 4);
   std::size_t at = 0;
   for (; at + 3 <= bytes.size(); at += 3) {
-    const std::uint32_t group = byte_at(bytes, at) << 16 | byte_at(bytes, at + 1) << 8 | byte_at(bytes, at + 2);
+    const std::uint32_t group =
+        byte_at(bytes, at) << 16 | byte_at(bytes, at + 1) << 8 | byte_at(bytes, at + 2);
     for (int shift = 18; shift >= 0; shift -= 6) out += alphabet[group >> shift & 63];
   }
   const std::size_t rest = bytes.size() - at;
