@@ -1,0 +1,93 @@
+#include <string>
+#include <utility>
+
+#include "berth/server.h"
+#include "mcp/sealed_handle.h"
+#include "task/host/stdio_host.h"
+#include "task/native/native_host.h"
+#include "task/native/workspace.h"
+#include "task/runtime/parts.h"
+
+namespace berth::task {
+
+namespace {
+
+constexpr std::string_view workspace = "workspace";
+
+/// Whether every host can be made, asked before the first of them starts anything.
+Result<void> check(const RuntimeOptions& options) {
+  for (const model::ServerSpec& spec : options.spec.servers) {
+    if (spec.kind == model::ServerSpec::Kind::native && options.native == nullptr) {
+      return fail(ErrorCode::invalid_argument,
+                  "server '" + spec.name +
+                      "' is a C++ server; start its own program, which serves it with "
+                      "berth::run, instead of berth serve.");
+    }
+    if (spec.kind == model::ServerSpec::Kind::url) {
+      return fail(ErrorCode::invalid_argument, "server '" + spec.name + "': a url cannot be hosted.");
+    }
+    if (spec.kind == model::ServerSpec::Kind::builtin && spec.builtin != workspace) {
+      return fail(ErrorCode::invalid_argument, "server '" + spec.name + "': there is no built-in server '" +
+                                                   spec.builtin + "'; the only one is 'workspace'.");
+    }
+    if (spec.kind == model::ServerSpec::Kind::builtin && options.data_directory.empty()) {
+      return fail(ErrorCode::invalid_argument,
+                  "server '" + spec.name + "' keeps its state in a data folder, and none is given.");
+    }
+  }
+  return {};
+}
+
+/// What the hosts of a runtime are made from; the network, launcher and log outlive it.
+struct HostMaker {
+  std::vector<std::pair<std::string, std::string>> environment;
+  std::string data_directory;
+  std::string version;
+  Server* native;
+  net::Network& network;
+  net::ProcessLauncher& launcher;
+  Log& log;
+
+  HostedServer operator()(const model::ServerSpec& spec, ChangeSink& sink,
+                          const TaskIdentity& identity) const {
+    HostedServer made;
+    Clock& clock = network.clock();
+    switch (spec.kind) {
+      case model::ServerSpec::Kind::command: {
+        StdioHostOptions options{environment};
+        made.host = make_stdio_host(spec, launcher, sink, clock, log, std::move(options));
+        break;
+      }
+      case model::ServerSpec::Kind::url:
+        break;  // refused by check()
+      case model::ServerSpec::Kind::builtin: {
+        const std::shared_ptr<Server> server = make_workspace_server({data_directory, version});
+        made.server = server;
+        made.host = make_native_host(*server, sink, identity, clock, log, spec);
+        break;
+      }
+      case model::ServerSpec::Kind::native:
+        made.host = make_native_host(*native, sink, identity, clock, log, spec);
+        break;
+    }
+    return made;
+  }
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Runtime>> make_runtime(RuntimeOptions options, net::Network& network,
+                                              net::ProcessLauncher& launcher, Log& log) {
+  auto checked = check(options);
+  if (!checked) return Failure(checked.error());
+  RuntimeParts parts;
+  parts.make_host = HostMaker{
+      options.environment, options.data_directory, options.version, options.native, network, launcher, log};
+  parts.make_endpoint = make_endpoint;
+  // A key that is too short is refused below.
+  if (!options.fleet_key.empty())
+    parts.peer_tls = net::make_tls_peer(mcp::derive_key(options.fleet_key, "peer tls"));
+  return assemble_runtime(std::move(options), std::move(parts), network, log);
+}
+
+}  // namespace berth::task
