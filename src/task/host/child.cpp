@@ -147,7 +147,8 @@ void Child::take_lines() {
   arm_timer();
   owner_.on_child_settled(*this);
   if (!lines_.too_long()) return;
-  kill(fmt::format("it wrote a message longer than {} bytes (message_bytes_max).", options_.message_bytes_max));
+  kill(fmt::format("it wrote a message longer than {} bytes (message_bytes_max).",
+                   options_.message_bytes_max));
 }
 
 Task<void> Child::read_output() {

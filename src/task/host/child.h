@@ -43,7 +43,8 @@ struct ChildOptions {
 /// Run by one coroutine, which ends after the process has.
 class Child final : private SessionOwner {
  public:
-  Child(ChildOptions options, std::unique_ptr<net::Process> process, ChildOwner& owner, Clock& clock, Log& log);
+  Child(ChildOptions options, std::unique_ptr<net::Process> process, ChildOwner& owner, Clock& clock,
+        Log& log);
   ~Child() override;
 
   /// Talks to the process until it has ended. Never cancelled: stop() or kill() make it return.

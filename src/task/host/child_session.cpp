@@ -95,7 +95,8 @@ void ChildSession::cancel(std::int64_t number, std::string_view reason, TimePoin
 void ChildSession::drop_parked(std::optional<std::string_view> session, TimePoint now) {
   std::vector<std::int64_t> dropped;
   for (const auto& [number, entry] : entries_) {
-    if (entry.state == Entry::State::parked && (!session || entry.session == *session)) dropped.push_back(number);
+    if (entry.state == Entry::State::parked && (!session || entry.session == *session))
+      dropped.push_back(number);
   }
   for (const std::int64_t number : dropped) expire(number, now);
 }

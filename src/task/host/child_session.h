@@ -59,9 +59,9 @@ struct SessionLoad {
   bool operator==(const SessionLoad&) const = default;
 };
 
-/// The protocol with one server over one pair of byte streams, without I/O: lines in, lines out, time passed in.
-/// Ids and progress tokens are this session's own, so callers never see each other. One event loop. Sinks may
-/// start or cancel calls while they are being told of an outcome.
+/// The protocol with one server over one pair of byte streams, without I/O: lines in, lines out, time passed
+/// in. Ids and progress tokens are this session's own, so callers never see each other. One event loop. Sinks
+/// may start or cancel calls while they are being told of an outcome.
 class ChildSession {
  public:
   virtual ~ChildSession();
@@ -73,10 +73,11 @@ class ChildSession {
   bool ready() const { return ready_; }
   const mcp::ServerDescription& description() const { return description_; }
 
-  /// Sends a call; `sink` hears of it until its outcome or cancel(). Returns its number. The session is ready.
+  /// Sends a call; `sink` hears of it until its outcome or cancel(). Returns its number. The session is
+  /// ready.
   std::int64_t call(const mcp::Call& call, CallSink& sink, TimePoint now);
-  /// Goes on with a parked call: `state` as given in its outcome. Returns its number, or nullopt when nothing is
-  /// parked under that state (answered before, timed out). The caller settles afterwards.
+  /// Goes on with a parked call: `state` as given in its outcome. Returns its number, or nullopt when nothing
+  /// is parked under that state (answered before, timed out). The caller settles afterwards.
   virtual std::optional<std::int64_t> resume(std::string_view state, const mcp::Call& call, CallSink& sink,
                                              TimePoint now);
   /// The client has gone: tells the server, and never calls the sink again. No-op once the outcome is known.
@@ -101,8 +102,8 @@ class ChildSession {
   /// Bytes taken so far.
   std::uint64_t taken_bytes() const { return taken_bytes_; }
 
-  /// The server has ended. Calls whose line ends at or before `handed_over_bytes` end with `error`; later ones
-  /// cannot have been executed. Parked calls are forgotten.
+  /// The server has ended. Calls whose line ends at or before `handed_over_bytes` end with `error`; later
+  /// ones cannot have been executed. Parked calls are forgotten.
   void close(const mcp::RpcError& error, std::uint64_t handed_over_bytes);
 
   SessionLoad load() const;
@@ -189,9 +190,9 @@ class ChildSession {
   TimePoint next_tick_ = TimePoint::max();
 };
 
-/// A server of 2024-11-05 … 2025-11-25. Its requests toward the user become input_required: the call is parked
-/// and goes on with resume(). `capabilities` is what initialize says of the client. `one_session`: all callers
-/// are one legacy session, so an ask needs no attribution to one of several calls.
+/// A server of 2024-11-05 … 2025-11-25. Its requests toward the user become input_required: the call is
+/// parked and goes on with resume(). `capabilities` is what initialize says of the client. `one_session`: all
+/// callers are one legacy session, so an ask needs no attribution to one of several calls.
 struct LegacyOptions {
   CapabilitySet capabilities;
   bool one_session = false;

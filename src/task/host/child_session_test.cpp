@@ -125,8 +125,9 @@ TEST(LegacySession, tells_the_server_who_calls_and_learns_what_it_is) {
   EXPECT_EQ(server.sent().at(0),
             R"({"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25",)"
             R"("capabilities":{},"clientInfo":{"name":"berth","title":"Berth","version":"0.1.0"}}})");
-  server.line(R"({"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2024-11-05","capabilities":{"tools":{}},)"
-              R"("serverInfo":{"name":"x","version":"2"},"instructions":"be \"kind\""}})");
+  server.line(
+      R"({"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2024-11-05","capabilities":{"tools":{}},)"
+      R"("serverInfo":{"name":"x","version":"2"},"instructions":"be \"kind\""}})");
   EXPECT_TRUE(server.is_ready);
   EXPECT_EQ(server.session->description().capabilities, R"({"tools":{}})");
   EXPECT_EQ(server.session->description().server_info, R"({"name":"x","version":"2"})");
@@ -139,7 +140,8 @@ TEST(LegacySession, fails_the_start_of_a_server_that_refuses_is_silent_or_speaks
        "The server refused initialize: no key."},
       {R"({"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"1999-01-01"}})",
        "The server wants protocol version '1999-01-01', which Berth does not speak."},
-      {R"({"jsonrpc":"2.0","id":1,"result":{}})", "The server's answer to initialize has no protocolVersion."},
+      {R"({"jsonrpc":"2.0","id":1,"result":{}})",
+       "The server's answer to initialize has no protocolVersion."},
       {"", "The server did not answer the handshake within 30 s (start_timeout)."}};
   for (const auto& [answer, reason] : cases) {
     Fixture server;
@@ -183,14 +185,18 @@ TEST(LegacySession, keeps_callers_progress_apart_by_tokens_of_its_own) {
   call.trace_parent = {};
   server.start(call, second);
   const auto lines = server.sent();
-  EXPECT_EQ(lines.at(0), R"({"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"_meta":{"progressToken":2,)"
-                         R"("traceparent":"00-abc-def-01","vendor/x":1},"name":"t"}})");
-  EXPECT_EQ(lines.at(1), R"({"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"_meta":{"progressToken":3},)"
-                         R"("name":"t"}})");
-  server.line(R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":3,"progress":1}})");
+  EXPECT_EQ(lines.at(0),
+            R"({"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"_meta":{"progressToken":2,)"
+            R"("traceparent":"00-abc-def-01","vendor/x":1},"name":"t"}})");
+  EXPECT_EQ(lines.at(1),
+            R"({"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"_meta":{"progressToken":3},)"
+            R"("name":"t"}})");
+  server.line(
+      R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":3,"progress":1}})");
   EXPECT_TRUE(first.notes.empty());
   EXPECT_EQ(second.notes, std::vector<std::string>{R"({"progress":1})"});
-  server.line(R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":9,"progress":1}})");
+  server.line(
+      R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":9,"progress":1}})");
   EXPECT_EQ(server.oddities, std::vector<std::string>{"progress of a request that is not under way"});
 }
 
@@ -204,7 +210,8 @@ TEST(LegacySession, lets_progress_restart_the_call_timeout) {
   call.wants_progress = true;
   server.start(call, sink);
   server.pass(seconds(290));
-  server.line(R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":2,"progress":1}})");
+  server.line(
+      R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":2,"progress":1}})");
   server.pass(seconds(290));
   EXPECT_FALSE(sink.done());
   server.sent();
@@ -212,8 +219,9 @@ TEST(LegacySession, lets_progress_restart_the_call_timeout) {
   ASSERT_TRUE(sink.done());
   EXPECT_EQ(sink.outcome.error.code, -32603);
   EXPECT_EQ(sink.outcome.error.message, "The server did not answer tools/call within 300 s (call_timeout).");
-  EXPECT_EQ(server.sent().at(0),
-            R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2,"reason":"timeout"}})");
+  EXPECT_EQ(
+      server.sent().at(0),
+      R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2,"reason":"timeout"}})");
   server.line(R"({"jsonrpc":"2.0","id":2,"result":{}})");
   EXPECT_EQ(sink.outcomes, 1);
 }
@@ -237,11 +245,11 @@ TEST(LegacySession, survives_garbage_second_answers_and_answers_to_nobody) {
   ASSERT_TRUE(sink.done());
   EXPECT_EQ(sink.result(), R"({"ok":true})");
   EXPECT_EQ(server.oddities,
-            (std::vector<std::string>{"a line that is not JSON", "a line that is not JSON",
-                                      "a line that is not a JSON-RPC message", "a line that is not a JSON-RPC message",
-                                      "an answer to a request Berth did not make",
-                                      "an answer to a request Berth did not make",
-                                      "an answer to a request Berth did not make", "a second or late answer"}));
+            (std::vector<std::string>{
+                "a line that is not JSON", "a line that is not JSON", "a line that is not a JSON-RPC message",
+                "a line that is not a JSON-RPC message", "an answer to a request Berth did not make",
+                "an answer to a request Berth did not make", "an answer to a request Berth did not make",
+                "a second or late answer"}));
 }
 
 TEST(LegacySession, ends_a_call_whose_result_is_not_an_object) {
@@ -276,7 +284,8 @@ TEST(LegacySession, answers_what_the_server_asks_outside_any_call_itself) {
   server.asking_legacy();
   const std::pair<std::string, std::string> cases[] = {
       {R"({"jsonrpc":"2.0","id":0,"method":"ping"})", R"({"jsonrpc":"2.0","id":0,"result":{}})"},
-      {R"({"jsonrpc":"2.0","id":"r","method":"roots/list"})", R"({"jsonrpc":"2.0","id":"r","result":{"roots":[]}})"},
+      {R"({"jsonrpc":"2.0","id":"r","method":"roots/list"})",
+       R"({"jsonrpc":"2.0","id":"r","result":{"roots":[]}})"},
       {R"({"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{}})",
        R"({"jsonrpc":"2.0","id":1,"result":{"action":"cancel"}})"},
       {R"({"jsonrpc":"2.0","id":2,"method":"sampling/createMessage","params":{}})",
@@ -307,7 +316,8 @@ TEST(LegacySession, parks_a_call_that_asks_and_goes_on_with_the_answer) {
   EXPECT_EQ(server.session->load().calls, 0u);
   Sink second;
   const std::string state = first.outcome.input.state;
-  EXPECT_TRUE(server.resume(state, R"({"ask-1":{"action":"accept","content":{"name":"Ada"}},"x":{}})", second));
+  EXPECT_TRUE(
+      server.resume(state, R"({"ask-1":{"action":"accept","content":{"name":"Ada"}},"x":{}})", second));
   EXPECT_EQ(server.sent(), std::vector<std::string>{
       R"({"jsonrpc":"2.0","id":"q1","result":{"action":"accept","content":{"name":"Ada"}}})"});
   Sink replay;
@@ -346,7 +356,8 @@ TEST(LegacySession, passes_a_refusal_of_the_client_on_as_an_error) {
   server.line(ask_name);
   server.sent();
   Sink second;
-  EXPECT_TRUE(server.resume(first.outcome.input.state, R"({"ask-1":{"error":{"code":-1,"message":"no"}}})", second));
+  EXPECT_TRUE(
+      server.resume(first.outcome.input.state, R"({"ask-1":{"error":{"code":-1,"message":"no"}}})", second));
   EXPECT_EQ(server.sent(), std::vector<std::string>{
       R"({"jsonrpc":"2.0","id":"q1","error":{"code":-1,"message":"no"}})"});
 }
@@ -420,7 +431,8 @@ TEST(LegacySession, does_not_ask_a_client_that_cannot_answer) {
   server.tool(sink);
   server.sent();
   server.line(ask_name);
-  EXPECT_EQ(server.sent(), std::vector<std::string>{R"({"jsonrpc":"2.0","id":"q1","result":{"action":"cancel"}})"});
+  EXPECT_EQ(server.sent(),
+            std::vector<std::string>{R"({"jsonrpc":"2.0","id":"q1","result":{"action":"cancel"}})"});
   EXPECT_FALSE(sink.done());
 }
 
@@ -433,9 +445,10 @@ TEST(LegacySession, gives_a_parked_call_up_when_the_user_does_not_answer) {
   server.sent();
   server.pass(seconds(600));
   EXPECT_EQ(server.sent(),
-            (std::vector<std::string>{R"({"jsonrpc":"2.0","id":"q1","result":{"action":"cancel"}})",
-                                      R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2,)"
-                                      R"("reason":"The user did not answer in time"}})"}));
+            (std::vector<std::string>{
+                R"({"jsonrpc":"2.0","id":"q1","result":{"action":"cancel"}})",
+                R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2,)"
+                R"("reason":"The user did not answer in time"}})"}));
   Sink second;
   EXPECT_FALSE(server.resume(first.outcome.input.state, R"({"ask-1":{"action":"accept"}})", second));
   server.pass(seconds(5));
@@ -506,7 +519,8 @@ TEST(LegacySession, sets_the_most_verbose_level_wanted_and_filters_for_each_call
   call.method = "tools/call";
   call.log_level = mcp::LoggingLevel::info;
   server.start(call, sink);
-  EXPECT_EQ(server.sent().at(0), R"({"jsonrpc":"2.0","id":2,"method":"logging/setLevel","params":{"level":"info"}})");
+  EXPECT_EQ(server.sent().at(0),
+            R"({"jsonrpc":"2.0","id":2,"method":"logging/setLevel","params":{"level":"info"}})");
   server.line(R"({"jsonrpc":"2.0","id":2,"result":{}})");
   server.line(R"({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"debug","data":1}})");
   server.line(R"({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":2}})");
@@ -531,7 +545,8 @@ TEST(LegacySession, subscribes_to_what_is_watched) {
   server.session->watch({"b:2"});
   const auto sent = server.sent();
   EXPECT_EQ(sent.at(0), R"({"jsonrpc":"2.0","id":3,"method":"resources/subscribe","params":{"uri":"b:2"}})");
-  EXPECT_EQ(sent.at(1), R"({"jsonrpc":"2.0","id":4,"method":"resources/unsubscribe","params":{"uri":"a:1"}})");
+  EXPECT_EQ(sent.at(1),
+            R"({"jsonrpc":"2.0","id":4,"method":"resources/unsubscribe","params":{"uri":"a:1"}})");
   server.line(R"({"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"b:2"}})");
   server.line(R"({"jsonrpc":"2.0","method":"notifications/tools/list_changed"})");
   EXPECT_EQ(server.changes, (std::vector<mcp::Change>{{mcp::Change::Kind::resource_updated, "b:2", ""},
@@ -584,7 +599,8 @@ TEST(LegacySession, lets_a_sink_cancel_other_calls_while_all_are_being_ended) {
 TEST(ModernSession, puts_the_envelope_on_every_request_and_lifts_the_answer) {
   Fixture server;
   server.modern();
-  server.caller.capabilities = R"({"sampling":{},"extensions":{"io.modelcontextprotocol/tasks":{},"x/y":{}}})";
+  server.caller.capabilities =
+      R"({"sampling":{},"extensions":{"io.modelcontextprotocol/tasks":{},"x/y":{}}})";
   server.caller.client_info = R"({"name":"c","version":"1"})";
   Sink sink;
   mcp::Call call;
@@ -628,12 +644,14 @@ TEST(ModernSession, relays_input_required_with_its_state_and_the_answers_back) {
   call.input_responses = R"({"k":{"action":"accept"}})";
   call.request_state = first.outcome.input.state;
   server.start(call, second);
-  EXPECT_TRUE(server.sent().at(0).find(R"(,"inputResponses":{"k":{"action":"accept"}},"requestState":"a\"b","name")") !=
+  EXPECT_TRUE(server.sent().at(0).find(
+                  R"(,"inputResponses":{"k":{"action":"accept"}},"requestState":"a\"b","name")") !=
               std::string::npos);
 }
 
 TEST(ModernSession, refuses_results_it_cannot_relay) {
-  for (const std::string result : {R"({"resultType":"task","taskId":"1"})", R"({"resultType":"input_required"})", "7"}) {
+  for (const std::string result :
+       {R"({"resultType":"task","taskId":"1"})", R"({"resultType":"input_required"})", "7"}) {
     Fixture server;
     server.modern();
     Sink sink;
@@ -656,7 +674,8 @@ TEST(ModernSession, treats_a_missing_result_type_as_complete) {
 TEST(ModernSession, listens_for_changes_with_the_union_of_what_is_wanted) {
   Fixture server;
   server.modern(R"({"tools":{"listChanged":true},"resources":{}})");
-  EXPECT_TRUE(server.sent().at(0).ends_with(R"(,"notifications":{"toolsListChanged":true}}})")) << "listens at once";
+  EXPECT_TRUE(server.sent().at(0).ends_with(R"(,"notifications":{"toolsListChanged":true}}})"))
+      << "listens at once";
   server.session->watch({"a:1", "b:2"});
   const auto sent = server.sent();
   EXPECT_TRUE(sent.at(0).ends_with(
@@ -684,7 +703,8 @@ TEST(ModernSession, does_not_serve_a_server_that_discovers_another_version) {
 }
 
 TEST(Capabilities, compare_by_what_servers_act_on) {
-  EXPECT_EQ(read_capabilities(R"({"elicitation":{}})"), read_capabilities(R"({"elicitation":{"form":{}},"x":1})"));
+  EXPECT_EQ(read_capabilities(R"({"elicitation":{}})"),
+            read_capabilities(R"({"elicitation":{"form":{}},"x":1})"));
   EXPECT_EQ(read_capabilities(R"({"elicitation":{"url":{}}})").to_json(), R"({"elicitation":{"url":{}}})");
   EXPECT_EQ(read_capabilities("{}").to_json(), "{}");
   EXPECT_EQ(read_capabilities(R"({"roots":{},"sampling":{"tools":{}},"elicitation":{"form":{},"url":{}},)"

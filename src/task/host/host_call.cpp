@@ -40,7 +40,8 @@ void HostCall::begin() {
 void HostCall::resume() {
   std::string_view state = call_.request_state.substr(parked_prefix.size());
   PoolPolicy::ChildId id = 0;
-  while (!state.empty() && state.front() >= '0' && state.front() <= '9' && id < (PoolPolicy::ChildId{1} << 50)) {
+  while (!state.empty() && state.front() >= '0' && state.front() <= '9' &&
+         id < (PoolPolicy::ChildId{1} << 50)) {
     id = id * 10 + static_cast<PoolPolicy::ChildId>(state.front() - '0');
     state.remove_prefix(1);
   }
@@ -95,10 +96,11 @@ void HostCall::on_not_executed() {
 void HostCall::on_refused(PoolPolicy::Refusal refusal) { finish(host_.refusal_outcome(refusal)); }
 
 void HostCall::on_waited_too_long() {
-  finish(mcp::Outcome::failure(mcp::code::internal_error,
-                               fmt::format("The call waited longer than {:g} s (call_timeout) for a server process "
-                                           "that is free.",
-                                           std::chrono::duration<double>(host_.spec_.call_timeout).count())));
+  finish(mcp::Outcome::failure(
+      mcp::code::internal_error,
+      fmt::format("The call waited longer than {:g} s (call_timeout) for a server process "
+                  "that is free.",
+                  std::chrono::duration<double>(host_.spec_.call_timeout).count())));
 }
 
 }  // namespace berth::task::host

@@ -27,8 +27,9 @@ class RateLimit {
   std::uint64_t suppressed_ = 0;
 };
 
-/// What a server writes to stderr: bytes in, lines for the log out, and the last lines kept for error messages.
-/// Bounded however much is written: long lines are cut, lines beyond the rate are counted and left out.
+/// What a server writes to stderr: bytes in, lines for the log out, and the last lines kept for error
+/// messages. Bounded however much is written: long lines are cut, lines beyond the rate are counted and left
+/// out.
 class LastWords {
  public:
   static constexpr std::size_t line_bytes_max = 2048;

@@ -26,7 +26,9 @@ class LegacySession final : public ChildSession {
   void before_call(const mcp::Call& call) override;
   void write_call(std::int64_t number, const mcp::Call& call) override;
   mcp::Outcome read_result(json::Slice result) override { return read_legacy_result(result); }
-  mcp::Outcome read_error(json::Slice error) override { return read_legacy_error(error, options_.capabilities); }
+  mcp::Outcome read_error(json::Slice error) override {
+    return read_legacy_error(error, options_.capabilities);
+  }
   void on_request(const Message& message, TimePoint now) override;
   void on_notification(const Message& message, TimePoint now) override;
   bool on_own_answer(std::int64_t number, const Message& message, TimePoint now) override;
@@ -98,7 +100,8 @@ bool LegacySession::on_own_answer(std::int64_t number, const Message& message, T
     return true;
   }
   if (own_.erase(number) == 0) return false;
-  if (message.kind == Message::Kind::error) owner_.on_oddity("a refused request of Berth's", message.body.text());
+  if (message.kind == Message::Kind::error)
+    owner_.on_oddity("a refused request of Berth's", message.body.text());
   return true;
 }
 
@@ -256,8 +259,8 @@ void LegacySession::deliver(Entries::iterator at, TimePoint now) {
   sink.on_outcome(mcp::Outcome::ask(std::move(input)));
 }
 
-std::optional<std::int64_t> LegacySession::resume(std::string_view state, const mcp::Call& call, CallSink& sink,
-                                                  TimePoint now) {
+std::optional<std::int64_t> LegacySession::resume(std::string_view state, const mcp::Call& call,
+                                                  CallSink& sink, TimePoint now) {
   std::int64_t number = 0;
   std::uint64_t round = 0;
   const char* const end = state.data() + state.size();

@@ -82,7 +82,8 @@ TEST(LineSplitter, gives_memory_back_after_a_long_line) {
 TEST(LastWords, keeps_the_last_twenty_lines_of_a_flood_and_logs_few) {
   LastWords words;
   std::size_t logged = 0;
-  for (int i = 0; i < 10'000; ++i) logged += words.take("line " + std::to_string(i) + "\n", TimePoint{}).size();
+  for (int i = 0; i < 10'000; ++i)
+    logged += words.take("line " + std::to_string(i) + "\n", TimePoint{}).size();
   EXPECT_EQ(logged, 200u);
   EXPECT_EQ(words.take_suppressed(), 9'800u);
   const std::string text = words.text();

@@ -10,7 +10,8 @@ PoolPolicy::PoolPolicy(const PoolLimits& limits, PoolKey first) : limits_(limits
   recent_.push_back(std::move(first));
 }
 
-std::optional<PoolPolicy::ChildId> PoolPolicy::pick(const PoolKey& key, const Pool& pool, bool candidate) const {
+std::optional<PoolPolicy::ChildId> PoolPolicy::pick(const PoolKey& key, const Pool& pool,
+                                                    bool candidate) const {
   const bool one_at_a_time = candidate && exclusive(key);
   for (const ChildId id : pool.children) {
     const Child& child = children_.at(id);
@@ -82,7 +83,8 @@ void PoolPolicy::child_ended(ChildId id, End end, TimePoint now) {
   children_.erase(at);
   leave_pool(id, child.key);
   if (child.state == State::stopping || child.retired) return;
-  const bool sound = child.state == State::ready && (child.sound || now - child.ready_at >= limits_.sound_after);
+  const bool sound =
+      child.state == State::ready && (child.sound || now - child.ready_at >= limits_.sound_after);
   if (sound) {
     failures_ = 0;
     not_before_ = now;

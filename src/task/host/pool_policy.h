@@ -32,10 +32,10 @@ struct PoolLimits {
 /// Which child gets a call, when one is started, kept, restarted or ended. Pure: events and times go in,
 /// decisions come out; the policy owns no process.
 ///
-/// Children are pooled by PoolKey. One child serves a pool, so that its state is one, until the server was seen
-/// asking the user: then calls that could be asked about run one at a time a child, on as many children as
-/// children_max allows. The most recently used pools keep `warm` children between them. A child that dies is
-/// replaced at once the first time, then with back-off while children keep dying young.
+/// Children are pooled by PoolKey. One child serves a pool, so that its state is one, until the server was
+/// seen asking the user: then calls that could be asked about run one at a time a child, on as many children
+/// as children_max allows. The most recently used pools keep `warm` children between them. A child that dies
+/// is replaced at once the first time, then with back-off while children keep dying young.
 class PoolPolicy {
  public:
   using ChildId = std::uint64_t;
@@ -71,8 +71,9 @@ class PoolPolicy {
   /// `first` is the pool kept warm before anybody has called.
   PoolPolicy(const PoolLimits& limits, PoolKey first);
 
-  /// The child that takes such a call right now, if the queue of its pool is empty and one is free. The caller then
-  /// hands the call over and reports the child's load. `candidate`: the server may ask the user during it.
+  /// The child that takes such a call right now, if the queue of its pool is empty and one is free. The
+  /// caller then hands the call over and reports the child's load. `candidate`: the server may ask the user
+  /// during it.
   std::optional<ChildId> place(const PoolKey& key, bool candidate, TimePoint now);
   /// Otherwise the call waits; decide() assigns or refuses it.
   void wait(CallId call, const PoolKey& key, bool candidate);
@@ -97,8 +98,8 @@ class PoolPolicy {
 
   /// The server was seen asking the user.
   void set_asking() { asking_ = true; }
-  /// Isolation `session`: a pool keeps one child even then, and what is kept warm are children nobody has called,
-  /// for sessions to come.
+  /// Isolation `session`: a pool keeps one child even then, and what is kept warm are children nobody has
+  /// called, for sessions to come.
   void set_one_session_a_pool(bool one) { one_session_a_pool_ = one; }
   /// Somebody watches resources of the pool: it keeps a child.
   void set_watched(const PoolKey& key, bool watched);
@@ -148,7 +149,9 @@ class PoolPolicy {
   };
   using Pools = std::map<PoolKey, Pool>;
 
-  bool exclusive(const PoolKey& key) const { return asking_ && !one_session_a_pool_ && key.capabilities.interactive(); }
+  bool exclusive(const PoolKey& key) const {
+    return asking_ && !one_session_a_pool_ && key.capabilities.interactive();
+  }
   std::optional<ChildId> pick(const PoolKey& key, const Pool& pool, bool candidate) const;
   void use(const PoolKey& key);
   void spawn(const PoolKey& key, Pool& pool, std::vector<Action>& actions);

@@ -31,8 +31,10 @@ class Pools {
   }
   static std::string text(const PoolPolicy::Action& action) {
     using P = PoolPolicy;
-    if (const auto* a = std::get_if<P::Spawn>(&action)) return "spawn " + std::to_string(a->child) + " " + a->key.scope;
-    if (const auto* a = std::get_if<P::Adopt>(&action)) return "adopt " + std::to_string(a->child) + " " + a->key.scope;
+    if (const auto* a = std::get_if<P::Spawn>(&action))
+      return "spawn " + std::to_string(a->child) + " " + a->key.scope;
+    if (const auto* a = std::get_if<P::Adopt>(&action))
+      return "adopt " + std::to_string(a->child) + " " + a->key.scope;
     if (const auto* a = std::get_if<P::Assign>(&action)) {
       return "assign " + std::to_string(a->call) + ">" + std::to_string(a->child);
     }
@@ -371,7 +373,8 @@ TEST(PoolPolicy, never_exceeds_its_limits_and_never_loses_a_call) {
         }
         case 4:
           if (waiting.empty()) break;
-          if (const auto call = *any(waiting); waiting.erase(call) == 1) pools.policy.withdraw(call, keys[call]);
+          if (const auto call = *any(waiting); waiting.erase(call) == 1)
+            pools.policy.withdraw(call, keys[call]);
           break;
         case 5:
           if (alive.empty()) break;

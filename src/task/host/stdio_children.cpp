@@ -98,7 +98,8 @@ void StdioHost::on_child_ended(Child& child) {
     last_failure_ = child.epitaph();
     log_.warning("server_ended", {{"server", spec_.name}, {"child", id}, {"reason", last_failure_}});
   }
-  policy_.child_ended(id, child.timed_out() ? PoolPolicy::End::hopeless : PoolPolicy::End::usual, clock_.now());
+  policy_.child_ended(id, child.timed_out() ? PoolPolicy::End::hopeless : PoolPolicy::End::usual,
+                      clock_.now());
   decide();
 }
 

@@ -64,8 +64,8 @@ class HostCall final : public mcp::ActiveCall, public CallSink, public Waiting {
 /// The shell around PoolPolicy: carries its decisions out on children and brings it what happens to them.
 class StdioHost final : public ServerHost, public ChildOwner {
  public:
-  StdioHost(const model::ServerSpec& spec, net::ProcessLauncher& launcher, ChangeSink& sink, Clock& clock, Log& log,
-            StdioHostOptions options);
+  StdioHost(const model::ServerSpec& spec, net::ProcessLauncher& launcher, ChangeSink& sink, Clock& clock,
+            Log& log, StdioHostOptions options);
 
   Task<Result<mcp::ServerDescription>> describe(const mcp::Caller& caller) override;
   std::unique_ptr<mcp::ActiveCall> start(const mcp::Call& call, mcp::CallObserver& observer) override;

@@ -26,8 +26,8 @@ PoolLimits pool_limits(const model::ServerSpec& spec) {
 
 // --- Calls
 
-StdioHost::StdioHost(const model::ServerSpec& spec, net::ProcessLauncher& launcher, ChangeSink& sink, Clock& clock,
-                     Log& log, StdioHostOptions options)
+StdioHost::StdioHost(const model::ServerSpec& spec, net::ProcessLauncher& launcher, ChangeSink& sink,
+                     Clock& clock, Log& log, StdioHostOptions options)
     : spec_(spec),
       launcher_(launcher),
       sink_(sink),
@@ -102,8 +102,9 @@ mcp::Outcome StdioHost::refusal_outcome(PoolPolicy::Refusal refusal) const {
     case PoolPolicy::Refusal::children_max:
       return mcp::Outcome::failure(
           mcp::code::server_error,
-          fmt::format("All {} server processes (children_max) are busy for other callers; try again in a second.",
-                      spec_.children_max),
+          fmt::format(
+              "All {} server processes (children_max) are busy for other callers; try again in a second.",
+              spec_.children_max),
           std::string(retry));
     case PoolPolicy::Refusal::queue_max:
       return mcp::Outcome::failure(
@@ -305,7 +306,8 @@ HostHealth StdioHost::health() const {
   HostHealth health;
   health.processes = children_.size();
   health.restarts = restarts_;
-  health.ready = !draining_ && (policy_.ready_children() > 0 || (spec_.warm == 0 && policy_.failures() == 0)) &&
+  health.ready = !draining_ &&
+                 (policy_.ready_children() > 0 || (spec_.warm == 0 && policy_.failures() == 0)) &&
                  policy_.open();
   if (!health.ready) health.reason = not_ready_reason();
   return health;
@@ -342,7 +344,8 @@ Task<std::size_t> StdioHost::drain(TimePoint deadline) {
 }  // namespace host
 
 std::unique_ptr<ServerHost> make_stdio_host(const model::ServerSpec& spec, net::ProcessLauncher& launcher,
-                                            ChangeSink& sink, Clock& clock, Log& log, StdioHostOptions options) {
+                                            ChangeSink& sink, Clock& clock, Log& log,
+                                            StdioHostOptions options) {
   return std::make_unique<host::StdioHost>(spec, launcher, sink, clock, log, std::move(options));
 }
 

@@ -17,13 +17,14 @@ struct StdioHostOptions {
   std::vector<std::pair<std::string, std::string>> environment;
 };
 
-/// Hosts `spec.command` as child processes that speak MCP over stdin and stdout. Starts `spec.warm` of them at
-/// once; with `era: automatic` a sibling process is asked at the same time which era the server speaks, and the
-/// answer is kept for the life of the host. Everything passed outlives the host; drain() before destroying it.
+/// Hosts `spec.command` as child processes that speak MCP over stdin and stdout. Starts `spec.warm` of them
+/// at once; with `era: automatic` a sibling process is asked at the same time which era the server speaks,
+/// and the answer is kept for the life of the host. Everything passed outlives the host; drain() before
+/// destroying it.
 ///
-/// Calls of a child that dies end with -32603, its exit status and last words; they are never run again, except
-/// those that had not left this process. Reached limits answer -32000 with data {"retryAfter": seconds}.
-/// In input_responses an object {"error": {"code", "message"}} stands for a client's refusal.
+/// Calls of a child that dies end with -32603, its exit status and last words; they are never run again,
+/// except those that had not left this process. Reached limits answer -32000 with data {"retryAfter":
+/// seconds}. In input_responses an object {"error": {"code", "message"}} stands for a client's refusal.
 std::unique_ptr<ServerHost> make_stdio_host(const model::ServerSpec& spec, net::ProcessLauncher& launcher,
                                             ChangeSink& sink, Clock& clock, Log& log,
                                             StdioHostOptions options = {});

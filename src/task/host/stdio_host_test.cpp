@@ -54,8 +54,8 @@ std::string member(const std::string& line, std::string_view name) {
   return parsed ? std::string(parsed->find(name).text()) : std::string();
 }
 
-/// A legacy server. Tools: echo; hang; die; twice (answers two times); ask (elicits, then answers what it got);
-/// progress (one notification, then hangs).
+/// A legacy server. Tools: echo; hang; die; twice (answers two times); ask (elicits, then answers what it
+/// got); progress (one notification, then hangs).
 void legacy_server(FakeChild& child, const std::string& line) {
   const std::string id = member(line, "id");
   const std::string method = member(line, "method");
@@ -100,9 +100,10 @@ void legacy_server(FakeChild& child, const std::string& line) {
 void modern_server(FakeChild& child, const std::string& line) {
   const std::string method = member(line, "method");
   if (method == "\"server/discover\"") {
-    child.say(fmt::format(R"({{"jsonrpc":"2.0","id":{},"result":{{"resultType":"complete","supportedVersions":)"
-                          R"(["2026-07-28"],"capabilities":{{"tools":{{}}}}}}}})",
-                          member(line, "id")));
+    child.say(
+        fmt::format(R"({{"jsonrpc":"2.0","id":{},"result":{{"resultType":"complete","supportedVersions":)"
+                    R"(["2026-07-28"],"capabilities":{{"tools":{{}}}}}}}})",
+                    member(line, "id")));
     return;
   }
   legacy_server(child, line);
@@ -162,7 +163,8 @@ class StdioHostTest : public ::testing::Test {
     const std::size_t count = co_await host->drain(deadline);
     cut = count;
   }
-  std::optional<Result<mcp::ServerDescription>> describe(const mcp::Caller& who, Duration patience = Duration(0)) {
+  std::optional<Result<mcp::ServerDescription>> describe(const mcp::Caller& who,
+                                                         Duration patience = Duration(0)) {
     std::optional<Result<mcp::ServerDescription>> described;
     TaskScope scope(clock.executor());
     scope.spawn(describe_into(who, described));
@@ -196,8 +198,8 @@ TEST_F(StdioHostTest, keeps_a_child_warm_and_calls_it) {
   ASSERT_EQ(launcher->children().size(), 1u);
   EXPECT_EQ(child(0).spec().argv, (std::vector<std::string>{"fake-server", "--flag"}));
   EXPECT_EQ(child(0).spec().directory, "/srv");
-  EXPECT_EQ(child(0).spec().environment,
-            (std::vector<std::pair<std::string, std::string>>{{"PATH", "/bin"}, {"HOME", "/tmp"}, {"KEY", "v"}}));
+  EXPECT_EQ(child(0).spec().environment, (std::vector<std::pair<std::string, std::string>>{
+                                             {"PATH", "/bin"}, {"HOME", "/tmp"}, {"KEY", "v"}}));
   EXPECT_TRUE(host->health().ready);
   EXPECT_EQ(echo().result(), R"({"child":0,"params":{"name":"echo"}})");
   EXPECT_EQ(echo().result(), R"({"child":0,"params":{"name":"echo"}})");
@@ -296,7 +298,8 @@ TEST_F(StdioHostTest, reports_a_missing_command_and_fails_calls_fast) {
   make();
   EXPECT_FALSE(host->health().ready);
   EXPECT_EQ(host->health().reason, "There is no command 'fake-server' in PATH (/bin).");
-  EXPECT_EQ(echo().error(), "There is no command 'fake-server' in PATH (/bin). Berth starts it again in 0.1 s.");
+  EXPECT_EQ(echo().error(),
+            "There is no command 'fake-server' in PATH (/bin). Berth starts it again in 0.1 s.");
   const auto described = describe(caller);
   ASSERT_TRUE(described && !*described);
   EXPECT_EQ(described->error().code(), ErrorCode::unavailable);
@@ -313,7 +316,8 @@ TEST_F(StdioHostTest, backs_off_from_a_server_that_exits_before_it_answers) {
   make();
   EXPECT_EQ(launcher->children().size(), 2u) << "once more at once";
   EXPECT_EQ(host->health().reason,
-            "The server exited with code 1 before it answered the handshake. Its last words: cannot find module 'x'");
+            "The server exited with code 1 before it answered the handshake. Its last words: cannot find "
+            "module 'x'");
   EXPECT_TRUE(echo().error().ends_with("Berth starts it again in 0.1 s."));
   clock.advance(seconds(60));
   EXPECT_LE(launcher->children().size(), 14u);
@@ -358,8 +362,9 @@ TEST_F(StdioHostTest, gives_up_on_a_server_that_never_answers_initialize) {
   make();
   Observer& waiting = echo();
   clock.advance(seconds(30));
-  EXPECT_EQ(waiting.error(),
-            "The server did not answer the handshake within 30 s (start_timeout). Berth starts it again in 0.1 s.");
+  EXPECT_EQ(
+      waiting.error(),
+      "The server did not answer the handshake within 30 s (start_timeout). Berth starts it again in 0.1 s.");
   EXPECT_EQ(child(0).signals, std::vector<int>{SIGKILL});
 }
 
@@ -400,7 +405,8 @@ TEST_F(StdioHostTest, parks_a_call_that_asks_and_goes_on_in_the_same_child) {
   retry.request_state = first.outcome.input.state;
   retry.input_responses = R"({"ask-1":{"action":"accept"}})";
   EXPECT_EQ(call(R"({"name":"ask"})", asker, retry).result(), R"({"child":1,"got":{"action":"accept"}})");
-  EXPECT_TRUE(call(R"({"name":"ask"})", asker, retry).error().starts_with("This answer can no longer be delivered"));
+  EXPECT_TRUE(
+      call(R"({"name":"ask"})", asker, retry).error().starts_with("This answer can no longer be delivered"));
 }
 
 TEST_F(StdioHostTest, runs_calls_that_may_be_asked_about_one_at_a_time_once_the_server_asks) {
@@ -466,7 +472,8 @@ TEST_F(StdioHostTest, ends_calls_that_wait_for_ever) {
   call(R"({"name":"progress"})", caller, wanting);
   Observer& waiting = echo();
   clock.advance(seconds(200));
-  child(0).say(R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":2,"progress":2}})");
+  child(0).say(
+      R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":2,"progress":2}})");
   clock.advance(seconds(100));
   EXPECT_TRUE(waiting.error().starts_with("The call waited longer than 300 s (call_timeout)"));
 }
@@ -490,7 +497,8 @@ TEST_F(StdioHostTest, subscribes_for_watchers_by_count_and_reports_changes) {
   host->watch_resource(caller, "a:1");
   child(0).die(SIGKILL);
   clock.run_until_idle();
-  EXPECT_TRUE(child(1).lines.back().find("resources/subscribe") != std::string::npos) << "again on the new child";
+  EXPECT_TRUE(child(1).lines.back().find("resources/subscribe") != std::string::npos)
+      << "again on the new child";
 }
 
 TEST_F(StdioHostTest, drains_by_letting_calls_finish_and_then_closing_stdin) {
@@ -585,7 +593,8 @@ TEST_F(StdioHostTest, serves_a_dual_era_server_with_the_modern_protocol) {
   EXPECT_TRUE(child(1).alive()) << "the probe has become the warm child";
   EXPECT_EQ(alive(), 1u);
   const std::string result = call(R"({"name":"echo"})", asker).result();
-  EXPECT_TRUE(result.starts_with(R"({"child":1,"params":{"_meta":{"io.modelcontextprotocol/protocolVersion")"));
+  EXPECT_TRUE(
+      result.starts_with(R"({"child":1,"params":{"_meta":{"io.modelcontextprotocol/protocolVersion")"));
   EXPECT_EQ((*describe(caller))->era, mcp::Era::modern);
   EXPECT_TRUE(echo().result().starts_with(R"({"child":1)")) << "callers share a modern child";
 }

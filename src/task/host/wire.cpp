@@ -207,7 +207,8 @@ void append_modern_meta(std::string& members, const mcp::Call& call, std::int64_
     append_separated(members, "io.modelcontextprotocol/clientInfo", call.caller->client_info);
   }
   if (call.log_level) {
-    append_separated(members, "io.modelcontextprotocol/logLevel", json_quote(mcp::to_string(*call.log_level)));
+    append_separated(members, "io.modelcontextprotocol/logLevel",
+                     json_quote(mcp::to_string(*call.log_level)));
   }
   append_progress_and_trace(members, call, id);
 }
@@ -238,7 +239,8 @@ bool may_ask(std::string_view method) {
 mcp::RpcError read_error(json::Slice error) {
   mcp::RpcError read;
   read.code = static_cast<int>(error.find("code").as_int().value_or(mcp::code::internal_error));
-  read.message = error.find("message").as_string().value_or("The server answered an error without a message.");
+  read.message =
+      error.find("message").as_string().value_or("The server answered an error without a message.");
   read.data = std::string(error.find("data").text());
   return read;
 }

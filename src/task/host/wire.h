@@ -69,8 +69,8 @@ Result<mcp::ServerDescription> read_discover_result(json::Slice result);
 
 /// An ask of a legacy server in the form of a modern InputRequest: without `task` and `elicitationId`.
 mcp::InputRequest input_request(std::string key, std::string_view method, json::Slice params);
-/// The answer a server gets when nobody can be asked: no roots, a cancelled elicitation, an error for sampling and
-/// for unknown methods, an empty result for ping.
+/// The answer a server gets when nobody can be asked: no roots, a cancelled elicitation, an error for
+/// sampling and for unknown methods, an empty result for ping.
 void append_unasked_answer(std::string& out, const Message& request);
 /// An answer of the client: `response` is a result, or {"error": {code, message}} when the client refused.
 void append_input_response(std::string& out, std::string_view id, json::Slice response);

@@ -60,7 +60,8 @@ class FakeProcess final : public net::Process {
 
 class Inside final : public FakeChild {
  public:
-  Inside(std::shared_ptr<Shared> shared, FakeScript script, net::ProcessSpec spec, std::size_t index, Clock& clock)
+  Inside(std::shared_ptr<Shared> shared, FakeScript script, net::ProcessSpec spec, std::size_t index,
+         Clock& clock)
       : shared_(std::move(shared)),
         script_(std::move(script)),
         spec_(std::move(spec)),

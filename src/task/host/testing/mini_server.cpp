@@ -1,4 +1,5 @@
-// A legacy MCP server over stdio that costs next to nothing: tests and benchmarks of the layers in front of it.
+// A legacy MCP server over stdio that costs next to nothing: tests and benchmarks of the layers in front of
+// it.
 //
 //   tools/call echo {message}   the message, as server-everything answers it
 //   tools/call hang             never answers

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "net/stream.h"
+
+namespace berth::task::host {
+
+/// The parts of an upstream's URL.
+struct UrlAddress {
+  bool tls = false;
+  std::string host;  ///< name or numeric address, without brackets
+  std::uint16_t port = 0;
+  std::string target = "/";  ///< path and query
+  bool operator==(const UrlAddress&) const = default;
+
+  /// The value of the Host field: without the scheme's own port.
+  std::string host_header() const;
+};
+
+/// `http://host[:port]/path[?query]` or https. invalid_argument, with the remedy, for anything else: no user
+/// information, no fragment.
+Result<UrlAddress> parse_url(std::string_view url);
+
+/// An endpoint of a host: numeric as it is, localhost as 127.0.0.1, names by the system's resolver (its first
+/// address, IPv4 before IPv6). not_found or unavailable when it has none.
+Task<Result<net::Endpoint>> resolve(Executor executor, std::string host, std::uint16_t port);
+
+}  // namespace berth::task::host

@@ -1,0 +1,360 @@
+#include "task/host/url_call.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace berth::task::host {
+
+namespace {
+
+constexpr std::size_t refusal_bytes_max = 64 * 1024;
+constexpr std::size_t asks_max = 64;
+constexpr std::size_t attempts_max = 2;
+constexpr Duration reconnect_delay = std::chrono::seconds(1);
+
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+}  // namespace
+
+UrlCall::UrlCall(UrlCallWorld& world, const mcp::Call& call, PoolKey key, mcp::CallObserver& observer)
+    : world_(world),
+      call_(call),
+      method_(call.method),
+      caller_(*call.caller),
+      key_(std::move(key)),
+      observer_(&observer),
+      timer_(world.clock().make_timer()) {}
+
+void UrlCall::begin() {
+  arm(world_.spec().call_timeout);
+  branch_ = world_.branches().spawn(perform(shared_from_this()));
+}
+
+void UrlCall::arm(Duration patience) {
+  timer_->arm(world_.clock().now() + patience, [this] { on_timeout(); });
+}
+
+Task<void> UrlCall::perform(std::shared_ptr<UrlCall> self) {
+  const auto era = co_await self->world_.era();
+  if (!era) {
+    self->fail_with(era.error());
+    co_return;
+  }
+  self->era_ = *era;
+  for (std::size_t attempt = 1; attempt <= attempts_max && !self->done_; ++attempt) {
+    Step step = Step::finished;
+    if (*era == mcp::Era::modern) {
+      step = co_await self->try_modern(static_cast<int>(attempt));
+    } else {
+      step = co_await self->try_legacy(static_cast<int>(attempt));
+    }
+    if (step == Step::finished) break;
+  }
+}
+
+Task<UrlCall::Step> UrlCall::try_modern(int attempt) {
+  number_ = world_.next_number();
+  http::Headers headers;
+  add_post_headers(headers);
+  add_modern_headers(headers, call_.method, call_.params);
+  const json::Slice params = json::Slice::trusted(call_.params.empty() ? "{}" : call_.params);
+  const std::string tool = call_.method == "tools/call" ? params.find("name").as_string().value_or("") : "";
+  if (const auto* mirrored = tool.empty() ? nullptr : world_.tool_params(tool)) {
+    mcp::add_header_params(*mirrored, params.find("arguments"), headers);
+  }
+  std::string meta;
+  append_modern_meta(meta, call_, number_);
+  std::string body;
+  append_request(body, number_, call_.method, call_.params, meta, input_members(call_));
+  const TimePoint deadline = world_.clock().now() + world_.spec().call_timeout;
+  auto response = co_await world_.upstream().send("POST", std::move(headers), std::move(body), deadline);
+  if (!response) {
+    fail_with(response.error());
+    co_return Step::finished;
+  }
+  world_.reached();
+  if ((*response)->head().status == 200) {
+    const Step step = co_await read_answer(std::move(*response));
+    co_return step;
+  }
+  const http::ResponseHead head = (*response)->head();
+  const std::string refusal = co_await read_refusal(**response);
+  const auto error = body_error(refusal);
+  if (error && error->code == mcp::code::header_mismatch && !tool.empty() && attempt == 1) {
+    // Refused before it ran: the tool wants arguments mirrored in headers.
+    co_await world_.learn_tools();
+    if (world_.tool_params(tool) != nullptr) co_return Step::again;
+  }
+  finish(status_outcome(head.status, head.headers, refusal, world_.upstream().name()));
+  co_return Step::finished;
+}
+
+Task<UrlCall::Step> UrlCall::try_legacy(int attempt) {
+  auto opened = co_await world_.session(key_);
+  if (!opened) {
+    fail_with(opened.error());
+    co_return Step::finished;
+  }
+  session_ = std::move(*opened);
+  ++session_->calls;
+  if (call_.log_level) session_->want_level(*call_.log_level);
+  number_ = world_.next_number();
+  http::Headers headers;
+  add_post_headers(headers);
+  session_->add_headers(headers);
+  std::string meta;
+  append_legacy_meta(meta, call_, number_);
+  std::string body;
+  append_request(body, number_, call_.method, call_.params, meta, {});
+  sent_ = true;
+  const TimePoint deadline = world_.clock().now() + world_.spec().call_timeout;
+  auto response = co_await world_.upstream().send("POST", std::move(headers), std::move(body), deadline);
+  if (!response) {
+    fail_with(response.error());
+    co_return Step::finished;
+  }
+  world_.reached();
+  if ((*response)->head().status == 200) {
+    const Step step = co_await read_answer(std::move(*response));
+    co_return step;
+  }
+  const http::ResponseHead head = (*response)->head();
+  const std::string refusal = co_await read_refusal(**response);
+  if (is_session_lost(head.status, refusal)) {
+    // The upstream has forgotten the session and has not run the call, so that it may run in another one.
+    const auto lost = session_;
+    release_session();
+    world_.session_lost(lost);
+    if (attempt == 1) co_return Step::again;
+  }
+  finish(status_outcome(head.status, head.headers, refusal, world_.upstream().name()));
+  co_return Step::finished;
+}
+
+Task<std::string> UrlCall::read_refusal(http::ClientResponse& response) {
+  auto body = co_await response.read_all(refusal_bytes_max);
+  co_return body ? std::move(*body) : std::string();
+}
+
+Task<UrlCall::Step> UrlCall::read_answer(std::unique_ptr<http::ClientResponse> response) {
+  while (response && !done_) {
+    MessageStream messages(std::move(response), world_.spec().message_bytes_max);
+    std::optional<Error> broken;
+    while (!done_ && !early_) {
+      const auto message = co_await messages.next();
+      if (!message) broken = message.error();
+      if (!message || !*message) break;
+      const Result<json::Slice> parsed = json::parse(**message);
+      if (!parsed) {
+        broken = parsed.error();
+        continue;
+      }
+      if (parsed->is(json::Kind::array)) {
+        for (json::Elements each(*parsed); each.next();) take(read_message(each.value()));
+      } else {
+        take(read_message(*parsed));
+      }
+      if (!messages.has_more()) settle();
+    }
+    if (done_ || early_) break;
+    response = co_await reconnect(messages);
+    if (!response) {
+      finish(mcp::Outcome::failure(
+          mcp::code::internal_error,
+          fmt::format("The upstream {} ended its answer before the result{}. The call may have run.",
+                      world_.upstream().name(), broken ? ": " + broken->message() : "")));
+    }
+  }
+  co_return Step::finished;
+}
+
+Task<std::unique_ptr<http::ClientResponse>> UrlCall::reconnect(const MessageStream& broken) {
+  if (era_ == mcp::Era::modern || broken.last_event_id().empty() || !session_) co_return nullptr;
+  http::Headers headers;
+  headers.set("Accept", "text/event-stream");
+  headers.set("Last-Event-ID", broken.last_event_id());
+  session_->add_headers(headers);
+  const Duration delay = broken.retry_ms() ? std::chrono::milliseconds(*broken.retry_ms()) : reconnect_delay;
+  co_await world_.clock().sleep_for(delay);
+  const TimePoint deadline = world_.clock().now() + world_.spec().call_timeout;
+  auto response = co_await world_.upstream().send("GET", std::move(headers), {}, deadline);
+  if (!response || (*response)->head().status != 200) co_return nullptr;
+  co_return std::move(*response);
+}
+
+mcp::Outcome UrlCall::read_result(json::Slice result) const {
+  return era_ == mcp::Era::modern ? read_modern_result(result) : read_legacy_result(result);
+}
+
+void UrlCall::take(const Message& message) {
+  if (done_) return;
+  switch (message.kind) {
+    case Message::Kind::request: return take_request(message);
+    case Message::Kind::result:
+      if (message.id.as_int() == number_) finish(read_result(message.body));
+      return;
+    case Message::Kind::error: {
+      // An error without an id on this call's own stream can mean nothing else.
+      if (message.id.as_int() != number_ && !message.id.is(json::Kind::null)) return;
+      if (era_ == mcp::Era::legacy) return finish(read_legacy_error(message.body, key_.capabilities));
+      return finish(mcp::Outcome::failure(host::read_error(message.body)));
+    }
+    case Message::Kind::notification: break;
+    case Message::Kind::invalid: return;
+  }
+  if (observer_ == nullptr) return;
+  if (message.method == "notifications/progress") {
+    arm(world_.spec().call_timeout);
+    if (call_.wants_progress) observer_->on_notification(progress_notification(message.params));
+  } else if (message.method == "notifications/message") {
+    const auto level = log_level(message.params);
+    if (!level || !call_.log_level || *level < *call_.log_level) return;
+    observer_->on_notification({"notifications/message", std::string(message.params.text())});
+  }
+}
+
+void UrlCall::take_request(const Message& message) {
+  if (era_ == mcp::Era::modern || !session_) return;
+  if (!key_.capabilities.allows(message.method) || !may_ask(method_) || asks_.size() >= asks_max) {
+    std::string answer;
+    append_unasked_answer(answer, message);
+    return session_->post(std::move(answer));
+  }
+  asks_.push_back({std::string(message.id.text()),
+                   input_request(fmt::format("ask-{}", next_ask_++), message.method, message.params)});
+}
+
+void UrlCall::settle() {
+  if (asks_.empty() || parked_ || done_ || observer_ == nullptr) return;
+  mcp::InputRequired input;
+  input.owned = true;
+  ++round_;
+  input.state = state();
+  for (Ask& ask : asks_) {
+    ask.delivered = true;
+    input.requests.push_back(ask.request);
+  }
+  parked_ = true;
+  call_ = {};
+  arm(world_.spec().input_timeout);
+  mcp::CallObserver* const observer = std::exchange(observer_, nullptr);
+  world_.park(shared_from_this());
+  world_.call_ended();
+  observer->on_outcome(mcp::Outcome::ask(std::move(input)));
+}
+
+std::string UrlCall::state() const { return fmt::format("{}{}.{}", state_prefix, number_, round_); }
+
+void UrlCall::resume(const mcp::Call& call, mcp::CallObserver& observer) {
+  parked_ = false;
+  const auto self = shared_from_this();
+  world_.unpark(*this);
+  call_ = call;
+  observer_ = &observer;
+  arm(world_.spec().call_timeout);
+  if (early_) return finish(std::move(*std::exchange(early_, std::nullopt)));
+  answer_asks(json::Slice::trusted(call.input_responses.empty() ? "{}" : call.input_responses));
+  settle();
+}
+
+void UrlCall::answer_asks(json::Slice responses) {
+  std::vector<Ask> open;
+  for (Ask& ask : asks_) {
+    const json::Slice response = ask.delivered ? responses.find(ask.request.key) : json::Slice();
+    if (!response.is(json::Kind::object)) {
+      open.push_back(std::move(ask));
+      continue;
+    }
+    std::string answer;
+    append_input_response(answer, ask.id, response);
+    session_->post(std::move(answer));
+  }
+  asks_ = std::move(open);
+}
+
+void UrlCall::refuse_asks() {
+  for (const Ask& ask : asks_) {
+    Message request;
+    request.id = json::Slice::trusted(ask.id);
+    request.method = ask.request.method;
+    std::string answer;
+    append_unasked_answer(answer, request);
+    session_->post(std::move(answer));
+  }
+  asks_.clear();
+}
+
+void UrlCall::release_session() {
+  if (!session_) return;
+  --session_->calls;
+  session_->used_at = world_.clock().now();
+  session_.reset();
+}
+
+void UrlCall::finish(mcp::Outcome outcome) {
+  if (done_ || early_) return;
+  if (parked_) {
+    early_ = std::move(outcome);
+    return;
+  }
+  done_ = true;
+  timer_->cancel();
+  release_session();
+  world_.call_ended();
+  if (mcp::CallObserver* const observer = std::exchange(observer_, nullptr)) {
+    observer->on_outcome(std::move(outcome));
+  }
+}
+
+void UrlCall::fail_with(const Error& error) {
+  if (error.code() == ErrorCode::unavailable) world_.unreachable(error.message());
+  finish(mcp::Outcome::failure(mcp::code::internal_error, error.message()));
+}
+
+void UrlCall::abandon() {
+  if (done_ || parked_) return;
+  observer_ = nullptr;
+  if (session_ && sent_) {
+    std::string cancelled;
+    append_cancelled(cancelled, number_, "The client went away");
+    session_->post(std::move(cancelled));
+    refuse_asks();
+  }
+  if (branch_) branch_->cancel();
+  finish({});
+}
+
+void UrlCall::cut(const mcp::RpcError& error) {
+  const auto self = shared_from_this();
+  if (std::exchange(parked_, false)) {
+    world_.unpark(*this);
+    early_.reset();
+    refuse_asks();
+    if (session_) {
+      std::string cancelled;
+      append_cancelled(cancelled, number_, "The user did not answer in time");
+      session_->post(std::move(cancelled));
+    }
+    done_ = true;  // its client has heard its outcome
+    timer_->cancel();
+    release_session();
+  } else {
+    finish(mcp::Outcome::failure(error));
+  }
+  if (branch_) branch_->cancel();
+}
+
+void UrlCall::on_timeout() {
+  if (!parked_ && session_ && sent_) {
+    std::string cancelled;
+    append_cancelled(cancelled, number_, "timeout");
+    session_->post(std::move(cancelled));
+  }
+  const std::string sentence = fmt::format("The upstream {} did not answer {} within {:g} s (call_timeout).",
+                                           world_.upstream().name(), method_,
+                                           seconds(world_.spec().call_timeout));
+  cut({mcp::code::internal_error, sentence, {}});
+}
+
+}  // namespace berth::task::host

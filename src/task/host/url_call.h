@@ -1,0 +1,108 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "task/host/url_session.h"
+
+namespace berth::task::host {
+
+class UrlCall;
+
+/// What a call needs of its host; everything outlives the call.
+class UrlCallWorld {
+ public:
+  virtual ~UrlCallWorld() = default;
+  virtual Task<Result<mcp::Era>> era() = 0;
+  virtual Task<Result<std::shared_ptr<UrlSession>>> session(PoolKey key) = 0;
+  /// The session is unknown to the upstream: the next call opens another.
+  virtual void session_lost(const std::shared_ptr<UrlSession>& session) = 0;
+  /// Mcp-Param-* of a tool, as far as known.
+  virtual const std::vector<mcp::HeaderParam>* tool_params(std::string_view tool) = 0;
+  /// Asks the upstream for its tools' schemas.
+  virtual Task<void> learn_tools() = 0;
+  /// The upstream answered, or could not be reached.
+  virtual void reached() = 0;
+  virtual void unreachable(const std::string& why) = 0;
+  virtual void park(const std::shared_ptr<UrlCall>& call) = 0;
+  virtual void unpark(const UrlCall& call) = 0;
+  virtual void call_ended() = 0;
+
+  virtual const model::ServerSpec& spec() = 0;
+  virtual Upstream& upstream() = 0;
+  virtual Branches& branches() = 0;
+  virtual Clock& clock() = 0;
+  virtual std::int64_t next_number() = 0;
+};
+
+/// One call to an HTTP upstream: POST, and what comes back on its stream. A legacy server's asks park it: the
+/// stream stays open and is read on, until resume() brings the answers.
+class UrlCall final : public std::enable_shared_from_this<UrlCall> {
+ public:
+  UrlCall(UrlCallWorld& world, const mcp::Call& call, PoolKey key, mcp::CallObserver& observer);
+
+  void begin();
+  /// The client has gone; what is parked stays.
+  void abandon();
+  /// The parked call goes on for a client that has asked its user.
+  void resume(const mcp::Call& call, mcp::CallObserver& observer);
+  /// Ends it, parked or not: with an error for its client, if it has one.
+  void cut(const mcp::RpcError& error);
+
+  bool done() const { return done_; }
+  bool parked() const { return parked_; }
+  /// Marks the states of parked calls among those that modern upstreams make.
+  static constexpr std::string_view state_prefix = "berth-parked:";
+  /// Names the parked call and its round: what InputRequired::state holds.
+  std::string state() const;
+  const mcp::Caller& caller() const { return caller_; }
+
+ private:
+  struct Ask {
+    std::string id;
+    mcp::InputRequest request;
+    bool delivered = false;
+  };
+  enum class Step : std::uint8_t { finished, again };
+
+  static Task<void> perform(std::shared_ptr<UrlCall> self);
+  Task<Step> try_modern(int attempt);
+  Task<Step> try_legacy(int attempt);
+  Task<Step> read_answer(std::unique_ptr<http::ClientResponse> response);
+  Task<std::unique_ptr<http::ClientResponse>> reconnect(const MessageStream& broken);
+  Task<std::string> read_refusal(http::ClientResponse& response);
+  void take(const Message& message);
+  void take_request(const Message& message);
+  void settle();
+  void answer_asks(json::Slice responses);
+  void refuse_asks();
+  void finish(mcp::Outcome outcome);
+  void fail_with(const Error& error);
+  void release_session();
+  void arm(Duration patience);
+  void on_timeout();
+  mcp::Outcome read_result(json::Slice result) const;
+
+  UrlCallWorld& world_;
+  mcp::Call call_;      ///< its views are the client's: not to be touched while parked
+  const std::string method_;
+  const mcp::Caller caller_;
+  PoolKey key_;
+  mcp::CallObserver* observer_;
+  mcp::Era era_ = mcp::Era::legacy;
+  std::int64_t number_ = 0;
+  bool sent_ = false;
+  bool parked_ = false;
+  bool done_ = false;
+  std::optional<mcp::Outcome> early_;  ///< came while parked
+  std::uint64_t round_ = 0;
+  std::uint64_t next_ask_ = 1;
+  std::vector<Ask> asks_;
+  std::shared_ptr<UrlSession> session_;
+  std::shared_ptr<Branches::Branch> branch_;
+  std::unique_ptr<Timer> timer_;
+};
+
+}  // namespace berth::task::host

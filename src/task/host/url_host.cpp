@@ -1,0 +1,565 @@
+#include "task/host/url_host.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "task/host/capability_cache.h"
+#include "task/host/url_call.h"
+
+namespace berth::task {
+
+namespace host {
+namespace {
+
+constexpr Duration check_interval = std::chrono::seconds(10);
+constexpr Duration check_timeout = std::chrono::seconds(5);
+constexpr Duration check_retry_min = std::chrono::milliseconds(100);
+constexpr Duration check_retry_max = std::chrono::seconds(5);
+constexpr Duration listen_retry_min = std::chrono::seconds(1);
+constexpr Duration listen_retry_max = std::chrono::seconds(60);
+/// How long the goodbyes of a drain may take.
+constexpr Duration goodbye_patience = std::chrono::seconds(3);
+constexpr std::size_t sessions_max = 1024;
+constexpr std::size_t tool_pages_max = 50;
+
+class UrlActive final : public mcp::ActiveCall {
+ public:
+  explicit UrlActive(std::shared_ptr<UrlCall> call) : call_(std::move(call)) {}
+  ~UrlActive() override {
+    if (call_) call_->abandon();
+  }
+
+ private:
+  std::shared_ptr<UrlCall> call_;
+};
+
+class UrlHost final : public ServerHost, public UrlCallWorld {
+ public:
+  UrlHost(const model::ServerSpec& spec, net::Network& network, ChangeSink& sink, Clock& clock, Log& log);
+
+  Task<Result<mcp::ServerDescription>> describe(const mcp::Caller& caller) override;
+  std::unique_ptr<mcp::ActiveCall> start(const mcp::Call& call, mcp::CallObserver& observer) override;
+  void notify(const mcp::Caller& caller, std::string_view method, std::string_view params) override;
+  void watch_resource(const mcp::Caller& caller, const std::string& uri) override;
+  void unwatch_resource(const mcp::Caller& caller, const std::string& uri) override;
+  void session_closed(const std::string& session) override;
+  HostHealth health() const override;
+  Task<std::size_t> drain(TimePoint deadline) override;
+
+  Task<Result<mcp::Era>> era() override;
+  Task<Result<std::shared_ptr<UrlSession>>> session(PoolKey key) override;
+  void session_lost(const std::shared_ptr<UrlSession>& session) override;
+  const std::vector<mcp::HeaderParam>* tool_params(std::string_view tool) override;
+  Task<void> learn_tools() override;
+  void reached() override { set_contact(true, {}); }
+  void unreachable(const std::string& why) override { set_contact(false, why); }
+  void park(const std::shared_ptr<UrlCall>& call) override { parked_[call->state()] = call; }
+  void unpark(const UrlCall& call) override { parked_.erase(call.state()); }
+  void call_ended() override {
+    if (--calls_ == 0) idle_.notify();
+  }
+  const model::ServerSpec& spec() override { return spec_; }
+  Upstream& upstream() override { return upstream_; }
+  Branches& branches() override { return branches_; }
+  Clock& clock() override { return clock_; }
+  std::int64_t next_number() override { return next_number_++; }
+
+ private:
+  PoolKey key_of(const mcp::Caller& caller);
+  PoolKey first_key() const { return {scope_of(mcp::Caller{}, spec_.isolation), {}}; }
+  void set_contact(bool reached, const std::string& why);
+  Task<void> keep_contact();
+  Task<Result<void>> check();
+  Task<void> probe();
+  Task<Result<mcp::Era>> discover();
+  Task<Result<std::string>> ask_modern(std::string method, std::string param_members);
+  void on_session_change(const UrlSession& session, mcp::Change change);
+  void publish(mcp::Change change);
+  void reap_sessions();
+  bool make_room();
+  void close_session(const std::shared_ptr<UrlSession>& session, UrlSession::Goodbye goodbye);
+  std::set<std::string> watched(const PoolKey& key) const;
+  void sync_watches(const PoolKey& key);
+  std::string listen_filter() const;
+  void restart_listen();
+  Task<void> listen();
+  Task<bool> listen_once(std::string filter);
+
+  const model::ServerSpec spec_;
+  ChangeSink& sink_;
+  Clock& clock_;
+  Log& log_;
+  Upstream upstream_;
+  CapabilityCache capabilities_;
+  std::optional<mcp::Era> era_;
+  std::optional<Error> probe_failure_;
+  bool probing_ = false;
+  std::list<Signal*> era_waiters_;
+  mcp::ServerDescription description_;  ///< of a modern upstream
+  std::map<PoolKey, std::shared_ptr<UrlSession>> sessions_;
+  std::map<std::string, std::shared_ptr<UrlCall>, std::less<>> parked_;
+  std::vector<std::weak_ptr<UrlCall>> running_;
+  std::map<std::string, std::vector<mcp::HeaderParam>, std::less<>> tools_;
+  std::map<PoolKey, std::map<std::string, std::size_t>> watches_;
+  std::shared_ptr<Branches::Branch> contact_;
+  std::shared_ptr<Branches::Branch> listen_;
+  std::string listening_for_;
+  std::int64_t next_number_ = 1;
+  std::size_t calls_ = 0;
+  std::uint64_t reconnects_ = 0;
+  bool ready_ = false;
+  bool draining_ = false;
+  std::string reason_;
+  std::unique_ptr<Timer> timer_;
+  Signal idle_;
+  Signal check_now_;
+  Branches branches_;
+};
+
+UrlHost::UrlHost(const model::ServerSpec& spec, net::Network& network, ChangeSink& sink, Clock& clock,
+                 Log& log)
+    : spec_(spec),
+      sink_(sink),
+      clock_(clock),
+      log_(log),
+      upstream_(spec_, network),
+      reason_(fmt::format("The upstream {} has not answered yet.", upstream_.name())),
+      timer_(clock.make_timer()),
+      idle_(clock.executor()),
+      check_now_(clock.executor()),
+      branches_(clock.executor()) {
+  contact_ = branches_.spawn(keep_contact());
+}
+
+PoolKey UrlHost::key_of(const mcp::Caller& caller) {
+  if (era_ == mcp::Era::modern) return {scope_of(caller, spec_.isolation), {}};
+  return {scope_of(caller, spec_.isolation), capabilities_.read(caller.capabilities)};
+}
+
+// --- Contact
+
+void UrlHost::set_contact(bool reached, const std::string& why) {
+  if (ready_ && !reached) {
+    ++reconnects_;
+    log_.warning("upstream_lost", {{"server", spec_.name}, {"reason", why}});
+    check_now_.notify();
+  } else if (!ready_ && reached) {
+    log_.info("upstream_ready", {{"server", spec_.name}});
+  }
+  ready_ = reached;
+  reason_ = why;
+}
+
+Task<void> UrlHost::keep_contact() {
+  const auto timer = clock_.make_timer();
+  Duration retry = check_retry_min;
+  for (;;) {
+    const Result<void> checked = co_await check();
+    set_contact(checked.has_value(), checked ? std::string() : checked.error().message());
+    reap_sessions();
+    timer->arm(clock_.now() + (checked ? check_interval : retry), [this] { check_now_.notify(); });
+    retry = checked ? check_retry_min : std::min(retry * 2, check_retry_max);
+    co_await check_now_.wait();
+  }
+}
+
+Task<Result<void>> UrlHost::check() {
+  const bool known = era_.has_value();
+  const auto found = co_await era();
+  if (!found) co_return std::unexpected(found.error());
+  if (*found == mcp::Era::modern) {
+    if (!known) co_return Result<void>();
+    const auto again = co_await discover();
+    if (!again) co_return std::unexpected(again.error());
+    co_return Result<void>();
+  }
+  const auto opened = co_await session(first_key());
+  if (!opened) co_return std::unexpected(opened.error());
+  http::Headers headers;
+  add_post_headers(headers);
+  (*opened)->add_headers(headers);
+  std::string ping;
+  append_request(ping, next_number(), "ping", {}, {}, {});
+  const TimePoint deadline = clock_.now() + check_timeout;
+  const auto response = co_await upstream_.fetch("POST", std::move(headers), std::move(ping), deadline);
+  if (!response) co_return std::unexpected(response.error());
+  if (is_session_lost(response->status, response->body)) session_lost(*opened);
+  if (response->status < 500) co_return Result<void>();
+  co_return fail(ErrorCode::unavailable,
+                 fmt::format("The upstream {} answered HTTP {}.", upstream_.name(), response->status));
+}
+
+// --- Era
+
+Task<Result<mcp::Era>> UrlHost::era() {
+  if (era_) co_return *era_;
+  if (!std::exchange(probing_, true)) branches_.spawn(probe());
+  Signal over(clock_.executor());
+  const auto at = era_waiters_.insert(era_waiters_.end(), &over);
+  const std::unique_ptr<void, std::function<void(void*)>> guard(
+      this, [this, at](void*) { era_waiters_.erase(at); });
+  co_await over.wait();
+  if (era_) co_return *era_;
+  co_return std::unexpected(*probe_failure_);
+}
+
+Task<void> UrlHost::probe() {
+  if (spec_.era == model::EraChoice::legacy) {
+    era_ = mcp::Era::legacy;
+  } else {
+    const auto found = co_await discover();
+    if (found) {
+      era_ = *found;
+    } else {
+      probe_failure_ = found.error();
+    }
+  }
+  probing_ = false;
+  if (era_)
+    log_.info("server_era",
+              {{"server", spec_.name}, {"era", *era_ == mcp::Era::modern ? "modern" : "legacy"}});
+  for (Signal* waiter : era_waiters_) waiter->notify();
+  if (era_ == mcp::Era::modern) restart_listen();
+}
+
+Task<Result<mcp::Era>> UrlHost::discover() {
+  http::Headers headers;
+  add_post_headers(headers);
+  add_modern_headers(headers, "server/discover", {});
+  std::string body;
+  append_request(body, next_number(), "server/discover", {}, own_modern_meta(), {});
+  const TimePoint deadline = clock_.now() + std::max<Duration>(spec_.probe_timeout, check_timeout);
+  const auto response = co_await upstream_.fetch("POST", std::move(headers), std::move(body), deadline);
+  if (!response) co_return std::unexpected(response.error());
+  const Result<mcp::Era> judged = judge_discover(response->status, response->body);
+  if (!judged)
+    co_return std::unexpected(judged.error().within(fmt::format("The upstream {}", upstream_.name())));
+  const Result<json::Slice> parsed = json::parse(response->body);
+  if (parsed) {
+    auto description = read_discover_result(parsed->find("result"));
+    if (description) description_ = std::move(*description);
+  }
+  const bool must_be_modern = spec_.era == model::EraChoice::modern || era_ == mcp::Era::modern;
+  if (must_be_modern && *judged == mcp::Era::legacy) {
+    co_return fail(
+        ErrorCode::unavailable,
+        fmt::format("The upstream {} does not answer server/discover as a server of 2026-07-28 does "
+                    "(HTTP {}).",
+                    upstream_.name(), response->status));
+  }
+  co_return *judged;
+}
+
+Task<Result<std::string>> UrlHost::ask_modern(std::string method, std::string param_members) {
+  http::Headers headers;
+  add_post_headers(headers);
+  add_modern_headers(headers, method, {});
+  std::string body;
+  append_request(body, next_number(), method, {}, own_modern_meta(), param_members);
+  const TimePoint deadline = clock_.now() + check_timeout;
+  auto response = co_await upstream_.fetch("POST", std::move(headers), std::move(body), deadline);
+  if (!response) co_return std::unexpected(response.error());
+  co_return std::move(response->body);
+}
+
+// --- Calls
+
+Task<Result<mcp::ServerDescription>> UrlHost::describe(const mcp::Caller& caller) {
+  const auto found = co_await era();
+  if (!found) co_return std::unexpected(found.error());
+  if (*found == mcp::Era::modern) co_return description_;
+  const auto opened = co_await session(key_of(caller));
+  if (!opened) co_return std::unexpected(opened.error());
+  co_return (*opened)->description();
+}
+
+std::unique_ptr<mcp::ActiveCall> UrlHost::start(const mcp::Call& call, mcp::CallObserver& observer) {
+  if (call.request_state.starts_with(UrlCall::state_prefix)) {
+    const auto at = parked_.find(call.request_state);
+    const std::shared_ptr<UrlCall> parked = at == parked_.end() ? nullptr : at->second;
+    if (!parked || parked->caller().principal != call.caller->principal ||
+        parked->caller().session != call.caller->session) {
+      observer.on_outcome(mcp::Outcome::failure(
+          mcp::code::invalid_params,
+          "This answer can no longer be delivered: the call it belongs to has ended, or was answered before. "
+          "Call again without requestState."));
+      return std::make_unique<UrlActive>(nullptr);
+    }
+    ++calls_;
+    parked->resume(call, observer);
+    return std::make_unique<UrlActive>(parked);
+  }
+  if (draining_) {
+    observer.on_outcome(mcp::Outcome::failure(mcp::code::server_error, "The server is shutting down."));
+    return std::make_unique<UrlActive>(nullptr);
+  }
+  ++calls_;
+  auto started = std::make_shared<UrlCall>(*this, call, key_of(*call.caller), observer);
+  std::erase_if(running_, [](const auto& weak) { return weak.expired(); });
+  running_.push_back(started);
+  started->begin();
+  return std::make_unique<UrlActive>(std::move(started));
+}
+
+const std::vector<mcp::HeaderParam>* UrlHost::tool_params(std::string_view tool) {
+  const auto at = tools_.find(tool);
+  return at == tools_.end() ? nullptr : &at->second;
+}
+
+Task<void> UrlHost::learn_tools() {
+  std::string cursor;
+  for (std::size_t page = 0; page < tool_pages_max; ++page) {
+    std::string from = cursor.empty() ? std::string() : "\"cursor\":" + json_quote(cursor);
+    const auto answer = co_await ask_modern("tools/list", std::move(from));
+    if (!answer) co_return;
+    const Result<json::Slice> parsed = json::parse(*answer);
+    if (!parsed) co_return;
+    const json::Slice result = parsed->find("result");
+    for (ToolHeaderParams& tool : read_tool_header_params(result)) tools_[tool.tool] = std::move(tool.params);
+    cursor = result.find("nextCursor").as_string().value_or("");
+    if (cursor.empty()) co_return;
+  }
+}
+
+// --- Sessions of a legacy upstream
+
+Task<Result<std::shared_ptr<UrlSession>>> UrlHost::session(PoolKey key) {
+  const auto known = sessions_.find(key);
+  std::shared_ptr<UrlSession> found = known == sessions_.end() ? nullptr : known->second;
+  if (!found) {
+    if (sessions_.size() >= sessions_max && !make_room()) {
+      co_return fail(ErrorCode::resource_exhausted,
+                     fmt::format("{} sessions with the upstream are in use; try again later.", sessions_max));
+    }
+    UrlSession::World world{spec_, upstream_, branches_, clock_, log_, next_number_,
+                            [this](const UrlSession& of, mcp::Change change) {
+                              on_session_change(of, std::move(change));
+                            }};
+    found = std::make_shared<UrlSession>(std::move(world), key);
+    found->used_at = clock_.now();
+    found->watch(watched(key));
+    sessions_[key] = found;
+    found->open();
+  }
+  co_await found->opened();
+  if (found->state() == UrlSession::State::failed) {
+    const auto at = sessions_.find(key);
+    if (at != sessions_.end() && at->second == found) sessions_.erase(at);
+    co_return std::unexpected(found->failure());
+  }
+  found->used_at = clock_.now();
+  co_return found;
+}
+
+void UrlHost::close_session(const std::shared_ptr<UrlSession>& session, UrlSession::Goodbye goodbye) {
+  const auto at = sessions_.find(session->key());
+  if (at != sessions_.end() && at->second == session) sessions_.erase(at);
+  branches_.spawn(UrlSession::close(session, goodbye));
+}
+
+void UrlHost::session_lost(const std::shared_ptr<UrlSession>& session) {
+  log_.info("upstream_session_lost", {{"server", spec_.name}});
+  close_session(session, UrlSession::Goodbye::quietly);
+}
+
+bool UrlHost::make_room() {
+  std::shared_ptr<UrlSession> longest_idle;
+  for (const auto& [key, session] : sessions_) {
+    if (session->calls > 0 || session->state() != UrlSession::State::ready || watches_.contains(key))
+      continue;
+    if (!longest_idle || session->used_at < longest_idle->used_at) longest_idle = session;
+  }
+  if (!longest_idle) return false;
+  close_session(longest_idle, UrlSession::Goodbye::polite);
+  return true;
+}
+
+void UrlHost::reap_sessions() {
+  std::vector<std::shared_ptr<UrlSession>> idle;
+  for (const auto& [key, session] : sessions_) {
+    if (session->calls == 0 && session->state() == UrlSession::State::ready && !watches_.contains(key) &&
+        key != first_key() && session->used_at + spec_.idle_timeout <= clock_.now()) {
+      idle.push_back(session);
+    }
+  }
+  for (const auto& session : idle) close_session(session, UrlSession::Goodbye::polite);
+}
+
+void UrlHost::session_closed(const std::string& session) {
+  std::vector<std::shared_ptr<UrlCall>> parked;
+  for (const auto& [state, call] : parked_) {
+    if (call->caller().session == session) parked.push_back(call);
+  }
+  for (const auto& call : parked) call->cut({mcp::code::internal_error, "The session has ended.", {}});
+  if (spec_.isolation != model::Isolation::session) return;
+  const std::string scope = scope_of(mcp::Caller{.session = session}, spec_.isolation);
+  std::erase_if(watches_, [&](const auto& entry) { return entry.first.scope == scope; });
+  std::vector<std::shared_ptr<UrlSession>> ended;
+  for (const auto& [key, each] : sessions_) {
+    if (key.scope == scope) ended.push_back(each);
+  }
+  for (const auto& each : ended) close_session(each, UrlSession::Goodbye::polite);
+}
+
+// --- Changes
+
+void UrlHost::on_session_change(const UrlSession& session, mcp::Change change) {
+  if (spec_.isolation == model::Isolation::principal) change.principal = session.key().scope;
+  publish(std::move(change));
+}
+
+void UrlHost::publish(mcp::Change change) {
+  if (change.kind == mcp::Change::Kind::tools_list) tools_.clear();
+  sink_.on_change(change);
+}
+
+void UrlHost::notify(const mcp::Caller& caller, std::string_view method, std::string_view params) {
+  if (era_ != mcp::Era::legacy) return;
+  const auto at = sessions_.find(key_of(caller));
+  if (at == sessions_.end() || at->second->state() != UrlSession::State::ready) return;
+  std::string message;
+  append_notification(message, method, params);
+  at->second->post(std::move(message));
+}
+
+std::set<std::string> UrlHost::watched(const PoolKey& key) const {
+  std::set<std::string> uris;
+  const auto pool = watches_.find(key);
+  if (pool == watches_.end()) return uris;
+  for (const auto& [uri, count] : pool->second) uris.insert(uri);
+  return uris;
+}
+
+void UrlHost::watch_resource(const mcp::Caller& caller, const std::string& uri) {
+  const PoolKey key = key_of(caller);
+  if (++watches_[key][uri] == 1) sync_watches(key);
+}
+
+void UrlHost::unwatch_resource(const mcp::Caller& caller, const std::string& uri) {
+  const PoolKey key = key_of(caller);
+  const auto pool = watches_.find(key);
+  if (pool == watches_.end()) return;
+  const auto watch = pool->second.find(uri);
+  if (watch == pool->second.end() || --watch->second > 0) return;
+  pool->second.erase(watch);
+  if (pool->second.empty()) watches_.erase(pool);
+  sync_watches(key);
+}
+
+void UrlHost::sync_watches(const PoolKey& key) {
+  if (era_ == mcp::Era::modern) return restart_listen();
+  const auto at = sessions_.find(key);
+  if (at != sessions_.end()) at->second->watch(watched(key));
+}
+
+// --- subscriptions/listen of a modern upstream
+
+std::string UrlHost::listen_filter() const {
+  const json::Slice capabilities = json::Slice::trusted(description_.capabilities);
+  std::string filter;
+  const auto add = [&filter](std::string_view member) {
+    if (!filter.empty()) filter += ',';
+    filter += member;
+  };
+  const std::pair<std::string_view, std::string_view> lists[] = {
+      {"tools", R"("toolsListChanged":true)"},
+      {"prompts", R"("promptsListChanged":true)"},
+      {"resources", R"("resourcesListChanged":true)"}};
+  for (const auto& [list, member] : lists) {
+    if (capabilities.find(list).find("listChanged").as_bool().value_or(false)) add(member);
+  }
+  std::set<std::string> uris;
+  for (const auto& [key, watches] : watches_) {
+    for (const auto& [uri, count] : watches) uris.insert(uri);
+  }
+  if (uris.empty()) return filter;
+  std::string list;
+  for (const std::string& uri : uris) list += (list.empty() ? "" : ",") + json_quote(uri);
+  add(fmt::format(R"("resourceSubscriptions":[{}])", list));
+  return filter;
+}
+
+void UrlHost::restart_listen() {
+  if (draining_ || (listen_ && !listen_->ended() && listening_for_ == listen_filter())) return;
+  if (listen_) listen_->cancel();
+  listening_for_ = listen_filter();
+  if (!listening_for_.empty()) listen_ = branches_.spawn(listen());
+}
+
+Task<void> UrlHost::listen() {
+  Duration retry = listen_retry_min;
+  for (;;) {
+    const bool opened = co_await listen_once(listening_for_);
+    retry = opened ? listen_retry_min : std::min(retry * 2, listen_retry_max);
+    co_await clock_.sleep_for(retry);
+  }
+}
+
+Task<bool> UrlHost::listen_once(std::string filter) {
+  http::Headers headers;
+  add_post_headers(headers);
+  add_modern_headers(headers, "subscriptions/listen", {});
+  std::string body;
+  append_request(body, next_number(), "subscriptions/listen", {}, own_modern_meta(),
+                 fmt::format(R"("notifications":{{{}}})", filter));
+  const TimePoint deadline = clock_.now() + check_timeout;
+  auto response = co_await upstream_.send("POST", std::move(headers), std::move(body), deadline);
+  if (!response || (*response)->head().status != 200) co_return false;
+  MessageStream messages(std::move(*response), spec_.message_bytes_max);
+  bool opened = false;
+  for (;;) {
+    const auto text = co_await messages.next();
+    if (!text || !*text) co_return opened;
+    const Result<json::Slice> parsed = json::parse(**text);
+    const Message message = parsed ? read_message(*parsed) : Message{};
+    if (message.kind != Message::Kind::notification) continue;
+    opened = true;
+    if (auto change = read_change(message)) publish(std::move(*change));
+  }
+}
+
+// --- Health and end
+
+HostHealth UrlHost::health() const {
+  HostHealth health;
+  health.ready = ready_ && !draining_;
+  health.restarts = reconnects_;
+  if (!health.ready) health.reason = draining_ ? "The server is shutting down." : reason_;
+  return health;
+}
+
+Task<std::size_t> UrlHost::drain(TimePoint deadline) {
+  draining_ = true;
+  timer_->arm(deadline, [this] { idle_.notify(); });
+  while (calls_ > 0 && clock_.now() < deadline) co_await idle_.wait();
+  contact_->cancel();
+  if (listen_) listen_->cancel();
+  std::size_t cut = 0;
+  const auto running = std::move(running_);
+  for (const auto& weak : running) {
+    const auto call = weak.lock();
+    if (!call || call->done()) continue;
+    ++cut;
+    call->cut({mcp::code::internal_error, "The call was cut: the server is shutting down.", {}});
+  }
+  const auto sessions = sessions_;
+  for (const auto& [key, session] : sessions) close_session(session, UrlSession::Goodbye::polite);
+  timer_->arm(clock_.now() + goodbye_patience, [this] { branches_.cancel_all(); });
+  co_await branches_.join();
+  timer_->cancel();
+  co_return cut;
+}
+
+}  // namespace
+}  // namespace host
+
+std::unique_ptr<ServerHost> make_url_host(const model::ServerSpec& spec, net::Network& network,
+                                          ChangeSink& sink, Clock& clock, Log& log) {
+  return std::make_unique<host::UrlHost>(spec, network, sink, clock, log);
+}
+
+}  // namespace berth::task

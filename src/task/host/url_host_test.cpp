@@ -1,0 +1,513 @@
+#include "task/host/url_host.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <optional>
+
+#include "base/testing/sim_clock.h"
+#include "codec/json.h"
+#include "http/server.h"
+#include "net/testing/memory_network.h"
+#include "task/host/url_address.h"
+#include "task/host/url_wire.h"
+
+namespace berth::task {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class Observer final : public mcp::CallObserver {
+ public:
+  void on_notification(mcp::Notification notification) override { notes.push_back(notification.params); }
+  void on_outcome(mcp::Outcome given) override {
+    ++outcomes;
+    outcome = std::move(given);
+  }
+  std::string result() const { return outcomes == 1 ? outcome.result : "(no outcome)"; }
+  std::string error() const { return outcomes == 1 ? outcome.error.message : "(no outcome)"; }
+
+  std::vector<std::string> notes;
+  mcp::Outcome outcome;
+  int outcomes = 0;
+};
+
+class Changes final : public ChangeSink {
+ public:
+  void on_change(const mcp::Change& change) override { all.push_back(change); }
+  std::vector<mcp::Change> all;
+};
+
+std::string member(const std::string& text, std::string_view name) {
+  const auto parsed = json::parse(text);
+  return parsed ? std::string(parsed->find(name).text()) : std::string();
+}
+
+/// A scripted upstream: remembers requests; streams stay open until told otherwise.
+class FakeUpstream final : public http::Service {
+ public:
+  struct Seen {
+    std::string verb;
+    http::Headers headers;
+    std::string body;
+    std::string method() const { return member(body, "method"); }
+    std::string header(std::string_view name) const { return std::string(headers.get(name).value_or("")); }
+  };
+  explicit FakeUpstream(Executor executor) : executor_(executor) {}
+
+  bool modern = false;
+  bool asks = false;
+  std::string session = "s1";
+  int discover_status = 400;
+  std::vector<Seen> seen;
+  std::deque<std::string> pushed;  ///< events for the open GET or listen stream
+  int streams = 0;
+
+  void push(std::string event) {
+    pushed.push_back(std::move(event));
+    if (stream_) stream_->notify();
+  }
+  void let_go() {
+    released_ = true;
+    for (Signal* each : held_) each->notify();
+  }
+  std::size_t count(std::string_view verb, std::string_view method = {}) const {
+    std::size_t found = 0;
+    for (const Seen& each : seen) found += each.verb == verb && (method.empty() || each.method() == method);
+    return found;
+  }
+
+  Task<void> serve(http::Exchange& exchange) override {
+    Seen request{exchange.head().method, exchange.head().headers, {}};
+    auto body = co_await exchange.read_body(1 << 20);
+    request.body = body ? *body : "";
+    seen.push_back(request);
+    if (request.verb == "GET") {
+      co_await stream(exchange);
+    } else if (request.verb == "DELETE") {
+      co_await exchange.respond(http::Response{});
+    } else {
+      co_await post(exchange, request);
+    }
+  }
+
+ private:
+  Task<void> stream(http::Exchange& exchange) {
+    ++streams;
+    http::ResponseHead head;
+    head.headers.set("Content-Type", "text/event-stream");
+    co_await exchange.begin(head);
+    Signal more(executor_);
+    stream_ = &more;
+    exchange.on_disconnect([this, &more] {
+      gone_ = true;
+      more.notify();
+    });
+    gone_ = false;
+    while (!gone_ && !released_) {
+      while (!pushed.empty()) {
+        const std::string event = std::move(pushed.front());
+        pushed.pop_front();
+        const auto written = co_await exchange.write("data: " + event + "\n\n");
+        if (!written) gone_ = true;
+      }
+      co_await more.wait();
+    }
+    stream_ = nullptr;
+    --streams;
+  }
+
+  Task<void> post(http::Exchange& exchange, const Seen& request) {
+    const std::string id = member(request.body, "id");
+    const std::string method = request.method();
+    const auto answer = [&](const std::string& result) {
+      return http::json_response(200, fmt::format(R"({{"jsonrpc":"2.0","id":{},"result":{}}})", id, result));
+    };
+    const bool in_session = request.header("Mcp-Session-Id") == session;
+    http::Response response;
+    response.status = 202;
+    if (method == "\"server/discover\"") {
+      response =
+          modern
+              ? answer(R"({"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":)"
+                       R"({"tools":{"listChanged":true}}})")
+              : http::json_response(discover_status,
+                                    R"({"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"no"}})");
+    } else if (method == "\"initialize\"") {
+      response =
+          answer(R"({"protocolVersion":"2025-06-18","capabilities":{"resources":{"subscribe":true}}})");
+      response.headers.set("Mcp-Session-Id", session);
+    } else if (method == "\"subscriptions/listen\"") {
+      co_await stream(exchange);
+      co_return;
+    } else if (!modern && !in_session) {
+      response =
+          http::json_response(404, R"({"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"gone"}})");
+    } else if (method == "\"tools/call\"") {
+      co_await call_tool(exchange, request, id);
+      co_return;
+    } else if (method == "\"tools/list\"") {
+      response =
+          answer(R"({"resultType":"complete","tools":[{"name":"mirror","inputSchema":{"type":"object",)"
+                 R"("properties":{"region":{"type":"string","x-mcp-header":"Region"}}}}]})");
+    } else if (!id.empty() && !method.empty()) {
+      response = answer("{}");
+    }
+    co_await exchange.respond(std::move(response));
+  }
+
+  Task<void> call_tool(http::Exchange& exchange, const Seen& request, const std::string& id) {
+    const std::string tool = member(member(request.body, "params"), "name");
+    const std::string done = fmt::format(R"({{"jsonrpc":"2.0","id":{},"result":{{"tool":{}}}}})", id, tool);
+    if (tool == "\"echo\"") {
+      co_await exchange.respond(http::json_response(200, done));
+      co_return;
+    }
+    if (tool == "\"busy\"") {
+      http::Response busy = http::text_response(429, "slow down");
+      busy.headers.set("Retry-After", "7");
+      co_await exchange.respond(std::move(busy));
+      co_return;
+    }
+    if (tool == "\"mirror\"" && request.header("Mcp-Param-Region") != "eu") {
+      co_await exchange.respond(http::json_response(
+          400,
+          fmt::format(R"({{"jsonrpc":"2.0","id":{},"error":{{"code":-32020,"message":"mirror"}}}})", id)));
+      co_return;
+    }
+    http::ResponseHead head;
+    head.headers.set("Content-Type", "text/event-stream");
+    co_await exchange.begin(head);
+    co_await exchange.write(fmt::format("id: e1\nretry: 500\ndata:\n\ndata: {}\n\n",
+                                        fmt::format(R"({{"jsonrpc":"2.0","method":"notifications/progress",)"
+                                                    R"("params":{{"progressToken":{},"progress":1}}}})",
+                                                    id)));
+    if (tool == "\"break\"") co_return;
+    if (tool == "\"ask\"") {
+      co_await exchange.write("data: {\"jsonrpc\":\"2.0\",\"id\":\"q\",\"method\":\"elicitation/create\","
+                              "\"params\":{\"message\":\"?\"}}\n\n");
+    }
+    if (tool == "\"ask\"" || tool == "\"hang\"") {
+      Signal release(executor_);
+      held_.push_back(&release);
+      exchange.on_disconnect([&release] { release.notify(); });
+      co_await release.wait();
+      std::erase(held_, &release);
+    }
+    co_await exchange.write("data: " + done + "\n\n");
+    co_await exchange.finish();
+  }
+
+  Executor executor_;
+  Signal* stream_ = nullptr;
+  bool gone_ = false;
+  bool released_ = false;
+  std::vector<Signal*> held_;
+};
+
+class UrlHostTest : public ::testing::Test {
+ protected:
+  UrlHostTest()
+      : clock(loop), network(net::testing::make_memory_network(clock)), upstream(clock.executor()) {
+    spec.name = "up";
+    spec.url = "http://10.0.0.1:8000/mcp?key=1";
+    spec.headers = {{"Authorization", "Bearer t"}};
+    asker.capabilities = R"({"elicitation":{}})";
+  }
+  ~UrlHostTest() override {
+    calls.clear();
+    if (host) drain(Duration(0));
+    host.reset();
+    upstream.let_go();
+    stop_server();
+    clock.run_until_idle();
+  }
+
+  void serve() {
+    auto listener = network->listen(net::Endpoint{"10.0.0.1", 8000});
+    server = http::make_server(std::move(*listener), nullptr, upstream, clock, null_log(), {});
+  }
+  void stop_server() {
+    if (!server) return;
+    TaskScope scope(clock.executor());
+    scope.spawn(stop());
+    for (int i = 0; i < 20 && server; ++i) clock.advance(milliseconds(100));
+  }
+  Task<void> stop() {
+    co_await server->drain(clock.now());
+    server.reset();
+  }
+  void make() {
+    if (!server) serve();
+    host = make_url_host(spec, *network, changes, clock, null_log());
+    clock.run_until_idle();
+  }
+  Observer& call(std::string_view params, const mcp::Caller& who, mcp::Call call = {}) {
+    observers.push_back(std::make_unique<Observer>());
+    call.caller = &who;
+    call.method = "tools/call";
+    call.params = params;
+    calls.push_back(host->start(call, *observers.back()));
+    clock.run_until_idle();
+    return *observers.back();
+  }
+  Observer& echo() { return call(R"({"name":"echo"})", caller); }
+  std::size_t drain(Duration patience) {
+    std::optional<std::size_t> cut;
+    TaskScope scope(clock.executor());
+    scope.spawn(drain_into(clock.now() + patience, cut));
+    for (int i = 0; i < 200 && !cut; ++i) clock.advance(milliseconds(100));
+    EXPECT_TRUE(cut) << "drain ends";
+    clock.run_until_idle();
+    return cut.value_or(0);
+  }
+  Task<void> drain_into(TimePoint deadline, std::optional<std::size_t>& cut) {
+    const std::size_t count = co_await host->drain(deadline);
+    cut = count;
+  }
+
+  asio::io_context loop;
+  berth::testing::SimClock clock;
+  std::unique_ptr<net::testing::MemoryNetwork> network;
+  FakeUpstream upstream;
+  std::unique_ptr<http::Server> server;
+  Changes changes;
+  model::ServerSpec spec;
+  mcp::Caller caller;
+  mcp::Caller asker;
+  std::vector<std::unique_ptr<Observer>> observers;
+  std::unique_ptr<ServerHost> host;
+  std::vector<std::unique_ptr<mcp::ActiveCall>> calls;
+};
+
+TEST_F(UrlHostTest, finds_a_legacy_upstream_and_initializes_once) {
+  make();
+  EXPECT_TRUE(host->health().ready) << host->health().reason;
+  EXPECT_EQ(echo().result(), R"({"tool":"echo"})");
+  EXPECT_EQ(echo().result(), R"({"tool":"echo"})");
+  EXPECT_EQ(upstream.count("POST", "\"initialize\""), 1u);
+  EXPECT_EQ(upstream.count("POST", "\"notifications/initialized\""), 1u);
+  const auto& last = upstream.seen.back();
+  EXPECT_EQ(last.header("Mcp-Session-Id"), "s1");
+  EXPECT_EQ(last.header("MCP-Protocol-Version"), "2025-06-18");
+  EXPECT_EQ(last.header("Authorization"), "Bearer t");
+  EXPECT_EQ(last.header("Host"), "10.0.0.1:8000");
+}
+
+TEST_F(UrlHostTest, opens_another_session_for_other_capabilities) {
+  make();
+  echo();
+  call(R"({"name":"echo"})", asker);
+  EXPECT_EQ(upstream.count("POST", "\"initialize\""), 2u);
+}
+
+TEST_F(UrlHostTest, initializes_anew_and_repeats_the_call_once_when_the_session_is_lost) {
+  make();
+  echo();
+  upstream.session = "s2";
+  EXPECT_EQ(echo().result(), R"({"tool":"echo"})");
+  EXPECT_EQ(upstream.count("POST", "\"initialize\""), 2u);
+}
+
+TEST_F(UrlHostTest, answers_what_the_upstream_asks_outside_calls_and_reports_changes) {
+  make();
+  ASSERT_EQ(upstream.streams, 1);
+  upstream.push(R"({"jsonrpc":"2.0","id":"r","method":"roots/list"})");
+  upstream.push(R"({"jsonrpc":"2.0","method":"notifications/tools/list_changed"})");
+  clock.run_until_idle();
+  EXPECT_EQ(upstream.seen.back().body, R"({"jsonrpc":"2.0","id":"r","result":{"roots":[]}})");
+  EXPECT_EQ(changes.all, (std::vector<mcp::Change>{{mcp::Change::Kind::tools_list, "", "anonymous"}}));
+}
+
+TEST_F(UrlHostTest, streams_progress_and_tells_the_upstream_of_a_cancelled_call) {
+  make();
+  mcp::Call wanting;
+  wanting.wants_progress = true;
+  Observer& gone = call(R"({"name":"hang"})", caller, wanting);
+  EXPECT_EQ(gone.notes, std::vector<std::string>{R"({"progress":1})"});
+  calls.clear();
+  clock.run_until_idle();
+  EXPECT_EQ(upstream.count("POST", "\"notifications/cancelled\""), 1u);
+  EXPECT_EQ(gone.outcomes, 0);
+}
+
+TEST_F(UrlHostTest, parks_a_call_that_asks_and_goes_on_with_the_answer) {
+  make();
+  Observer& first = call(R"({"name":"ask"})", asker);
+  ASSERT_EQ(first.outcome.kind, mcp::Outcome::Kind::input_required);
+  EXPECT_TRUE(first.outcome.input.owned);
+  mcp::Call retry;
+  retry.request_state = first.outcome.input.state;
+  retry.input_responses = R"({"ask-1":{"action":"accept"}})";
+  Observer& stranger = call(R"({"name":"ask"})", mcp::Caller{.principal = "mallory"}, retry);
+  EXPECT_EQ(stranger.outcome.error.code, -32602);
+  Observer& second = call(R"({"name":"ask"})", asker, retry);
+  EXPECT_EQ(upstream.seen.back().body, R"({"jsonrpc":"2.0","id":"q","result":{"action":"accept"}})");
+  upstream.let_go();
+  clock.run_until_idle();
+  EXPECT_EQ(second.result(), R"({"tool":"ask"})");
+}
+
+TEST_F(UrlHostTest, keeps_asks_of_calls_in_flight_together_apart) {
+  make();
+  Observer& first = call(R"({"name":"hang"})", asker);
+  Observer& second = call(R"({"name":"ask"})", asker);
+  EXPECT_EQ(first.outcomes, 0);
+  EXPECT_EQ(second.outcome.kind, mcp::Outcome::Kind::input_required);
+}
+
+TEST_F(UrlHostTest, reconnects_to_a_broken_answer_by_its_event_id) {
+  make();
+  Observer& broken = call(R"({"name":"break"})", caller);
+  const std::size_t before = upstream.count("GET");
+  clock.advance(milliseconds(500));
+  EXPECT_EQ(upstream.count("GET"), before + 1);
+  EXPECT_EQ(upstream.seen.back().header("Last-Event-ID"), "e1");
+  const std::string id = member(upstream.seen[upstream.seen.size() - 2].body, "id");
+  upstream.push(fmt::format(R"({{"jsonrpc":"2.0","id":{},"result":{{"late":1}}}})", id));
+  clock.run_until_idle();
+  EXPECT_EQ(broken.result(), R"({"late":1})");
+}
+
+TEST_F(UrlHostTest, ends_a_call_that_is_never_answered) {
+  make();
+  Observer& hanging = call(R"({"name":"hang"})", caller);
+  clock.advance(seconds(300));
+  EXPECT_EQ(hanging.error(),
+            "The upstream http://10.0.0.1:8000/mcp did not answer tools/call within 300 s (call_timeout).");
+}
+
+TEST_F(UrlHostTest, passes_retry_after_on) {
+  make();
+  Observer& busy = call(R"({"name":"busy"})", caller);
+  EXPECT_EQ(busy.outcome.error.code, -32000);
+  EXPECT_EQ(busy.outcome.error.data, R"({"retryAfter":7})");
+}
+
+TEST_F(UrlHostTest, is_not_ready_while_nothing_listens_and_recovers_by_itself) {
+  network->cut(net::Endpoint{"10.0.0.1", 8000});
+  make();
+  EXPECT_FALSE(host->health().ready);
+  EXPECT_TRUE(host->health().reason.starts_with("The upstream http://10.0.0.1:8000/mcp: "));
+  EXPECT_EQ(echo().outcome.error.code, -32603);
+  network->heal(net::Endpoint{"10.0.0.1", 8000});
+  clock.advance(seconds(6));
+  EXPECT_TRUE(host->health().ready);
+  EXPECT_EQ(echo().result(), R"({"tool":"echo"})");
+}
+
+TEST_F(UrlHostTest, does_not_take_a_refusal_or_a_failure_for_an_era) {
+  upstream.discover_status = 503;
+  make();
+  EXPECT_EQ(host->health().reason,
+            "The upstream http://10.0.0.1:8000/mcp: The upstream answered HTTP 503.");
+  upstream.discover_status = 405;
+  clock.advance(seconds(1));
+  EXPECT_TRUE(host->health().ready);
+}
+
+TEST_F(UrlHostTest, speaks_to_a_modern_upstream_without_a_session) {
+  upstream.modern = true;
+  make();
+  EXPECT_TRUE(host->health().ready);
+  Observer& done = call("{\"name\":\"echo\"}", asker);
+  EXPECT_EQ(done.result(), R"({"tool":"echo"})");
+  const auto& last = upstream.seen.back();
+  EXPECT_EQ(last.header("Mcp-Method"), "tools/call");
+  EXPECT_EQ(last.header("Mcp-Name"), "echo");
+  EXPECT_EQ(last.header("MCP-Protocol-Version"), "2026-07-28");
+  EXPECT_EQ(last.header("Mcp-Session-Id"), "");
+  EXPECT_TRUE(last.body.find(R"("io.modelcontextprotocol/clientCapabilities":{"elicitation":{}})") !=
+              std::string::npos);
+  EXPECT_EQ(upstream.count("POST", "\"initialize\""), 0u);
+}
+
+TEST_F(UrlHostTest, cancels_a_modern_call_by_closing_its_stream) {
+  upstream.modern = true;
+  make();
+  call(R"({"name":"hang"})", caller);
+  calls.clear();
+  clock.run_until_idle();
+  EXPECT_EQ(upstream.count("POST", "\"notifications/cancelled\""), 0u);
+}
+
+TEST_F(UrlHostTest, learns_which_arguments_a_modern_tool_wants_in_headers) {
+  upstream.modern = true;
+  make();
+  Observer& first = call(R"({"name":"mirror","arguments":{"region":"eu"}})", caller);
+  clock.run_until_idle();
+  EXPECT_EQ(first.result(), R"({"tool":"mirror"})");
+  EXPECT_EQ(upstream.count("POST", "\"tools/call\""), 2u);
+  call(R"({"name":"mirror","arguments":{"region":"eu"}})", caller);
+  EXPECT_EQ(upstream.count("POST", "\"tools/call\""), 3u) << "remembered";
+}
+
+TEST_F(UrlHostTest, listens_to_a_modern_upstream_for_the_union_of_what_is_watched) {
+  upstream.modern = true;
+  make();
+  EXPECT_EQ(upstream.streams, 1);
+  host->watch_resource(caller, "a:1");
+  clock.run_until_idle();
+  EXPECT_TRUE(upstream.seen.back().body.ends_with(
+      R"("notifications":{"toolsListChanged":true,"resourceSubscriptions":["a:1"]}}})"));
+  upstream.push(R"({"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a:1"}})");
+  clock.run_until_idle();
+  EXPECT_EQ(changes.all, (std::vector<mcp::Change>{{mcp::Change::Kind::resource_updated, "a:1", ""}}));
+}
+
+TEST_F(UrlHostTest, drains_by_cutting_what_is_left_and_saying_goodbye) {
+  make();
+  Observer& hanging = call(R"({"name":"hang"})", caller);
+  EXPECT_EQ(drain(seconds(1)), 1u);
+  EXPECT_EQ(hanging.error(), "The call was cut: the server is shutting down.");
+  EXPECT_EQ(upstream.count("DELETE"), 1u);
+  calls.clear();
+  host.reset();
+}
+
+TEST(UrlAddress, reads_what_people_write) {
+  using host::UrlAddress;
+  EXPECT_EQ(host::parse_url("http://127.0.0.1:8000/mcp"), (UrlAddress{false, "127.0.0.1", 8000, "/mcp"}));
+  EXPECT_EQ(host::parse_url("https://example.org"), (UrlAddress{true, "example.org", 443, "/"}));
+  EXPECT_EQ(host::parse_url("http://[::1]:9?x=1"), (UrlAddress{false, "::1", 9, "/?x=1"}));
+  EXPECT_EQ(host::parse_url("http://[::1]:9/")->host_header(), "[::1]:9");
+  EXPECT_EQ(host::parse_url("https://example.org/a")->host_header(), "example.org");
+}
+
+TEST(UrlAddress, refuses_the_rest_with_a_remedy) {
+  for (const std::string_view url :
+       {"", "example.org", "ftp://x/", "http://", "http://:80/", "http://u:p@x/", "http://x:0/",
+        "http://x:99999/", "http://x:1a/", "http://[::1", "http://[::1]x/", "http://x/#f", "http://x/ y"}) {
+    const auto parsed = host::parse_url(url);
+    ASSERT_FALSE(parsed) << url;
+    EXPECT_TRUE(parsed.error().message().find("write it as http://host:port/path") != std::string::npos);
+    EXPECT_TRUE(parsed.error().message().find("u:p") == std::string::npos) << "no secrets in messages";
+  }
+}
+
+TEST(UrlWire, judges_answers_to_discover) {
+  const auto judge = [](int status, std::string_view body) { return host::judge_discover(status, body); };
+  const std::string_view modern = R"({"jsonrpc":"2.0","id":1,"result":{"supportedVersions":["2026-07-28"]}})";
+  EXPECT_EQ(judge(200, modern), mcp::Era::modern);
+  const std::pair<int, std::string_view> legacy[] = {
+      {200, R"({"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"x"}})"},
+      {200, R"({"jsonrpc":"2.0","id":1,"result":{"supportedVersions":["2030-01-01"]}})"},
+      {400,
+       R"({"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Server not initialized"}})"},
+      {400, ""},
+      {404, "not found"},
+      {405, ""},
+      {200, "<html>"},
+      {400,
+       R"({"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"x","data":{"supported":["1"]}}})"}};
+  for (const auto& [status, body] : legacy)
+    EXPECT_EQ(judge(status, body), mcp::Era::legacy) << status << body;
+  EXPECT_EQ(judge(400, R"({"jsonrpc":"2.0","id":1,"error":{"code":-32020,"message":"x"}})"),
+            mcp::Era::modern);
+  for (const int status : {401, 403, 429, 500, 502, 503}) EXPECT_FALSE(judge(status, modern)) << status;
+}
+
+}  // namespace
+}  // namespace berth::task
