@@ -256,7 +256,9 @@ std::string discover_result(const ServerDescription& description) {
 }
 
 RpcError modern_error(RpcError error, Method method, const RequestParts& parts) {
-  if (error.code != code::resource_not_found || method != Method::resources_read) return error;
+  if (method != Method::resources_read) return error;
+  const bool unexplained = error.code == code::invalid_params && error.data.empty();
+  if (error.code != code::resource_not_found && !unexplained) return error;
   error.code = code::invalid_params;
   const Slice data = Slice::trusted(error.data);
   if (!data.find("uri").exists() && parts.uri.exists()) {

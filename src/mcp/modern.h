@@ -55,7 +55,8 @@ std::string modern_input_required(const std::vector<InputRequest>& requests, std
 /// through initialize); the legacy tasks capability is left out.
 std::string discover_result(const ServerDescription& description);
 
-/// A server's error in modern terms: -32002 becomes -32602 with data.uri.
+/// A server's error in modern terms: on resources/read, -32002 becomes -32602, and a -32602 without data gets
+/// data.uri.
 RpcError modern_error(RpcError error, Method method, const RequestParts& parts);
 
 /// resources/read of something that is not there: some servers answer with empty contents, which 2026-07-28

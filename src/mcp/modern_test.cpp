@@ -178,6 +178,8 @@ TEST(ModernError, TranslatesAMissingResource) {
             (RpcError{-32602, "gone", R"({"uri":"a:b"})"}));
   EXPECT_EQ(modern_error({-32002, "gone", R"({"uri":"x"})"}, Method::resources_read, parts).data,
             R"({"uri":"x"})");
+  EXPECT_EQ(modern_error({-32602, "gone", {}}, Method::resources_read, parts).data, R"({"uri":"a:b"})");
+  EXPECT_EQ(modern_error({-32602, "bad", {}}, Method::tools_call, parts).data, "");
   EXPECT_EQ(modern_error({-32002, "x", {}}, Method::tools_call, parts).code, -32002);
   EXPECT_TRUE(is_missing_resource(Method::resources_read, R"({"contents":[ ]})"));
   EXPECT_FALSE(is_missing_resource(Method::resources_read, R"({"contents":[{}]})"));
