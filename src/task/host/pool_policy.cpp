@@ -88,6 +88,7 @@ void PoolPolicy::child_ended(ChildId id, End end, TimePoint now) {
   if (sound) {
     failures_ = 0;
     not_before_ = now;
+    spare_until_ = now + limits_.spare_after_death;
     return;
   }
   failures_ = std::max<std::size_t>(failures_ + 1, end == End::hopeless ? 2 : 1);
@@ -289,9 +290,9 @@ std::size_t PoolPolicy::quota(const PoolKey& key) const {
   if (limits_.warm == 0) return kept;
   const auto at = std::find(recent_.begin(), recent_.end(), key);
   if (at == recent_.end()) return kept;
+  if (at != recent_.begin()) return 1;
   // The pool used last has what the others leave.
-  if (at == recent_.begin()) return std::max(kept, limits_.warm - std::min(limits_.warm, recent_.size()) + 1);
-  return 1;
+  return limits_.warm - std::min(limits_.warm, recent_.size()) + (spare_ ? 2 : 1);
 }
 
 void PoolPolicy::keep_warm(TimePoint now, std::vector<Action>& actions) {
@@ -333,6 +334,7 @@ void PoolPolicy::forget_empty_pools() {
 }
 
 void PoolPolicy::decide(TimePoint now, std::vector<Action>& actions) {
+  spare_ = now < spare_until_;
   if (waiting_ > 0) {
     for (auto& [key, pool] : pools_) {
       if (pool.waits()) serve_queue(key, pool, now, actions);
@@ -346,6 +348,7 @@ void PoolPolicy::decide(TimePoint now, std::vector<Action>& actions) {
 TimePoint PoolPolicy::next_decision(TimePoint now) const {
   TimePoint next = TimePoint::max();
   if (now < not_before_ && !shut_down_) next = not_before_;
+  if (spare_) next = std::min(next, std::max(now, spare_until_));
   for (const auto& [key, pool] : pools_) {
     if (pool.children.size() <= quota(key)) continue;
     for (const ChildId id : pool.children) {

@@ -25,6 +25,8 @@ struct PoolLimits {
   Duration backoff_max = std::chrono::seconds(30);
   /// A child that lived so long, or answered a call, is taken to be sound: its end is not held against it.
   Duration sound_after = std::chrono::seconds(10);
+  /// After a sound child died, a spare one stands by for so long: the next death then costs no start.
+  Duration spare_after_death = std::chrono::seconds(600);
   /// A child that does not read its input gets no more calls above this.
   std::size_t backlog_bytes_max = 8u << 20;
 };
@@ -179,6 +181,8 @@ class PoolPolicy {
   std::size_t waiting_ = 0;
   std::size_t failures_ = 0;
   TimePoint not_before_{};
+  TimePoint spare_until_{};
+  bool spare_ = false;
   bool asking_ = false;
   bool one_session_a_pool_ = false;
   bool open_ = true;

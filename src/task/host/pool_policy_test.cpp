@@ -203,12 +203,29 @@ TEST(PoolPolicy, does_not_let_callers_wait_for_a_second_silent_start) {
 TEST(PoolPolicy, replaces_a_sound_child_at_once_however_often_it_dies) {
   Pools pools(small());
   pools.decide();
-  for (PoolPolicy::ChildId child = 1; child < 20; ++child) {
+  pools.policy.child_ready(1, pools.now);
+  pools.policy.child_sound(1);
+  pools.policy.child_ended(1, PoolPolicy::End::usual, pools.now);
+  EXPECT_EQ(pools.decide(), (Decisions{"spawn 2 a", "spawn 3 a"})) << "and lets a spare one stand by";
+  for (PoolPolicy::ChildId child = 2; child < 20; ++child) {
     pools.policy.child_ready(child, pools.now);
     pools.policy.child_sound(child);
     pools.policy.child_ended(child, PoolPolicy::End::usual, pools.now);
     EXPECT_EQ(pools.decide().size(), 1u);
   }
+}
+
+TEST(PoolPolicy, ends_the_spare_when_all_went_well_for_a_while) {
+  Pools pools(small());
+  pools.decide();
+  pools.policy.child_ready(1, pools.now);
+  pools.policy.child_sound(1);
+  pools.policy.child_ended(1, PoolPolicy::End::usual, pools.now);
+  pools.decide();
+  pools.policy.child_ready(2, pools.now);
+  pools.policy.child_ready(3, pools.now);
+  pools.now = pools.policy.next_decision(pools.now);
+  EXPECT_EQ(pools.decide(), Decisions{"stop 3"});
 }
 
 TEST(PoolPolicy, ends_idle_children_beyond_the_warm_one) {
@@ -255,7 +272,7 @@ TEST(PoolPolicy, keeps_the_surplus_of_warm_as_spares_of_the_pool_used_last) {
   pools.policy.child_sound(1);
   pools.policy.child_ended(1, PoolPolicy::End::usual, pools.now);
   EXPECT_EQ(pools.policy.place(key("a"), true, pools.now), 2u) << "the spare takes over at once";
-  EXPECT_EQ(pools.decide(), Decisions{"spawn 3 a"});
+  EXPECT_EQ(pools.decide().at(0), "spawn 3 a");
 }
 
 TEST(PoolPolicy, holds_calls_back_while_shut_and_starts_children_all_the_same) {
