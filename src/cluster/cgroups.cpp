@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <set>
+#include <filesystem>
 
 namespace berth::cluster {
 
@@ -116,8 +116,7 @@ class CgroupsImpl final : public Cgroups {
 
   ~CgroupsImpl() override {
     if (!hierarchy_) return;
-    const std::set<std::string> tasks = std::move(tasks_);
-    for (const std::string& task : tasks) remove_folders(parent_ + "/" + task);
+    remove_tasks();
     remove_folders(parent_);
     remove_folders(top_);
   }
@@ -131,7 +130,6 @@ class CgroupsImpl final : public Cgroups {
     auto done = make_folders(group);
     if (done) done = hierarchy_->limit(group, limits);
     if (!done) return Failure(done.error());
-    tasks_.insert(fmt::format("task-{}", task));
     std::vector<std::string> folders;
     for (const std::string& folder : hierarchy_->folders()) folders.push_back(folder + "/" + group);
     return folders;
@@ -149,6 +147,7 @@ class CgroupsImpl final : public Cgroups {
       if (done) done = hierarchy_->prepare_parent(group);
       if (!done) return done;
     }
+    remove_tasks();  // a service that was killed in this folder left its groups behind
     return {};
   }
 
@@ -165,12 +164,21 @@ class CgroupsImpl final : public Cgroups {
     for (const std::string& folder : hierarchy_->folders()) ::rmdir((folder + "/" + group).c_str());
   }
 
+  void remove_tasks() {
+    for (const std::string& folder : hierarchy_->folders()) {
+      std::error_code ignored;
+      for (const auto& entry : std::filesystem::directory_iterator(folder + "/" + parent_, ignored)) {
+        const bool is_task = entry.path().filename().string().starts_with("task-");
+        if (is_task) ::rmdir(entry.path().c_str());
+      }
+    }
+  }
+
   std::string top_;
   std::string parent_;
   std::unique_ptr<Hierarchy> hierarchy_;
   bool enforced_ = false;
   std::string explanation_;
-  std::set<std::string> tasks_;
 };
 
 }  // namespace

@@ -82,5 +82,14 @@ TEST(Cgroups, OnThisMachineEitherWorkOrSayWhyNot) {
   for (const std::string& folder : *folders) EXPECT_FALSE(fs::exists(folder));
 }
 
+TEST(Cgroups, ANewLifeOfAServiceRemovesWhatAKilledOneLeft) {
+  const std::string unique = std::to_string(::getpid());
+  const auto killed = make_cgroups("/sys/fs/cgroup", "selftest", unique);
+  const auto folders = killed->make_group("7", {0.5, 64u << 20});
+  ASSERT_TRUE(folders) << folders.error().message();
+  const auto next = make_cgroups("/sys/fs/cgroup", "selftest", unique);
+  for (const std::string& folder : *folders) EXPECT_FALSE(fs::exists(folder));
+}
+
 }  // namespace
 }  // namespace berth::cluster

@@ -1,6 +1,7 @@
 #include "net/network.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -162,7 +163,8 @@ class KernelNetwork final : public Network {
       ::close(*descriptor);
       return Failure(listen_error(number, endpoint));
     }
-    return std::make_unique<KernelListener>(clock_, *descriptor, local_endpoint(*descriptor));
+    return std::make_unique<KernelListener>(clock_, *descriptor,
+                                            endpoint.is_unix() ? endpoint : local_endpoint(*descriptor));
   }
 
   Task<Result<std::unique_ptr<Stream>>> connect(const Endpoint& endpoint, TimePoint deadline) override {
@@ -200,19 +202,45 @@ class KernelNetwork final : public Network {
 
 }  // namespace
 
-Result<SocketAddress> to_address(const Endpoint& endpoint) {
-  if (endpoint.is_unix()) {
-    const std::string_view path = std::string_view(endpoint.host).substr(5);
-    sockaddr_un unix_address{};
-    unix_address.sun_family = AF_UNIX;
-    if (path.empty() || path.size() >= sizeof(unix_address.sun_path)) {
-      return fail(ErrorCode::invalid_argument,
-                  "the socket path '" + std::string(path) + "' has " + std::to_string(path.size()) +
-                      " bytes and must have 1 to 107; use a folder with a shorter path");
-    }
-    path.copy(unix_address.sun_path, path.size());
-    return make_address(unix_address, offsetof(sockaddr_un, sun_path) + path.size() + 1);
+namespace {
+
+/// The folder of `path`, open, so that /proc/self/fd leads there.
+Result<std::shared_ptr<const int>> open_folder(const std::string& path) {
+  const int folder = ::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return Failure(errno_error(errno, "opening the folder " + path));
+  return std::shared_ptr<const int>(new int(folder), [](const int* number) {
+    ::close(*number);
+    delete number;
+  });
+}
+
+Result<SocketAddress> to_unix_address(std::string path) {
+  sockaddr_un unix_address{};
+  unix_address.sun_family = AF_UNIX;
+  std::shared_ptr<const int> folder;
+  if (path.size() >= sizeof(unix_address.sun_path)) {
+    const std::size_t slash = path.rfind('/');
+    const bool has_folder = slash != std::string::npos && slash > 0;
+    auto opened = open_folder(has_folder ? path.substr(0, slash) : std::string("."));
+    if (!opened) return Failure(opened.error());
+    folder = std::move(*opened);
+    path = "/proc/self/fd/" + std::to_string(*folder) + "/" + (has_folder ? path.substr(slash + 1) : path);
   }
+  if (path.empty() || path.size() >= sizeof(unix_address.sun_path)) {
+    return fail(ErrorCode::invalid_argument, "the socket name '" + path + "' has " +
+                                                 std::to_string(path.size()) +
+                                                 " bytes and must have 1 to 107; give it a shorter one");
+  }
+  path.copy(unix_address.sun_path, path.size());
+  SocketAddress address = make_address(unix_address, offsetof(sockaddr_un, sun_path) + path.size() + 1);
+  address.folder = std::move(folder);
+  return address;
+}
+
+}  // namespace
+
+Result<SocketAddress> to_address(const Endpoint& endpoint) {
+  if (endpoint.is_unix()) return to_unix_address(endpoint.host.substr(5));
   sockaddr_in v4{};
   if (::inet_pton(AF_INET, endpoint.host.c_str(), &v4.sin_addr) == 1) {
     v4.sin_family = AF_INET;
