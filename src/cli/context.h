@@ -63,7 +63,7 @@ struct Context {
   std::map<std::string, std::string> environment;
   std::string directory;  ///< working directory, absolute
   std::string program;    ///< path of this program, for tasks
-  Log& log;               ///< of `berth up`
+  Log& log;               ///< of this process; `berth up` keeps its own in the state folder
   /// `berth serve`, which is composed in src/app.
   std::function<Task<ExitCode>(Context& context, const Arguments& arguments)> serve;
 };

@@ -146,7 +146,9 @@ class Doctor {
       if (!lives || lives->status != 200) {
         std::string last =
             task.last_words.empty() ? "" : fmt::format(" Its last words: {}", task.last_words.back());
-        bad(name, fmt::format("{} does not answer /healthz. {}{}", task.address, task.reason, last),
+        bad(name,
+            fmt::format("{} does not answer /healthz.{}{}{}", task.address, task.reason.empty() ? "" : " ",
+                        task.reason, last),
             fmt::format("`berth logs --task {}` says what happened.", task.id));
         continue;
       }

@@ -74,6 +74,20 @@ Result<void> write_file(const std::string& path, const std::string& text, IfExis
   return {};
 }
 
+Result<AppendedFile> AppendedFile::open(const std::string& path, std::size_t bytes_max) {
+  struct stat found{};
+  if (::stat(path.c_str(), &found) == 0 && static_cast<std::size_t>(found.st_size) > bytes_max) {
+    static_cast<void>(::rename(path.c_str(), (path + ".1").c_str()));
+  }
+  int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (descriptor < 0) return Failure(errno_error(errno, fmt::format("Opening {}", path)));
+  return AppendedFile(descriptor);
+}
+
+AppendedFile::~AppendedFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 }  // namespace berth::cli

@@ -1,10 +1,12 @@
 #include <fmt/format.h>
 
-#include "base/check.h"
+#include <vector>
+
 #include "cli/all_verbs.h"
 #include "cli/control.h"
 #include "cli/files.h"
 #include "cli/project.h"
+#include "cli/spec_file.h"
 #include "cli/text.h"
 #include "model/parse.h"
 #include "model/shell_words.h"
@@ -13,12 +15,11 @@ namespace berth::cli {
 namespace {
 
 std::string what_next(const Project& project) {
-  std::string before =
-      project.hint.empty() ? "" : fmt::format("  {:<16} first, so that the server can start\n", project.hint);
-  return fmt::format(
-      "\nNext:\n{}  {:<16} runs it on three tasks behind a load balancer\n  {:<16} checks the file after you "
-      "changed it\n",
-      before, "berth up", "berth validate");
+  std::vector<std::vector<Cell>> rows;
+  if (!project.hint.empty()) rows.push_back({{project.hint}, {"first, so that the server can start"}});
+  rows.push_back({{"berth up"}, {"runs it on three tasks behind a load balancer"}});
+  rows.push_back({{"berth validate"}, {"checks the file after you changed it"}});
+  return "\nNext:\n" + table(rows, 2, false);
 }
 
 std::string what_found(const Project& project) {
@@ -26,10 +27,9 @@ std::string what_found(const Project& project) {
     return fmt::format("It runs `{}` ({}).", printable(model::join_shell_words(project.command)),
                        project.found);
   }
-  if (!project.servers.empty()) return fmt::format("It runs what {} names.", project.found);
-  return "No MCP server was found in this folder, so it runs the built-in `workspace` server; edit it, or "
-         "name yours: "
-         "berth init --force -- COMMAND ARGS…";
+  if (!project.servers.empty()) return fmt::format("It runs what it found in {}.", project.found);
+  return "No MCP server was found in this folder, so it runs the built-in `workspace` server.\n"
+         "Edit it, or name yours: berth init --force -- COMMAND ARGS…";
 }
 
 }  // namespace
@@ -58,6 +58,7 @@ Task<ExitCode> run_init(Context& context, const Arguments& arguments) {
   }
   Result<void> written = write_file(path, text, arguments.has("force") ? IfExists::replace : IfExists::fail);
   if (!written) co_return report(context, "init", written.error());
+  write_schema(context.directory + "/.berth");
   context.terminal.err(fmt::format("Wrote berth.yaml. {}\n{}", what_found(*project), what_next(*project)));
   co_return ExitCode::ok;
 }

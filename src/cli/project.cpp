@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "cli/files.h"
 #include "model/parse.h"
-#include "model/schema.h"
 
 namespace berth::cli {
 namespace {
@@ -229,9 +228,10 @@ Result<Project> look_at(const std::string& directory, const std::string& name) {
 std::string write_yaml(const std::string& name, const Project& project) {
   std::string out = fmt::format(
       "# yaml-language-server: $schema={}\n"
-      "# All that may stand here, with defaults: berth schema --reference\nname: {}\n\n",
-      model::schema_url, yaml_word(name));
-  if (!project.found.empty()) out += fmt::format("# Found in {}.\n", project.found);
+      "# All that may stand here, with defaults: berth schema --reference\n"
+      "name: {}\n\n",
+      schema_path, yaml_word(name));
+  if (!project.found.empty()) out += fmt::format("# From {}.\n", project.found);
   if (!project.hint.empty()) out += fmt::format("# Before the first start: {}\n", project.hint);
   if (!project.servers.empty()) {
     out += "servers:\n" + project.servers;

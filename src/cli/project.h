@@ -1,12 +1,18 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
 
 /// What `berth init` learns from a folder. Reads files, runs nothing.
 namespace berth::cli {
+
+/// Where `berth init` and `berth up` put the JSON Schema for editors, relative to berth.yaml: the one of this
+/// very version,
+/// with no network.
+inline constexpr std::string_view schema_path = ".berth/berth.schema.json";
 
 /// How the MCP server of a folder seems to be started.
 struct Project {

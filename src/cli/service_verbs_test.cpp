@@ -76,7 +76,8 @@ class Running {
 
 constexpr std::string_view tools = R"({"tools": [
   {"name": "echo", "description": "Says it back.\nMore.", "inputSchema": {"type": "object", "properties":
-    {"message": {"type": "string", "x-mcp-header": "Message"}, "times": {"type": "integer"}}, "required": ["message"]}},
+    {"message": {"type": "string", "x-mcp-header": "Message"},
+     "times": {"type": "integer"}}, "required": ["message"]}},
   {"name": "whoami", "inputSchema": {"type": "object"}}], "resultType": "complete"})";
 
 TEST(Status, shows_one_line_a_task) {
@@ -212,10 +213,12 @@ TEST(Call, asks_the_user_what_the_tool_wants_to_know) {
   running.world.terminal.input = {"maybe", "yes", "", "12"};
   running.front.answer = [](const FakeService::Seen& request) {
     boost::json::value message = boost::json::parse(request.body);
-    std::string result =
-        R"({"resultType": "input_required", "requestState": "st", "inputRequests": {"q": {"method": "elicitation/create",
-      "params": {"message": "Book it?", "requestedSchema": {"type": "object", "properties": {"sure": {"type": "boolean", "title": "Sure"},
-      "size": {"type": "string", "enum": ["S", "L"], "default": "S"}, "seats": {"type": "integer"}}, "required": ["sure", "seats"]}}}}})";
+    std::string result = R"({"resultType": "input_required", "requestState": "st", "inputRequests": {"q": {
+      "method": "elicitation/create", "params": {"message": "Book it?", "requestedSchema": {
+        "type": "object", "required": ["sure", "seats"], "properties": {
+          "sure": {"type": "boolean", "title": "Sure"},
+          "size": {"type": "string", "enum": ["S", "L"], "default": "S"},
+          "seats": {"type": "integer"}}}}}}})";
     if (message.at("method").as_string() == "tools/list") result = std::string(tools);
     if (message.at("params").as_object().contains("inputResponses"))
       result = R"({"content": [{"type": "text", "text": "booked"}]})";

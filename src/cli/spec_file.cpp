@@ -6,6 +6,7 @@
 
 #include "cli/files.h"
 #include "model/parse.h"
+#include "model/schema.h"
 
 namespace berth::cli {
 namespace {
@@ -61,6 +62,17 @@ Result<model::Spec> load_spec(const Context& context, const SpecLocation& locati
                            .directory = location.directory,
                            .environment = context.environment};
   return model::parse_spec(source);
+}
+
+void write_schema(const std::string& state_directory) {
+  std::error_code ignored;
+  if (std::filesystem::create_directory(state_directory, ignored)) {
+    std::filesystem::permissions(state_directory, std::filesystem::perms::owner_all, ignored);
+  }
+  static_cast<void>(
+      write_file(state_directory + "/berth.schema.json", model::json_schema(), IfExists::replace));
+  // The folder holds keys and data that belong to this machine.
+  static_cast<void>(write_file(state_directory + "/.gitignore", "*\n", IfExists::fail));
 }
 
 }  // namespace berth::cli

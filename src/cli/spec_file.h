@@ -26,4 +26,9 @@ Result<SpecLocation> find_spec(const Context& context, const std::optional<std::
 /// Reads and checks the file: invalid_argument with one problem a line, not_found, permission_denied.
 Result<model::Spec> load_spec(const Context& context, const SpecLocation& location);
 
+/// Puts the JSON Schema for editors and a .gitignore into the state folder, which is made when missing (mode
+/// 0700). A convenience:
+/// nothing is said when it fails.
+void write_schema(const std::string& state_directory);
+
 }  // namespace berth::cli

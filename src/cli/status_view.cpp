@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cli/service_access.h"
 #include "cli/text.h"
 
 namespace berth::cli {
@@ -84,7 +85,11 @@ std::string task_table(const cluster::ServiceStatus& status, WallTime now, std::
 
 std::string url_lines(const cluster::ServiceStatus& status, bool colour) {
   std::vector<std::vector<Cell>> rows;
-  for (const cluster::ServiceUrl& url : status.urls) rows.push_back({{url.server}, {url.url, Paint::cyan}});
+  for (const ServerAddress& server : group_urls(status.urls)) {
+    for (const std::string& url : {server.http, server.https}) {
+      if (!url.empty()) rows.push_back({{server.name}, {url, Paint::cyan}});
+    }
+  }
   return table(rows, 2, colour);
 }
 

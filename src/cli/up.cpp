@@ -56,16 +56,18 @@ class Up {
 
   Task<ExitCode> run() {
     started_ = context_.clock.now();
+    write_schema(location_.state_directory);
     Result<cluster::ServiceOptions> options = make_options();
     if (!options) co_return report(context_, "up", options.error());
-    auto service =
-        cluster::make_service(std::move(*options), context_.network, context_.launcher, context_.log);
+    open_log();
+    auto service = cluster::make_service(std::move(*options), context_.network, context_.launcher, *log_);
     if (!service) {
       report(context_, "up", service.error());
-      co_return ExitCode::failed;
+      Control control(context_, location_.state_directory);
+      Result<cluster::ServiceStatus> other = co_await control.status();
+      co_return other ? ExitCode::already_running : ExitCode::failed;
     }
     service_ = std::move(*service);
-    keep_out_of_git();
     scope_.spawn(watch_interrupts());
     scope_.spawn(tick());
     while (!stopping_) {
@@ -115,10 +117,13 @@ class Up {
     return net::make_tls_server(options);
   }
 
-  /// The state folder holds keys and data that belong to this machine.
-  void keep_out_of_git() {
-    std::string path = location_.state_directory + "/.gitignore";
-    if (!exists(path)) static_cast<void>(write_file(path, "*\n", IfExists::fail));
+  /// The service's own log. Where it cannot be opened, make_service says why the folder is not usable.
+  void open_log() {
+    Result<AppendedFile> file = AppendedFile::open(location_.state_directory + "/up.jsonl", log_bytes_max);
+    if (!file) return;
+    log_file_.emplace(std::move(*file));
+    file_log_.emplace(log_file_->descriptor(), "");
+    log_ = &*file_log_;
   }
 
   void end() {
@@ -178,6 +183,9 @@ class Up {
   model::Spec spec_;
   SpecLocation location_;
   std::string ca_file_;
+  std::optional<AppendedFile> log_file_;
+  std::optional<JsonLineLog> file_log_;
+  Log* log_ = &null_log();
   LiveView view_;
   std::unique_ptr<cluster::Service> service_;
   TimePoint started_{};

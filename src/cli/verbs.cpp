@@ -245,8 +245,9 @@ Task<ExitCode> run(Context& context, const std::vector<std::string>& words) {
   std::span<const std::string> tail(words.begin() + 1, words.end());
   Result<Arguments> arguments = parse_arguments(tail, verb->options, verb->words_max, verb->takes_rest);
   if (!arguments) {
-    context.terminal.err(fmt::format("berth {}: {}\nUsage: berth {} {}\n", name,
-                                     printable(arguments.error().message()), name, verb->usage));
+    std::string usage = verb->usage.empty() ? "" : fmt::format(" {}", verb->usage);
+    context.terminal.err(fmt::format("berth {0}: {1}\nUsage: berth {0}{2}\n", name,
+                                     printable(arguments.error().message()), usage));
     co_return ExitCode::usage;
   }
   co_return co_await verb->run(context, *arguments);

@@ -209,7 +209,8 @@ TEST(Init, takes_over_what_a_client_has_and_keeps_references_to_secrets) {
   expect_golden(
       "init_client.txt",
       written({{".mcp.json", R"({"mcpServers": {"files": {"command": "npx", "args": ["-y", "fs", "."]},
-    "web": {"type": "http", "url": "https://e.example/mcp", "headers": {"Authorization": "Bearer ${TOKEN}"}}}})"}}));
+    "web": {"type": "http", "url": "https://e.example/mcp",
+      "headers": {"Authorization": "Bearer ${TOKEN}"}}}})"}}));
 }
 
 TEST(Init, takes_the_command_after_the_dashes) {

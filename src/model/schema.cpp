@@ -213,12 +213,13 @@ std::string json_schema() {
   std::string root = schema_object(spec_fields(), &defaults.spec, defaults, 0);
   std::string server = schema_object(server_fields(), &defaults.server, defaults, 2);
   std::string head = fmt::format(
-      "{{\n  \"$schema\": \"http://json-schema.org/draft-07/schema#\",\n  \"$id\": \"{}\",\n  \"title\": "
+      "{{\n  \"$schema\": \"http://json-schema.org/draft-07/schema#\",\n  \"$id\": \"berth.schema.json\",\n  "
+      "\"title\": "
       "\"berth.yaml\",\n"
       "  \"description\": \"An MCP server as a service: what to run, how many tasks, where to listen.\",\n"
       "  \"definitions\": {{\n    \"server\": {}\n  }},\n"
       "  \"oneOf\": [{{\"required\": [\"server\"]}}, {{\"required\": [\"servers\"]}}],",
-      schema_url, server);
+      server);
   return head + root.substr(1) + "\n";
 }
 
