@@ -32,10 +32,10 @@ class Server {
   virtual net::Endpoint local() const = 0;
   virtual std::size_t connections() const = 0;
   /// From now on every answer says Connection: close. For a moment (drain_grace, at most half of the time)
-  /// it still accepts and waits on idle connections, because a balancer may just have handed over a request;
-  /// then it stops accepting, idle connections close, and the rest after their current answer. At `deadline`
-  /// what is left is cancelled. Returns how many exchanges were cut. Await it before destruction. A second call
-  /// while the first runs may bring the deadline forward, and returns 0 at once.
+  /// it still accepts and waits on idle connections, because a balancer may just have handed over a
+  /// request; then it stops accepting, idle connections close, and the rest after their current answer. At
+  /// `deadline` what is left is cancelled. Returns how many exchanges were cut. Await it before
+  /// destruction. A second call while the first runs may bring the deadline forward, and returns 0 at once.
   virtual Task<std::size_t> drain(TimePoint deadline) = 0;
 };
 

@@ -20,8 +20,8 @@ class PeerForwarder {
   /// the caller's principal, and copies the answer to `exchange` part by part. When the client leaves, the
   /// owner sees it leave. Errors, only while nothing has been answered yet: unavailable (owner unreachable
   /// or gone), not_found (another generation lives there).
-  virtual Task<Result<void>> forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view body,
-                                     std::string_view principal) = 0;
+  virtual Task<Result<void>> forward(const mcp::Handle& handle, http::Exchange& exchange,
+                                     std::string_view body, std::string_view principal) = 0;
 };
 
 /// Fans changes of hosted servers out to listeners on this task and, through the fleet, on every other.

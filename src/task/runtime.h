@@ -40,8 +40,9 @@ class Runtime {
   virtual ~Runtime() = default;
   virtual net::Endpoint local() const = 0;
   virtual bool ready() const = 0;
-  /// SIGTERM: stop being ready, finish calls in flight, end streams, stop the servers; done by `deadline`. Await
-  /// it before destruction. A second call while the first runs brings the deadline forward and returns at once.
+  /// SIGTERM: stop being ready, finish calls in flight, end streams, stop the servers; done by `deadline`.
+  /// Await it before destruction. A second call while the first runs brings the deadline forward and
+  /// returns at once.
   virtual Task<void> drain(TimePoint deadline) = 0;
 };
 

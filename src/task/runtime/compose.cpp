@@ -4,6 +4,7 @@
 #include "berth/server.h"
 #include "mcp/sealed_handle.h"
 #include "task/host/stdio_host.h"
+#include "task/host/url_host.h"
 #include "task/native/native_host.h"
 #include "task/native/workspace.h"
 #include "task/runtime/parts.h"
@@ -22,9 +23,6 @@ Result<void> check(const RuntimeOptions& options) {
                   "server '" + spec.name +
                       "' is a C++ server; start its own program, which serves it with "
                       "berth::run, instead of berth serve.");
-    }
-    if (spec.kind == model::ServerSpec::Kind::url) {
-      return fail(ErrorCode::invalid_argument, "server '" + spec.name + "': a url cannot be hosted.");
     }
     if (spec.kind == model::ServerSpec::Kind::builtin && spec.builtin != workspace) {
       return fail(ErrorCode::invalid_argument, "server '" + spec.name + "': there is no built-in server '" +
@@ -59,7 +57,8 @@ struct HostMaker {
         break;
       }
       case model::ServerSpec::Kind::url:
-        break;  // refused by check()
+        made.host = make_url_host(spec, network, sink, clock, log);
+        break;
       case model::ServerSpec::Kind::builtin: {
         const std::shared_ptr<Server> server = make_workspace_server({data_directory, version});
         made.server = server;
