@@ -317,93 +317,121 @@ TEST(PoolPolicy, refuses_everything_once_shut_down) {
 }
 
 /// Drives a policy with random events and checks what must hold whatever happens.
-TEST(PoolPolicy, never_exceeds_its_limits_and_never_loses_a_call) {
-  for (unsigned seed = 0; seed < 60; ++seed) {
-    std::mt19937 random(seed);
+class RandomLife {
+ public:
+  explicit RandomLife(unsigned seed)
+      : random_(seed),
+        one_at_a_time_(seed % 2 == 0),
+        limits_(make_limits(seed)),
+        pools_(limits_, key("0", true)) {
+    if (one_at_a_time_) pools_.policy.set_asking();
+  }
+
+  void step() {
+    pools_.now += milliseconds(random_() % 2000);
+    switch (random_() % 6) {
+      case 0:
+      case 1: call(); break;
+      case 2: become_ready(); break;
+      case 3: die(); break;
+      case 4: withdraw(); break;
+      case 5: answer(); break;
+    }
+    carry_out();
+  }
+
+ private:
+  static PoolLimits make_limits(unsigned seed) {
     PoolLimits limits = small();
     limits.queue_max = 8;
     limits.warm = seed % 3;
-    Pools pools(limits, key("0", true));
-    std::map<PoolPolicy::ChildId, PoolKey> alive;
-    std::map<PoolPolicy::ChildId, std::multiset<PoolPolicy::CallId>> running;
-    std::set<PoolPolicy::ChildId> ready;
-    std::set<PoolPolicy::CallId> waiting;
-    std::map<PoolPolicy::CallId, PoolKey> keys;
-    PoolPolicy::CallId next_call = 1;
-    if (seed % 2 == 0) pools.policy.set_asking();
-    const auto report = [&](PoolPolicy::ChildId child) {
-      pools.load(child, running[child].size(), running[child].size());
-    };
-    const auto carry_out = [&] {
-      std::vector<PoolPolicy::Action> actions;
-      do {
-        actions.clear();
-        pools.policy.decide(pools.now, actions);
-        for (const auto& action : actions) {
-          if (const auto* a = std::get_if<PoolPolicy::Spawn>(&action)) alive[a->child] = a->key;
-          if (const auto* a = std::get_if<PoolPolicy::Adopt>(&action)) alive[a->child] = a->key;
-          if (const auto* a = std::get_if<PoolPolicy::Refuse>(&action)) ASSERT_EQ(waiting.erase(a->call), 1u);
-          if (const auto* a = std::get_if<PoolPolicy::Stop>(&action)) ASSERT_TRUE(running[a->child].empty());
-          if (const auto* a = std::get_if<PoolPolicy::Assign>(&action)) {
-            ASSERT_EQ(waiting.erase(a->call), 1u);
-            ASSERT_TRUE(ready.contains(a->child));
-            ASSERT_EQ(keys[a->call], alive[a->child]) << "never to another caller's child";
-            running[a->child].insert(a->call);
-            ASSERT_LE(running[a->child].size(), limits.calls_per_child_max);
-            if (seed % 2 == 0) ASSERT_EQ(running[a->child].size(), 1u);
-            report(a->child);
-          }
-        }
-      } while (!actions.empty());
-      ASSERT_LE(alive.size(), limits.children_max);
-      ASSERT_LE(waiting.size(), limits.queue_max);
-      ASSERT_EQ(pools.policy.waiting(), waiting.size());
-    };
-    const auto any = [&](const auto& from) {
-      return std::next(from.begin(), static_cast<std::ptrdiff_t>(random() % from.size()));
-    };
-    for (int step = 0; step < 400; ++step) {
-      pools.now += milliseconds(random() % 2000);
-      switch (random() % 6) {
-        case 0:
-        case 1: {
-          const PoolKey made = key(std::to_string(random() % 5), true);
-          keys[next_call] = made;
-          waiting.insert(next_call);
-          pools.policy.wait(next_call++, made, true);
-          break;
-        }
-        case 2:
-          if (alive.empty()) break;
-          if (const auto child = any(alive)->first; ready.insert(child).second) {
-            pools.policy.child_ready(child, pools.now);
-          }
-          break;
-        case 3: {
-          if (alive.empty() || random() % 4 != 0) break;
-          const auto child = any(alive)->first;
-          alive.erase(child);
-          ready.erase(child);
-          running.erase(child);
-          pools.policy.child_ended(child, PoolPolicy::End::usual, pools.now);
-          break;
-        }
-        case 4:
-          if (waiting.empty()) break;
-          if (const auto call = *any(waiting); waiting.erase(call) == 1)
-            pools.policy.withdraw(call, keys[call]);
-          break;
-        case 5:
-          if (alive.empty()) break;
-          if (const auto child = any(alive)->first; !running[child].empty()) {
-            running[child].erase(running[child].begin());
-            report(child);
-          }
-          break;
-      }
-      carry_out();
-      if (HasFatalFailure()) return;
-    }
+    return limits;
+  }
+  template <class Container>
+  auto any(const Container& from) {
+    return std::next(from.begin(), static_cast<std::ptrdiff_t>(random_() % from.size()));
+  }
+  void report(PoolPolicy::ChildId child) {
+    pools_.load(child, running_[child].size(), running_[child].size());
+  }
+
+  void call() {
+    const PoolKey made = key(std::to_string(random_() % 5), true);
+    keys_[next_call_] = made;
+    waiting_.insert(next_call_);
+    pools_.policy.wait(next_call_++, made, true);
+  }
+  void become_ready() {
+    if (alive_.empty()) return;
+    const auto child = any(alive_)->first;
+    if (ready_.insert(child).second) pools_.policy.child_ready(child, pools_.now);
+  }
+  void die() {
+    if (alive_.empty() || random_() % 4 != 0) return;
+    const auto child = any(alive_)->first;
+    alive_.erase(child);
+    ready_.erase(child);
+    running_.erase(child);
+    pools_.policy.child_ended(child, PoolPolicy::End::usual, pools_.now);
+  }
+  void withdraw() {
+    if (waiting_.empty()) return;
+    const auto call = *any(waiting_);
+    waiting_.erase(call);
+    pools_.policy.withdraw(call, keys_[call]);
+  }
+  void answer() {
+    if (alive_.empty()) return;
+    const auto child = any(alive_)->first;
+    if (running_[child].empty()) return;
+    running_[child].erase(running_[child].begin());
+    report(child);
+  }
+
+  void carry_out() {
+    std::vector<PoolPolicy::Action> actions;
+    do {
+      actions.clear();
+      pools_.policy.decide(pools_.now, actions);
+      for (const auto& action : actions) check(action);
+    } while (!actions.empty());
+    EXPECT_LE(alive_.size(), limits_.children_max);
+    EXPECT_LE(waiting_.size(), limits_.queue_max);
+    EXPECT_EQ(pools_.policy.waiting(), waiting_.size());
+  }
+  void check(const PoolPolicy::Action& action) {
+    if (const auto* a = std::get_if<PoolPolicy::Spawn>(&action)) alive_[a->child] = a->key;
+    if (const auto* a = std::get_if<PoolPolicy::Adopt>(&action)) alive_[a->child] = a->key;
+    if (const auto* a = std::get_if<PoolPolicy::Refuse>(&action)) EXPECT_EQ(waiting_.erase(a->call), 1u);
+    if (const auto* a = std::get_if<PoolPolicy::Stop>(&action)) EXPECT_TRUE(running_[a->child].empty());
+    const auto* assigned = std::get_if<PoolPolicy::Assign>(&action);
+    if (assigned == nullptr) return;
+    EXPECT_EQ(waiting_.erase(assigned->call), 1u);
+    EXPECT_TRUE(ready_.contains(assigned->child));
+    EXPECT_EQ(keys_[assigned->call], alive_[assigned->child]) << "never to another caller's child";
+    auto& calls = running_[assigned->child];
+    calls.insert(assigned->call);
+    EXPECT_LE(calls.size(), one_at_a_time_ ? 1 : limits_.calls_per_child_max);
+    report(assigned->child);
+  }
+
+  std::mt19937 random_;
+  bool one_at_a_time_;
+  PoolLimits limits_;
+  Pools pools_;
+  std::map<PoolPolicy::ChildId, PoolKey> alive_;
+  std::map<PoolPolicy::ChildId, std::set<PoolPolicy::CallId>> running_;
+  std::set<PoolPolicy::ChildId> ready_;
+  std::set<PoolPolicy::CallId> waiting_;
+  std::map<PoolPolicy::CallId, PoolKey> keys_;
+  PoolPolicy::CallId next_call_ = 1;
+};
+
+TEST(PoolPolicy, never_exceeds_its_limits_and_never_loses_a_call) {
+  for (unsigned seed = 0; seed < 60 && !::testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE(seed);
+    RandomLife life(seed);
+    for (int step = 0; step < 400; ++step) life.step();
   }
 }
 
