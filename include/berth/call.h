@@ -159,8 +159,8 @@ class Call {
     co_return std::tuple<typename Asks::Answer...>{Asks::read(json::Slice::trusted(texts[index++]))...};
   }
 
-  /// Asks any number of things found out at run time; the answers are the responses' JSON text.
-  Task<std::vector<std::string>> ask(std::vector<detail::RawAsk> asks) { return link_.ask(std::move(asks)); }
+  /// Asks any number of things found out at run time; the answers are the responses as they came.
+  Task<std::vector<Json>> ask(std::vector<Ask> asks);
 
   template <DescribedStruct T>
   Task<Elicited<T>> elicit(std::string message, Key key = Key({})) {

@@ -158,6 +158,15 @@ void Call::log(LoggingLevel level, std::string_view message, std::string_view lo
   link_.log(std::move(params));
 }
 
+Task<std::vector<Json>> Call::ask(std::vector<Ask> asks) {
+  std::vector<detail::RawAsk> raw;
+  for (const Ask& one : asks) raw.push_back(one.raw());
+  std::vector<std::string> texts = co_await link_.ask(std::move(raw));
+  std::vector<Json> answers;
+  for (std::string& text : texts) answers.push_back({.text = std::move(text)});
+  co_return answers;
+}
+
 Task<Action> Call::elicit_url(std::string message, std::string url, Key key) {
   auto answers = co_await ask(ElicitUrl(message, url, std::move(key)));
   co_return std::get<0>(answers);
