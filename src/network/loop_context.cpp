@@ -116,6 +116,8 @@ void LoopContext::tick() {
     last_prune_ = now;
     for (const auto& upstream : upstreams) upstream->prune(now);
   }
+  // The loop of a front door that drains ends when nothing is left to do, and this must not keep it.
+  if (draining && unwatched_.empty()) return;
   idle_ticks_ = unwatched_.empty() ? idle_ticks_ + 1 : 0;
   if (idle_ticks_ < idle_ticks_max) return arm();
   idle_ticks_ = 0;
