@@ -108,7 +108,9 @@ const cases = {
   'a session made up': [
     () => post(ping, { 'mcp-session-id': 'made-up', 'mcp-protocol-version': '2025-11-25' }), 404,
   ],
-  'no session': [() => post(ping, { 'mcp-protocol-version': '2025-11-25' }), 400],
+  'a legacy request without a session, which some clients send': [
+    () => post(ping, { 'mcp-protocol-version': '2025-11-25' }), 200,
+  ],
   'a GET with a session made up': [
     () => `GET /mcp HTTP/1.1\r\nHost: 127.0.0.1:${service.port}\r\nAccept: text/event-stream\r\n` +
       'Mcp-Session-Id: made-up\r\n\r\n', 404,

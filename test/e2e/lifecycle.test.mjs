@@ -167,5 +167,5 @@ test('a listener beyond loopback without keys is refused', async (t) => {
   const service = await Service.start(t, `${workspace}listener: {address: 0.0.0.0}\n`, { healthy: false });
   const ended = await service.exited;
   assert.notEqual(ended.code, 0);
-  assert.match(service.output, /auth\.keys/);
+  assert.match(service.output, /berth\.yaml:4:\d+: .*auth/);
 });
