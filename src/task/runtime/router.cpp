@@ -33,6 +33,11 @@ http::Response wrong_method(std::string_view method, std::string_view allowed) {
   return response;
 }
 
+/// To the microsecond, which is as much as a log line should hold.
+double milliseconds(Duration duration) {
+  return static_cast<double>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count()) / 1000;
+}
+
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 }  // namespace
@@ -80,7 +85,7 @@ class Router::Observed final : public http::Exchange {
                         {"method", head().method},
                         {"path", head().path()},
                         {"status", status_},
-                        {"ms", seconds(now - began_) * 1000},
+                        {"ms", milliseconds(now - began_)},
                         {"principal", principal},
                         {"mcp_method", mcp_method}});
   }

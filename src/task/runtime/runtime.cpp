@@ -197,8 +197,7 @@ void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr
     sisters_->server =
         http::make_server(std::move(peer_listener), peer_tls, *sisters_->service, clock, log_, limits);
   }
-  log_.info("task_started", {{"task", options_.identity.id},
-                             {"address", to_string(server_->local())},
+  log_.info("task_started", {{"address", to_string(server_->local())},
                              {"peer_address", options_.identity.peer_address},
                              {"servers", hosted_.size()}});
 }
@@ -253,7 +252,7 @@ Task<void> RuntimeImpl::drain(TimePoint deadline) {
     co_await sisters_->bus.stop();
   }
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(network_.clock().now() - began);
-  log_.info("task_drained", {{"task", options_.identity.id}, {"calls_cut", cut}, {"ms", took.count()}});
+  log_.info("task_drained", {{"calls_cut", cut}, {"ms", took.count()}});
 }
 
 }  // namespace
