@@ -8,7 +8,8 @@ namespace berth::task::host {
 
 namespace {
 
-/// How long the first child waits for the probe's verdict before it serves as a legacy one.
+/// How long the first child waits for the probe's verdict before it serves as a legacy one, besides the time that
+/// it took to start itself: on a busy machine its sibling may need as long again.
 constexpr Duration verdict_grace = std::chrono::milliseconds(300);
 
 SessionLimits session_limits(const model::ServerSpec& spec) {
@@ -31,6 +32,7 @@ void StdioHost::spawn(ChildId id, const PoolKey& key, mcp::Era era) {
   for (const auto& [name, value] : spec_.environment) process.environment.emplace_back(name, value);
   auto launched = launcher_.launch(std::move(process));
   const bool is_probe = probe_ == id;
+  if (is_probe) probe_started_ = clock_.now();
   if (!launched) {
     if (is_probe) return on_verdict(mcp::Era::legacy);
     last_failure_ = launched.error().message();
@@ -60,7 +62,8 @@ void StdioHost::on_child_ready(Child& child) {
   sync_watches(child.key());
   if (probe_) {
     // The probe would have spoken by now if it were one to speak.
-    verdict_timer_->arm(clock_.now() + verdict_grace, [this] {
+    const Duration start_took = clock_.now() - probe_started_;
+    verdict_timer_->arm(clock_.now() + start_took + verdict_grace, [this] {
       policy_.set_open(true);
       decide();
     });

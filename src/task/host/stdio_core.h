@@ -120,6 +120,7 @@ class StdioHost final : public ServerHost, public ChildOwner {
   CapabilityCache capabilities_;
   mcp::Era era_ = mcp::Era::legacy;
   std::optional<ChildId> probe_;  ///< while it has not spoken
+  TimePoint probe_started_{};
   PoolPolicy policy_;
   std::map<ChildId, std::shared_ptr<Child>> children_;
   struct Queued {
