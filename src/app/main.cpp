@@ -36,7 +36,7 @@ int main(int argc, char** argv) {
   const auto interrupts = app::make_interrupts(loop);
   const auto background = app::make_background(program);
   JsonLineLog log(STDERR_FILENO, "");
-  cli::Context context{*terminal, *interrupts,           *background, *clock, *network, *launcher, environment,
-                       working_directory(), program, log, serve};
+  cli::Context context{*terminal,   *interrupts,         *background, *clock, *network, *launcher,
+                       environment, working_directory(), program,     log,    serve};
   return app::run_to_end(loop, run_verb(context, {argv + 1, argv + argc}));
 }

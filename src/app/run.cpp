@@ -78,8 +78,8 @@ class Program {
   }
 
   Task<int> serve_task(const cli::Arguments& arguments) {
-    cli::Context context{*terminal_, *interrupts_, *background_, *clock_, *network_, *launcher_, environment_,
-                         "/",        name_,        log_,         {}};
+    cli::Context context{*terminal_,   *interrupts_, *background_, *clock_, *network_, *launcher_,
+                         environment_, "/",          name_,        log_,    {}};
     const cli::ExitCode code = co_await app::serve(context, arguments, &server_);
     co_return static_cast<int>(code);
   }
@@ -93,9 +93,10 @@ class Program {
       co_return 2;
     }
     if (!listen->host.starts_with("127.") && listen->host != "::1") {
-      terminal_->err(fmt::format("{} is reachable from elsewhere and this server has no keys. Listen on 127.0.0.1, "
-                                 "or run it with `berth up` and auth.keys.\n",
-                                 net::to_string(*listen)));
+      terminal_->err(
+          fmt::format("{} is reachable from elsewhere and this server has no keys. Listen on 127.0.0.1, "
+                      "or run it with `berth up` and auth.keys.\n",
+                      net::to_string(*listen)));
       co_return 2;
     }
     options.listen = *listen;

@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <fstream>
-#include <iterator>
-
 #include "base/random.h"
+#include "cli/files.h"
 #include "cli/options.h"
+#include "cli/service_access.h"
 #include "cli/verbs.h"
 #include "cluster/task_file.h"
 #include "model/parse.h"
@@ -17,15 +15,13 @@ namespace berth::app {
 
 namespace {
 
-Result<std::string> read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return Failure(errno_error(errno, "cannot read " + path));
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
+constexpr std::size_t spec_bytes_max = 4u << 20;
 
 std::string absolute(const std::string& path, const std::string& directory) {
   return path.starts_with('/') ? path : directory + "/" + path;
 }
+
+bool is_loopback(const std::string& host) { return host.starts_with("127.") || host == "::1"; }
 
 std::string value_or(const std::map<std::string, std::string>& environment, const char* name,
                      const char* fallback) {
@@ -37,7 +33,7 @@ std::string value_or(const std::map<std::string, std::string>& environment, cons
 Result<task::RuntimeOptions> standalone_options(cli::Context& context, const cli::Arguments& arguments) {
   task::RuntimeOptions options;
   const std::string path = absolute(arguments.get("spec").value_or("/app/berth.yaml"), context.directory);
-  auto text = read_text(path);
+  auto text = cli::read_file(path, spec_bytes_max);
   if (!text) {
     return Failure(text.error().within("berth serve needs a spec (--spec FILE, default /app/berth.yaml)"));
   }
@@ -54,7 +50,16 @@ Result<task::RuntimeOptions> standalone_options(cli::Context& context, const cli
   options.data_directory =
       arguments.get("data").value_or(value_or(context.environment, "BERTH_DATA", "/mnt/data"));
   options.identity.generation = random_u64();
-  // With sisters the key comes from the supervisor or a secret store; a task on its own needs no more than its own.
+  if (!is_loopback(endpoint->host) && options.spec.auth.keys.empty() && !arguments.has("open")) {
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format(
+            "{} can be reached from other machines, but the spec has no auth.keys. Add some, listen on "
+            "127.0.0.1, or say --open.",
+            listen));
+  }
+  // With sisters the key comes from the supervisor or a secret store; a task on its own needs no more than
+  // its own.
   const std::string key = value_or(context.environment, "BERTH_FLEET_KEY", "");
   options.fleet_key = Secret(key.empty() ? random_bytes(32) : key);
   return options;
@@ -66,24 +71,9 @@ Result<std::vector<std::pair<std::string, Secret>>> read_keys(
     const model::Spec& spec, const std::map<std::string, std::string>& environment) {
   std::vector<std::pair<std::string, Secret>> keys;
   for (const model::KeySpec& key : spec.auth.keys) {
-    std::string value;
-    if (!key.environment.empty()) {
-      const auto found = environment.find(key.environment);
-      if (found != environment.end()) value = found->second;
-    } else {
-      auto text = read_text(absolute(key.file, spec.directory));
-      if (!text) return Failure(text.error().within(fmt::format("auth.keys: {}", key.principal)));
-      value = std::move(*text);
-      if (value.ends_with('\n')) value.pop_back();
-    }
-    if (value.empty()) {
-      const std::string where = key.environment.empty()
-                                    ? "the file " + key.file + " is empty"
-                                    : "the environment variable " + key.environment + " is not set";
-      return fail(ErrorCode::invalid_argument,
-                  fmt::format("auth.keys: {} has no secret: {}", key.principal, where));
-    }
-    keys.emplace_back(key.principal, Secret(std::move(value)));
+    Result<Secret> secret = cli::read_key(key, environment);
+    if (!secret) return Failure(secret.error());
+    keys.emplace_back(key.principal, std::move(*secret));
   }
   return keys;
 }
@@ -132,13 +122,13 @@ Task<cli::ExitCode> serve(cli::Context& context, const cli::Arguments& arguments
   const auto task_file = arguments.get("task-file");
   auto options = task_file ? cluster::read_task_file(*task_file) : standalone_options(context, arguments);
   if (!options) {
-    context.terminal.err(options.error().message() + "\n");
+    context.terminal.err(fmt::format("berth serve: {}\n", options.error().message()));
     co_return options.error().code() == ErrorCode::invalid_argument ? cli::ExitCode::invalid_spec
                                                                     : cli::ExitCode::failed;
   }
   auto keys = read_keys(options->spec, context.environment);
   if (!keys) {
-    context.terminal.err(keys.error().message() + "\n");
+    context.terminal.err(fmt::format("berth serve: {}\n", keys.error().message()));
     co_return cli::ExitCode::invalid_spec;
   }
   options->keys = std::move(*keys);

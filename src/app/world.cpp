@@ -18,14 +18,15 @@ namespace berth::app {
 
 namespace {
 
-void write_all(int descriptor, std::string_view text) {
+/// 0, or the errno of what went wrong.
+int write_all(int descriptor, std::string_view text) {
   while (!text.empty()) {
     const auto written = ::write(descriptor, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
-    // A closed pipe (berth … | head) ends the talk, not the service.
-    if (written <= 0) return;
+    if (written < 0) return errno;
     text.remove_prefix(static_cast<std::size_t>(written));
   }
+  return 0;
 }
 
 class ProcessTerminal final : public cli::Terminal {
@@ -36,7 +37,13 @@ class ProcessTerminal final : public cli::Terminal {
     if (input_.is_open()) input_.release();
   }
 
-  void out(std::string_view text) override { write_all(STDOUT_FILENO, text); }
+  /// A closed pipe (berth … | head) ends the talk, not the service.
+  void out(std::string_view text) override {
+    if (broken_) return;
+    const int error = write_all(STDOUT_FILENO, text);
+    broken_ = error != 0;
+    if (broken_ && error != EPIPE) err(errno_error(error, "berth: cannot write to stdout").message() + "\n");
+  }
   void err(std::string_view text) override { write_all(STDERR_FILENO, text); }
 
   Task<std::optional<std::string>> read_line() override {
@@ -62,6 +69,7 @@ class ProcessTerminal final : public cli::Terminal {
 
   bool out_is_terminal() const override { return ::isatty(STDOUT_FILENO) == 1; }
   bool in_is_terminal() const override { return ::isatty(STDIN_FILENO) == 1; }
+  bool broken() const override { return broken_; }
   bool colour() const override { return out_is_terminal() && !no_colour_; }
 
   std::size_t columns() const override {
@@ -84,6 +92,7 @@ class ProcessTerminal final : public cli::Terminal {
   using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
   Descriptor input_;
   bool no_colour_;
+  bool broken_ = false;
   std::string buffer_;
 };
 
@@ -156,7 +165,8 @@ class DetachedProcess final : public cli::Background {
 std::unique_ptr<cli::Terminal> make_terminal(asio::io_context& loop,
                                              const std::map<std::string, std::string>& environment) {
   const auto no_colour = environment.find("NO_COLOR");
-  return std::make_unique<ProcessTerminal>(loop, no_colour != environment.end() && !no_colour->second.empty());
+  return std::make_unique<ProcessTerminal>(loop,
+                                           no_colour != environment.end() && !no_colour->second.empty());
 }
 
 std::unique_ptr<cli::Interrupts> make_interrupts(asio::io_context& loop) {

@@ -27,7 +27,8 @@ std::map<std::string, std::string> read_environment();
 /// The path of this very program, for the tasks and for `berth up -d`.
 std::string own_program();
 
-/// Raises the soft limit of open files to the hard one, ignores SIGPIPE, and makes sure that descriptors 0 to 2
+/// Raises the soft limit of open files to the hard one, ignores SIGPIPE, and makes sure that descriptors 0 to
+/// 2
 /// are open, so that no socket takes the number of a closed stdout.
 void prepare_process();
 

@@ -34,6 +34,8 @@ class Terminal {
   virtual std::size_t columns() const = 0;
   /// Colours and redrawing: out is a terminal and NO_COLOR is not set (https://no-color.org).
   virtual bool colour() const = 0;
+  /// Whether something could not be written to out: nobody reads it any more, or the disk is full.
+  virtual bool broken() const = 0;
 };
 
 /// SIGINT and SIGTERM. Asking for the first one takes them over from the default, which ends the process.

@@ -103,7 +103,7 @@ Task<ExitCode> run_logs(Context& context, const Arguments& arguments) {
   LineBuffer buffer;
   (*response)->set_deadline(std::nullopt);
   std::string part(16 * 1024, '\0');
-  while (true) {
+  while (!context.terminal.broken()) {
     Result<std::size_t> got = co_await (*response)->read_some(part);
     if (!got || *got == 0) break;
     buffer.feed(std::string_view(part).substr(0, *got));

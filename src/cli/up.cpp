@@ -24,9 +24,19 @@ constexpr std::size_t log_bytes_max = 16u << 20;
 /// The environment of tasks: what every program expects, and the variables that hold API keys.
 std::vector<std::pair<std::string, std::string>> task_environment(const Context& context,
                                                                   const model::Spec& spec) {
-  std::vector<std::string> names{"PATH",          "HOME",          "LANG",           "LC_ALL",
-                                 "TMPDIR",        "USER",          "XDG_CACHE_HOME", "XDG_CONFIG_HOME",
-                                 "XDG_DATA_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"};
+  std::vector<std::string> names{"PATH",
+                                 "HOME",
+                                 "LANG",
+                                 "LC_ALL",
+                                 "TMPDIR",
+                                 "USER",
+                                 "XDG_CACHE_HOME",
+                                 "XDG_CONFIG_HOME",
+                                 "XDG_DATA_HOME",
+                                 "TZ",
+                                 "NODE_EXTRA_CA_CERTS",
+                                 "SSL_CERT_FILE",
+                                 "SSL_CERT_DIR"};
   for (const model::KeySpec& key : spec.auth.keys) {
     if (!key.environment.empty()) names.push_back(key.environment);
   }

@@ -59,6 +59,8 @@ constexpr Option serve_options[] = {
     {.name = "http",
      .value = "ADDR:PORT",
      .meaning = "where to listen; default 0.0.0.0:3000 ($BERTH_LISTEN)"},
+    {.name = "open",
+     .meaning = "allow a listener beyond loopback without auth.keys: something before it checks callers"},
     {.name = "data", .value = "FOLDER", .meaning = "the shared volume; default /mnt/data ($BERTH_DATA)"}};
 
 constexpr Verb verb_table[] = {
@@ -250,7 +252,8 @@ Task<ExitCode> run(Context& context, const std::vector<std::string>& words) {
                                      printable(arguments.error().message()), usage));
     co_return ExitCode::usage;
   }
-  co_return co_await verb->run(context, *arguments);
+  ExitCode code = co_await verb->run(context, *arguments);
+  co_return code == ExitCode::ok&& context.terminal.broken() ? ExitCode::failed : code;
 }
 
 }  // namespace berth::cli

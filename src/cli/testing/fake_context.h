@@ -23,13 +23,16 @@ class FakeTerminal final : public Terminal {
   bool in_is_terminal() const override { return interactive; }
   std::size_t columns() const override { return 100; }
   bool colour() const override { return false; }
+  bool broken() const override { return is_broken; }
 
   std::string output, errors;
   std::deque<std::string> input;
   bool interactive = false;
+  bool is_broken = false;
 };
 
-/// Answers every request with what `routes` say for "METHOD /path" (longest first match by prefix), and remembers them.
+/// Answers every request with what `routes` say for "METHOD /path" (longest first match by prefix), and
+/// remembers them.
 class FakeService final : public http::Service {
  public:
   Task<void> serve(http::Exchange& exchange) override;
