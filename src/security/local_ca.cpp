@@ -73,18 +73,12 @@ std::string suffix_of(const std::vector<std::string>& hosts) {
   return fmt::format("-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]);
 }
 
+/// Names alone: Claude Code's TLS library (BoringSSL) refuses an authority with constraints on addresses
+/// ("unsupported name constraint type").
 std::string name_constraints(const std::vector<std::string>& hosts) {
-  std::string out =
-      "critical,permitted;DNS:localhost,permitted;IP:127.0.0.0/255.0.0.0,"
-      "permitted;IP:::1/ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+  std::string out = "critical,permitted;DNS:localhost";
   for (const std::string& host : hosts) {
-    if (!is_address(host)) {
-      out += ",permitted;DNS:" + host;
-    } else if (host.find(':') == std::string::npos) {
-      out += ",permitted;IP:" + host + "/255.255.255.255";
-    } else {
-      out += ",permitted;IP:" + host + "/ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
-    }
+    if (!is_address(host)) out += ",permitted;DNS:" + host;
   }
   return out;
 }
