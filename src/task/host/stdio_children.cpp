@@ -8,8 +8,8 @@ namespace berth::task::host {
 
 namespace {
 
-/// How long the first child waits for the probe's verdict before it serves as a legacy one, besides the time that
-/// it took to start itself: on a busy machine its sibling may need as long again.
+/// How long the first child waits for the probe's verdict before it serves as a legacy one, besides the
+/// time that it took to start itself: on a busy machine its sibling may need as long again.
 constexpr Duration verdict_grace = std::chrono::milliseconds(300);
 
 SessionLimits session_limits(const model::ServerSpec& spec) {
