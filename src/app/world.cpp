@@ -73,12 +73,21 @@ class ProcessTerminal final : public cli::Terminal {
   bool colour() const override { return out_is_terminal() && !no_colour_; }
 
   std::size_t columns() const override {
-    winsize size{};
-    const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-    return known ? size.ws_col : 80;
+    const winsize size = window();
+    return size.ws_col > 0 ? size.ws_col : 80;
+  }
+  std::size_t rows() const override {
+    const winsize size = window();
+    return size.ws_row > 0 ? size.ws_row : 24;
   }
 
  private:
+  static winsize window() {
+    winsize size{};
+    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return {};
+    return size;
+  }
+
   /// Regular files cannot be waited for, and need not be.
   Task<void> wait_for_input() {
     if (!input_.is_open()) {

@@ -32,6 +32,7 @@ class Terminal {
   virtual bool out_is_terminal() const = 0;
   virtual bool in_is_terminal() const = 0;
   virtual std::size_t columns() const = 0;
+  virtual std::size_t rows() const = 0;
   /// Colours and redrawing: out is a terminal and NO_COLOR is not set (https://no-color.org).
   virtual bool colour() const = 0;
   /// Whether something could not be written to out: nobody reads it any more, or the disk is full.

@@ -15,12 +15,16 @@ class LiveView {
 
   /// `good`: whether every task is healthy.
   void show(const std::string& picture, bool good);
+  /// What stays and is read once: above the picture on a terminal, after it elsewhere.
+  void announce(const std::string& text);
   /// One sentence about something that happened.
   void event(std::string_view text, WallTime now);
   /// A line that stays.
   void say(std::string_view text);
 
  private:
+  void draw(const std::string& before, const std::string& picture);
+
   Terminal& terminal_;
   bool redraws_;
   std::string drawn_;

@@ -49,8 +49,12 @@ TEST(LiveView, redraws_in_place_on_a_terminal) {
   view.show("one\ntwo\n", false);
   view.show("one\ntwo\n", false);
   view.show("three\n", true);
+  view.announce("welcome\n");
   view.event("not shown", WallTime());
-  EXPECT_EQ(terminal.output, "\x1b[?7lone\ntwo\n\x1b[?7h\x1b[2A\r\x1b[J\x1b[?7lthree\n\x1b[?7h");
+  view.show("4\n5\n6\nbelow the screen\n", true);
+  EXPECT_EQ(terminal.output,
+            "\x1b[?7lone\ntwo\n\x1b[?7h\x1b[2A\r\x1b[J\x1b[?7lthree\n\x1b[?7h"
+            "\x1b[1A\r\x1b[Jwelcome\n\n\x1b[?7lthree\n\x1b[?7h\x1b[1A\r\x1b[J\x1b[?7l4\n5\n6\n\x1b[?7h");
 }
 
 TEST(LiveView, prints_plain_lines_elsewhere) {
@@ -59,8 +63,9 @@ TEST(LiveView, prints_plain_lines_elsewhere) {
   view.event("task 1 started", WallTime(std::chrono::hours(1)));
   view.show("picture 1\n", false);
   view.show("picture 2\n", true);
+  view.announce("welcome\n");
   view.show("picture 3\n", true);
-  EXPECT_EQ(terminal.output, "01:00:00  task 1 started\n\npicture 2\n");
+  EXPECT_EQ(terminal.output, "01:00:00  task 1 started\n\npicture 2\n\nwelcome\n");
 }
 
 }  // namespace

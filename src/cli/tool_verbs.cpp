@@ -233,6 +233,9 @@ Task<ExitCode> run_call(Context& context, const Arguments& arguments) {
   Result<std::string> result = co_await find_and_call(context, **client, arguments);
   if (!result) {
     report(context, "call", result.error());
+    // -32021: the tool needs a client that can ask the user.
+    bool asks = result.error().message().contains("error -32021:");
+    if (asks && asking == Asking::no) context.terminal.err("Run it in a terminal, where you can be asked.\n");
     co_return ExitCode::failed;
   }
   ToolResult read = read_tool_result(*result);

@@ -145,22 +145,17 @@ class Up {
     cluster::ServiceStatus status = service_->status();
     bool colour = context_.terminal.colour();
     bool healthy = all_healthy(status);
-    if (healthy && !healthy_once_) {
-      healthy_once_ = true;
-      took_ = context_.clock.now() - started_;
-    }
-    std::string state = headline(status, colour);
-    if (healthy_once_) state += paint(Paint::dim, fmt::format("  came up in {}", age(took_)), colour) + "\n";
-    state += "\n" + task_table(status, context_.clock.wall(), context_.terminal.columns(), colour);
-    std::string rest;
-    if (healthy_once_) {
-      rest = "\n" + welcome(status, spec_.auth.keys, ca_file_, example_call(spec_), colour);
-      rest +=
-          "\n" +
-          paint(Paint::dim, fmt::format("{} Ctrl-C drains and stops everything.", status.limits), colour) +
-          "\n";
-    }
-    view_.show(state + rest, healthy);
+    bool first_time = healthy && !healthy_once_;
+    if (first_time) took_ = context_.clock.now() - started_;
+    healthy_once_ = healthy_once_ || healthy;
+    std::string picture = headline(status, colour);
+    if (healthy_once_)
+      picture += paint(Paint::dim, fmt::format("  came up in {}", age(took_)), colour) + "\n";
+    picture += "\n" + task_table(status, context_.clock.wall(), context_.terminal.columns(), colour);
+    picture += "\n" + paint(Paint::dim, fmt::format("{} Ctrl-C drains and stops everything.", status.limits),
+                            colour);
+    view_.show(picture + "\n", healthy);
+    if (first_time) view_.announce(welcome(status, spec_.auth.keys, ca_file_, example_call(spec_), colour));
   }
 
   Task<void> watch_interrupts() {

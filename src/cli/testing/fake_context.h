@@ -22,6 +22,7 @@ class FakeTerminal final : public Terminal {
   bool out_is_terminal() const override { return interactive; }
   bool in_is_terminal() const override { return interactive; }
   std::size_t columns() const override { return 100; }
+  std::size_t rows() const override { return 4; }
   bool colour() const override { return false; }
   bool broken() const override { return is_broken; }
 
