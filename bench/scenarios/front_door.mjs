@@ -3,14 +3,14 @@
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { root } from '../../test/support/berth.mjs';
+import { dirname, join } from 'node:path';
+import { program, root } from '../../test/support/berth.mjs';
 import { compare } from '../lib/load.mjs';
 import { freePort, listening, start, stop } from '../lib/processes.mjs';
 import { number, table } from '../lib/report.mjs';
 
 const folder = join(root, 'build/bench/door');
-const programs = join(root, 'build/release/src/network');
+const programs = join(dirname(program), '../network');
 
 function makeCertificate() {
   mkdirSync(folder, { recursive: true });
