@@ -17,6 +17,10 @@ class LiveView {
   void show(const std::string& picture, bool good);
   /// What stays and is read once: above the picture on a terminal, after it elsewhere.
   void announce(const std::string& text);
+  /// Where the picture is not redrawn: shows it although not every task is healthy.
+  void complain(const std::string& picture) {
+    if (!redraws_) terminal_.out("\n" + picture);
+  }
   /// One sentence about something that happened.
   void event(std::string_view text, WallTime now);
   /// A line that stays.

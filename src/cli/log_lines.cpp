@@ -47,6 +47,26 @@ bool LineBuffer::next(std::string& line) {
   return true;
 }
 
+std::vector<std::string> summarize(const std::vector<std::string>& lines) {
+  std::vector<std::string> out;
+  for (const std::string& line : lines) {
+    json::error_code error;
+    json::value value = json::parse(line, error);
+    std::string text = line;
+    if (!error && value.is_object()) {
+      json::object& object = value.get_object();
+      std::string event = take_text(object, "event");
+      text = take_text(object, "message");
+      if (text.empty()) text = take_text(object, "reason");
+      if (text.empty()) text = take_text(object, "line");
+      if (text.empty()) text = event;
+    }
+    std::erase(out, text);
+    out.push_back(std::move(text));
+  }
+  return out;
+}
+
 std::string format_log_line(std::string_view line, bool colour) {
   json::error_code error;
   json::value value = json::parse(line, error);
@@ -57,6 +77,8 @@ std::string format_log_line(std::string_view line, bool colour) {
   std::string event = take_text(object, "event");
   std::string task = take_text(object, "task");
   std::string zone = take_text(object, "zone");
+  std::string message = take_text(object, "message");
+  if (!message.empty()) event += ": " + message;
   std::string who = task.empty() ? "" : fmt::format("{}{}{} ", task, zone.empty() ? "" : "/", zone);
   std::string fields;
   for (const auto& field : object) {

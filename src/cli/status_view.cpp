@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cli/log_lines.h"
 #include "cli/service_access.h"
 #include "cli/text.h"
 
@@ -73,11 +74,10 @@ std::string task_table(const cluster::ServiceStatus& status, WallTime now, std::
   for (const cluster::TaskStatus& task : status.tasks) {
     if (task.health == "healthy" || (task.reason.empty() && task.last_words.empty())) continue;
     out += fmt::format("  task {}: {}\n", task.id, printable(task.reason));
-    std::size_t skipped = task.last_words.size() - std::min(task.last_words.size(), last_words_max);
-    for (std::size_t i = skipped; i < task.last_words.size(); ++i) {
-      out += paint(Paint::dim, fmt::format("    │ {}", clip(printable(task.last_words[i]), columns - 7)),
-                   colour) +
-             "\n";
+    std::vector<std::string> words = summarize(task.last_words);
+    for (std::size_t i = words.size() - std::min(words.size(), last_words_max); i < words.size(); ++i) {
+      std::string line = clip(printable(words[i]), columns - 7);
+      out += paint(Paint::dim, fmt::format("    │ {}", line), colour) + "\n";
     }
   }
   return out;

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "cli/all_verbs.h"
 #include "cli/control.h"
@@ -16,7 +18,7 @@ namespace berth::cli {
 namespace {
 
 constexpr Duration redraw_interval = std::chrono::seconds(1);
-constexpr Duration detached_timeout = std::chrono::minutes(2);
+constexpr Duration patience = std::chrono::seconds(5);
 constexpr Duration poll_interval = std::chrono::milliseconds(50);
 constexpr std::size_t log_tail_bytes = 4096;
 constexpr std::size_t log_bytes_max = 16u << 20;
@@ -155,6 +157,8 @@ class Up {
     picture += "\n" + paint(Paint::dim, fmt::format("{} Ctrl-C drains and stops everything.", status.limits),
                             colour);
     view_.show(picture + "\n", healthy);
+    bool late = !healthy_once_ && context_.clock.now() - started_ > patience;
+    if (late && !std::exchange(warned_, true)) view_.complain(picture + "\n");
     if (first_time) view_.announce(welcome(status, spec_.auth.keys, ca_file_, example_call(spec_), colour));
   }
 
@@ -196,10 +200,19 @@ class Up {
   TimePoint started_{};
   Duration took_{};
   bool healthy_once_ = false;
+  bool warned_ = false;
   bool stopping_ = false;
   Signal changed_;
   TaskScope scope_;
 };
+
+/// How long the servers of `spec` may take to start, and a little more.
+Duration time_to_start(const model::Spec& spec) {
+  Duration longest = std::chrono::seconds(15);
+  for (const model::ServerSpec& server : spec.servers)
+    longest = std::max<Duration>(longest, server.start_timeout);
+  return longest + std::chrono::seconds(15);
+}
 
 std::string log_tail(const std::string& path) {
   Result<std::string> text = read_file(path, log_bytes_max);
@@ -222,6 +235,7 @@ Task<ExitCode> run_detached(Context& context, const model::Spec& spec, const Spe
   if (!started) co_return report(context, "up", started.error());
   Control control(context, location.state_directory);
   TimePoint begin = context.clock.now();
+  bool warned = false;
   bool colour = context.terminal.colour();
   while (true) {
     co_await context.clock.sleep_for(poll_interval);
@@ -232,10 +246,15 @@ Task<ExitCode> run_detached(Context& context, const model::Spec& spec, const Spe
       co_return ExitCode::failed;
     }
     Result<cluster::ServiceStatus> status = co_await control.status();
-    bool late = context.clock.now() - begin > detached_timeout;
-    if (status && (all_healthy(*status) || late)) {
-      context.terminal.out(headline(*status, colour) + "\n" +
-                           task_table(*status, context.clock.wall(), context.terminal.columns(), colour));
+    if (!status) continue;
+    Duration waited = context.clock.now() - begin;
+    std::string picture = headline(*status, colour) + "\n" +
+                          task_table(*status, context.clock.wall(), context.terminal.columns(), colour);
+    bool late = waited > time_to_start(spec) && !all_healthy(*status);
+    bool slow = waited > patience && !all_healthy(*status);
+    if (slow && !std::exchange(warned, true)) context.terminal.err(picture + "\nStill waiting…\n");
+    if (all_healthy(*status) || late) {
+      context.terminal.out(picture);
       if (late) {
         Result<void> stopped = co_await control.post("/down", "");
         if (!stopped) co_return report(context, "up", stopped.error());

@@ -228,7 +228,8 @@ std::optional<http::Response> Router::refuse_mcp(const http::RequestHead& head) 
 
 Task<void> Router::serve_page(http::Exchange& exchange) {
   auto response = page(exchange.head());
-  if (response.status >= 400) {
+  // A task that is not ready yet is asked several times a second; the reason is in the host's own lines.
+  if (response.status >= 400 && response.status != 503) {
     log_.info(
         "request",
         {{"method", exchange.head().method}, {"path", exchange.head().path()}, {"status", response.status}});
