@@ -76,7 +76,7 @@ Task<ExitCode> run_connect(Context& context, const Arguments& arguments) {
   if (https && !access->ca_file.empty()) {
     context.terminal.err("\nThe certificate is trusted with one of these:\n");
     for (const security::TrustInstruction& trust : security::trust_instructions(access->ca_file)) {
-      context.terminal.err(fmt::format("  {:<40} {}\n", trust.line, trust.client));
+      context.terminal.err(fmt::format("  # {}\n  {}\n", trust.client, trust.line));
     }
   }
   co_return ExitCode::ok;

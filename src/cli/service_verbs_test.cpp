@@ -235,6 +235,42 @@ TEST(Call, asks_the_user_what_the_tool_wants_to_know) {
   EXPECT_EQ(body.at("params").at("requestState").as_string(), "st");
 }
 
+TEST(Call, shows_progress_and_log_messages_while_it_waits) {
+  Running running;
+  running.answer({{"tools/list", std::string(tools)}});
+  auto list = running.front.answer;
+  running.front.answer = [list](const FakeService::Seen& request) {
+    if (request.headers.get("Mcp-Method") == "tools/list") return list(request);
+    http::Response response = http::text_response(
+        200, R"(data: {"method":"notifications/progress","params":{"progress":1,"total":4}}
+
+data: {"method":"notifications/message","params":{"level":"info","data":"half way"}}
+
+data: {"jsonrpc":"2.0","id":2,"result":{"content":[{"type":"text","text":"done"}]}}
+
+)");
+    response.headers.set("Content-Type", "text/event-stream");
+    return response;
+  };
+  EXPECT_EQ(running.world.run({"call", "whoami"}), 0);
+  EXPECT_EQ(running.world.terminal.errors, "… 1 of 4\n… info: half way\n");
+  EXPECT_EQ(running.world.terminal.output, "done\n");
+}
+
+TEST(Call, whose_stream_breaks_says_that_its_effect_is_not_known) {
+  Running running;
+  running.answer({{"tools/list", std::string(tools)}});
+  auto list = running.front.answer;
+  running.front.answer = [list](const FakeService::Seen& request) {
+    if (request.headers.get("Mcp-Method") == "tools/list") return list(request);
+    http::Response response = http::text_response(200, "data: {\"method\": \"x\"}\n\n");
+    response.headers.set("Content-Type", "text/event-stream");
+    return response;
+  };
+  EXPECT_EQ(running.world.run({"call", "whoami"}), 1);
+  EXPECT_TRUE(running.world.terminal.errors.ends_with("Whether the call took effect is not known.\n"));
+}
+
 TEST(Call, sends_the_key_that_the_spec_names) {
   Running running(
       "server: {builtin: workspace}\nauth: {keys: [{name: alice, env: ALICE}, {name: bob, env: BOB}]}\n");

@@ -11,7 +11,7 @@
 namespace berth::cli {
 namespace {
 
-constexpr std::size_t last_words_max = 5;
+constexpr std::size_t last_words_max = 6;  // lines
 
 Paint health_paint(const std::string& health) {
   if (health == "healthy") return Paint::green;
@@ -35,6 +35,21 @@ std::string since(const cluster::TaskStatus& task, WallTime now) {
 
 std::size_t healthy_count(const cluster::ServiceStatus& status) {
   return static_cast<std::size_t>(std::ranges::count(status.tasks, "healthy", &cluster::TaskStatus::health));
+}
+
+/// The end of what a task wrote, in a few lines.
+std::string last_words(const std::vector<std::string>& lines, std::size_t columns, bool colour) {
+  std::string text;
+  for (const std::string& words : summarize(lines)) text += words + "\n";
+  LineBuffer buffer;
+  buffer.feed(wrap(printable(text), std::max<std::size_t>(columns, 20) - 7, 0));
+  std::vector<std::string> shown;
+  for (std::string line; buffer.next(line);) shown.push_back(line);
+  std::string out;
+  for (std::size_t i = shown.size() - std::min(shown.size(), last_words_max); i < shown.size(); ++i) {
+    out += paint(Paint::dim, fmt::format("    │ {}", shown[i]), colour) + "\n";
+  }
+  return out;
 }
 
 }  // namespace
@@ -74,11 +89,7 @@ std::string task_table(const cluster::ServiceStatus& status, WallTime now, std::
   for (const cluster::TaskStatus& task : status.tasks) {
     if (task.health == "healthy" || (task.reason.empty() && task.last_words.empty())) continue;
     out += fmt::format("  task {}: {}\n", task.id, printable(task.reason));
-    std::vector<std::string> words = summarize(task.last_words);
-    for (std::size_t i = words.size() - std::min(words.size(), last_words_max); i < words.size(); ++i) {
-      std::string line = clip(printable(words[i]), columns - 7);
-      out += paint(Paint::dim, fmt::format("    │ {}", line), colour) + "\n";
-    }
+    out += last_words(task.last_words, columns, colour);
   }
   return out;
 }

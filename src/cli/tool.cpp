@@ -157,6 +157,24 @@ http::Headers parameter_headers(const Tool& tool, std::string_view arguments) {
   return out;
 }
 
+std::string notification_text(std::string_view method, std::string_view params) {
+  json::value value = parse(params);
+  const json::object& object = object_at(value);
+  auto member = [&](std::string_view name) {
+    const json::value* found = object.if_contains(name);
+    if (found == nullptr) return std::string();
+    return found->is_string() ? std::string(found->get_string()) : json::serialize(*found);
+  };
+  if (method == "notifications/progress") {
+    std::string total = member("total");
+    std::string message = member("message");
+    return fmt::format("{}{}{}", member("progress"), total.empty() ? "" : " of " + total,
+                       message.empty() ? "" : " – " + message);
+  }
+  if (method == "notifications/message") return fmt::format("{}: {}", member("level"), member("data"));
+  return fmt::format("{} {}", method, params);
+}
+
 ToolResult read_tool_result(std::string_view result) {
   json::value value = parse(result);
   const json::object& object = object_at(value);

@@ -33,6 +33,9 @@ Result<std::string> read_tool_arguments(const std::vector<std::string>& words);
 /// The Mcp-Param-… headers that 2026-07-28 asks for: properties annotated x-mcp-header, with their values.
 http::Headers parameter_headers(const Tool& tool, std::string_view arguments);
 
+/// A progress or log message of a call as one line: "1 of 4 – copying".
+std::string notification_text(std::string_view method, std::string_view params);
+
 struct ToolResult {
   bool is_error = false;
   std::string text;  ///< of all content, a line break after each part

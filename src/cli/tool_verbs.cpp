@@ -107,12 +107,8 @@ Task<std::string> ask(Context& context, const Question& question) {
 }
 
 void show_notification(Context& context, std::string_view method, std::string_view params) {
-  bool colour = context.terminal.colour();
-  std::string_view name = method.substr(method.rfind('/') + 1);
-  context.terminal.err(
-      paint(Paint::dim, fmt::format("{}: {}", name, clip(printable(params), context.terminal.columns() - 12)),
-            colour) +
-      "\n");
+  std::string text = clip(printable(notification_text(method, params)), context.terminal.columns() - 4);
+  context.terminal.err(paint(Paint::dim, fmt::format("… {}", text), context.terminal.colour()) + "\n");
 }
 
 struct Call {
