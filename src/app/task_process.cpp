@@ -35,7 +35,7 @@ Result<task::RuntimeOptions> standalone_options(cli::Context& context, const cli
   const std::string path = absolute(arguments.get("spec").value_or("/app/berth.yaml"), context.directory);
   auto text = cli::read_file(path, spec_bytes_max);
   if (!text) {
-    return Failure(text.error().within("berth serve needs a spec (--spec FILE, default /app/berth.yaml)"));
+    return Failure(text.error().within("The spec cannot be read (--spec FILE, default /app/berth.yaml)"));
   }
   model::SpecSource source{std::move(*text), path, path.substr(0, path.rfind('/')), context.environment};
   auto spec = model::parse_spec(source);

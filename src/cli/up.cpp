@@ -91,10 +91,6 @@ class Up {
 
  private:
   Result<cluster::ServiceOptions> make_options() {
-    for (const model::KeySpec& key : spec_.auth.keys) {
-      Result<Secret> secret = read_key(key, context_.environment);
-      if (!secret) return Failure(secret.error());
-    }
     cluster::ServiceOptions options;
     options.spec = spec_;
     options.state_directory = location_.state_directory;
@@ -284,6 +280,10 @@ Task<ExitCode> run_up(Context& context, const Arguments& arguments) {
   if (!spec) {
     context.terminal.err(printable(spec.error().message()) + "\n");
     co_return ExitCode::invalid_spec;
+  }
+  for (const model::KeySpec& key : spec->auth.keys) {
+    Result<Secret> secret = read_key(key, context.environment);
+    if (!secret) co_return report(context, "up", secret.error());
   }
   Control control(context, location->state_directory);
   Result<cluster::ServiceStatus> running = co_await control.status();

@@ -105,6 +105,16 @@ TEST(Up, with_mistakes_in_berth_yaml_prints_them_all_and_starts_nothing) {
             "berth.yaml:2:19: server.builtin is \"workspce\"; did you mean \"workspace\"?\n");
 }
 
+TEST(Up, without_the_secret_of_a_key_says_which_variable_is_missing) {
+  World world;
+  world.write("berth.yaml", "server: {builtin: workspace}\nauth: {keys: [{name: alice, env: ALICE}]}\n");
+  EXPECT_EQ(world.run({"up", "-d"}), 1);
+  EXPECT_EQ(world.terminal.errors,
+            "berth up: The key \"alice\" is read from the environment variable ALICE, which is not set; "
+            "export ALICE=… "
+            "first.\n");
+}
+
 TEST(Validate, says_what_a_good_file_describes) {
   World world;
   world.write("berth.yaml", "server: {builtin: workspace}\n");
