@@ -145,10 +145,22 @@ Task<void> Session::refuse(http1::HeadStatus status) {
   co_await linger();
 }
 
+namespace {
+
+/// Requests of MCP 2026-07-28 that ask what a server offers, by the header that exists for intermediaries:
+/// sent again to another target they do nothing twice.
+bool only_describes(std::string_view mcp_method) {
+  return mcp_method == "server/discover" || mcp_method == "tools/list" || mcp_method == "prompts/list" ||
+         mcp_method == "resources/list" || mcp_method == "resources/templates/list";
+}
+
+}  // namespace
+
 void Session::prepare_request() {
   http10_ = request_.minor_version == 0;
   head_only_ = request_.method == "HEAD";
-  safe_method_ = head_only_ || request_.method == "GET" || request_.method == "OPTIONS";
+  safe_method_ = head_only_ || request_.method == "GET" || request_.method == "OPTIONS" ||
+                 only_describes(request_.get("Mcp-Method").value_or(""));
   keep_alive_ = request_.keep_alive;
   const Arrival arrival{client_address_, scheme_, listener_port_};
   target_head_.clear();
