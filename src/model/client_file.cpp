@@ -114,7 +114,10 @@ SpecReading read_client_file(const SpecSource& source) {
   }
   std::expected<YamlNode, Problem> root = parse_yaml(Blanker(source.text).run(), limits);
   if (!root) {
-    reading.problems.push_back(root.error());
+    Problem problem = root.error();
+    std::size_t yaml = problem.text.find("YAML");
+    if (yaml != std::string::npos) problem.text.replace(yaml, 4, "JSON");
+    reading.problems.push_back(std::move(problem));
     return reading;
   }
   Reader reader(source);

@@ -75,7 +75,7 @@ TEST(ClientFile, with_mistakes_has_precise_answers) {
             "Streamable HTTP "
             "(\"http\") or runs them (\"stdio\").");
   EXPECT_EQ(first_problem(R"({"mcpServers": {"a": {"command": "x"})").substr(0, 31),
-            ".mcp.json:1:1: this is not YAML");
+            ".mcp.json:1:1: this is not JSON");
   EXPECT_NE(first_problem("{\"mcpServers\": \"unclosed"), "");
   EXPECT_NE(first_problem("/*"), "");
   EXPECT_NE(first_problem("\"\\"), "");

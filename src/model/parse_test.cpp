@@ -142,7 +142,7 @@ TEST_P(SpecMistake, has_a_precise_answer) {
 constexpr Mistake mistakes[] = {
     {"# nothing\n",
      "1:1: the file is empty, so there is nothing to run; write for example `server: {builtin: workspace}`."},
-    {"- a\n", "1:1: the file is a list, but it takes keys; write for example the file: {name: …}."},
+    {"- a\n", "1:1: the file is a list, but it takes keys; write for example name: …."},
     {"name: x\n",
      "1:1: no server is given, so there is nothing to run; add for example `server: {builtin: workspace}` or "
      "`server: {command: [node, server.js]}`."},

@@ -163,8 +163,10 @@ void Reader::read_block(const YamlNode& node, std::span<const Field> fields, voi
                         const std::string& path, const ByHand& by_hand) {
   std::string name = path.empty() ? "the file" : path;
   if (node.kind != YamlNode::Kind::map) {
-    problem(node, fmt::format("{} is {}, but it takes keys; write for example {}: {{{}: …}}.", name,
-                              shown(node), name, fields.front().key));
+    std::string example = path.empty() ? fmt::format("{}: …", fields.front().key)
+                                       : fmt::format("{}: {{{}: …}}", name, fields.front().key);
+    problem(node,
+            fmt::format("{} is {}, but it takes keys; write for example {}.", name, shown(node), example));
     return;
   }
   for (std::size_t i = 0; i < node.keys.size(); ++i) {
