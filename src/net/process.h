@@ -42,7 +42,7 @@ class Process {
   virtual Stream& input() = 0;   ///< the child's stdin
   virtual Stream& output() = 0;  ///< the child's stdout
   virtual Stream& errors() = 0;  ///< the child's stderr
-  /// Resumes when the process has been reaped. Several waiters are allowed.
+  /// Resumes when the process has been reaped, and the rest of its group killed. Several waiters are allowed.
   virtual Task<ExitStatus> wait() = 0;
   /// Set once reaped.
   virtual std::optional<ExitStatus> status() const = 0;

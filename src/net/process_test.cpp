@@ -82,6 +82,10 @@ class ProcessTest : public ::testing::Test {
     return status.value_or(ExitStatus{});
   }
 
+  static Task<void> write_and_stay_open(Process& process, std::string input) {
+    EXPECT_TRUE(co_await process.input().write(input));
+  }
+
   static Task<void> feed(Process& process, std::string input) {
     const auto written = co_await process.input().write(input);
     EXPECT_TRUE(written || input.empty());
@@ -105,6 +109,27 @@ TEST_F(ProcessTest, ExitCodesAndSignalsAreTold) {
     spec.keeper = keeper;
     EXPECT_EQ(to_string(run(spec)), "exited with code 137");
   }
+}
+
+TEST_F(ProcessTest, TellsHowMuchOfItsInputADeadChildNeverRead) {
+  ProcessSpec spec = shell("read line; echo got $line; sleep 60");
+  // A shell reads a pipe byte by byte, so that it never takes more than its line.
+  spec.argv.front() = "/bin/sh";
+  const auto process = launch(std::move(spec));
+  ASSERT_TRUE(process);
+  std::string output;
+  std::optional<ExitStatus> status;
+  TaskScope scope(loop_.get_executor());
+  scope.spawn(read_all(process->output(), output));
+  scope.spawn(wait_for(*process, status));
+  scope.spawn(write_and_stay_open(*process, "first\nsecond\n"));
+  run_until([&output] { return output == "got first\n"; });
+  process->signal(SIGKILL);
+  run_until([&status] { return status.has_value(); });
+  EXPECT_EQ(process->input().unread(), std::string_view("second\n").size());
+  process->input().close_write();
+  EXPECT_EQ(process->input().unread(), 0u);
+  run_until([&scope] { return scope.size() == 0; });
 }
 
 TEST_F(ProcessTest, InputReachesTheChildAndItsEndEndsIt) {

@@ -1,5 +1,6 @@
 #include "net/socket_stream.h"
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -85,6 +86,13 @@ class KernelStream final : public Stream {
   }
 
   bool quiet() override { return kind_ != Kind::socket || file_->peek() == PeerState::quiet; }
+
+  std::size_t unread() const override {
+    int count = 0;
+    if (kind_ != Kind::pipe_writer || file_->closed()) return 0;
+    if (::ioctl(file_->descriptor(), FIONREAD, &count) != 0) return 0;
+    return static_cast<std::size_t>(count);
+  }
 
   Endpoint local() const override {
     return kind_ == Kind::socket ? local_endpoint(file_->descriptor()) : Endpoint{};

@@ -61,6 +61,10 @@ class Stream {
   /// connection must be to carry another request. Asks the kernel at once (a peek), when nobody reads.
   virtual bool quiet() { return true; }
 
+  /// Bytes written to a pipe that are still in it: once its reading side has ended for good, bytes that nobody
+  /// has read nor will (FIONREAD, which Linux answers at either end of a pipe). 0 for other streams.
+  virtual std::size_t unread() const { return 0; }
+
   /// Local and remote ends; empty host where there is none (pipes).
   virtual Endpoint local() const = 0;
   virtual Endpoint remote() const = 0;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 namespace berth::task::host {
@@ -57,11 +58,15 @@ Task<void> Child::run() {
   scope_.cancel();
   co_await scope_.join();
   epitaph_ = describe_end(status);
-  // A chunk whose write failed has not arrived whole: its last line, at least, was never executed.
-  const std::uint64_t taken = session_->taken_bytes();
-  const std::uint64_t handed_over = taken > written_bytes_ ? taken - 1 : taken;
-  session_->close({mcp::code::internal_error, epitaph_, {}}, handed_over);
+  session_->close({mcp::code::internal_error, epitaph_, {}}, handed_over_bytes());
   owner_.on_child_ended(*this);
+}
+
+std::uint64_t Child::handed_over_bytes() const {
+  const std::uint64_t taken = session_->taken_bytes();
+  // A chunk whose write failed has not arrived whole: its last line, at least, was never executed.
+  if (taken > written_bytes_) return taken - 1;
+  return taken - std::min<std::uint64_t>(taken, process_->input().unread());
 }
 
 std::string Child::describe_end(const net::ExitStatus& status) const {

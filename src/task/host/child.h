@@ -86,6 +86,8 @@ class Child final : private SessionOwner {
   void arm_timer();
   void on_tick();
   void reader_ended();
+  /// How much of its input the ended process can have read.
+  std::uint64_t handed_over_bytes() const;
   std::string describe_end(const net::ExitStatus& status) const;
 
   ChildOptions options_;

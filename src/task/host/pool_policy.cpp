@@ -88,7 +88,7 @@ void PoolPolicy::child_ended(ChildId id, End end, TimePoint now) {
   if (sound) {
     failures_ = 0;
     not_before_ = now;
-    spare_until_ = now + limits_.spare_after_death;
+    want_spare(now + limits_.spare_after_death);
     return;
   }
   failures_ = std::max<std::size_t>(failures_ + 1, end == End::hopeless ? 2 : 1);
@@ -113,15 +113,19 @@ void PoolPolicy::set_load(ChildId id, const SessionLoad& load, TimePoint now) {
   const bool busy = load.calls > 0 || load.candidates > 0;
   if (busy) child.used = true;
   if (!busy && (child.load.calls > 0 || child.load.candidates > 0)) child.idle_since = now;
+  if (busy && child.sound && !one_session_a_pool_) want_spare(now + limits_.spare_after_call);
   child.load = load;
 }
 
-void PoolPolicy::child_sound(ChildId id) {
+void PoolPolicy::child_sound(ChildId id, TimePoint now) {
   const auto at = children_.find(id);
   if (at == children_.end() || at->second.sound) return;
   at->second.sound = true;
   failures_ = 0;
+  if (!one_session_a_pool_) want_spare(now + limits_.spare_after_call);
 }
+
+void PoolPolicy::want_spare(TimePoint until) { spare_until_ = std::max(spare_until_, until); }
 
 void PoolPolicy::set_watched(const PoolKey& key, bool watched) { pools_[key].watched = watched; }
 
@@ -349,6 +353,7 @@ TimePoint PoolPolicy::next_decision(TimePoint now) const {
   TimePoint next = TimePoint::max();
   if (now < not_before_ && !shut_down_) next = not_before_;
   if (spare_) next = std::min(next, std::max(now, spare_until_));
+  if (!spare_ && now < spare_until_ && limits_.warm > 0 && !shut_down_) next = now;
   for (const auto& [key, pool] : pools_) {
     if (pool.children.size() <= quota(key)) continue;
     for (const ChildId id : pool.children) {

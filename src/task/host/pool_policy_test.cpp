@@ -204,12 +204,12 @@ TEST(PoolPolicy, replaces_a_sound_child_at_once_however_often_it_dies) {
   Pools pools(small());
   pools.decide();
   pools.policy.child_ready(1, pools.now);
-  pools.policy.child_sound(1);
+  pools.policy.child_sound(1, pools.now);
   pools.policy.child_ended(1, PoolPolicy::End::usual, pools.now);
   EXPECT_EQ(pools.decide(), (Decisions{"spawn 2 a", "spawn 3 a"})) << "and lets a spare one stand by";
   for (PoolPolicy::ChildId child = 2; child < 20; ++child) {
     pools.policy.child_ready(child, pools.now);
-    pools.policy.child_sound(child);
+    pools.policy.child_sound(child, pools.now);
     pools.policy.child_ended(child, PoolPolicy::End::usual, pools.now);
     EXPECT_EQ(pools.decide().size(), 1u);
   }
@@ -219,13 +219,34 @@ TEST(PoolPolicy, ends_the_spare_when_all_went_well_for_a_while) {
   Pools pools(small());
   pools.decide();
   pools.policy.child_ready(1, pools.now);
-  pools.policy.child_sound(1);
+  pools.policy.child_sound(1, pools.now);
   pools.policy.child_ended(1, PoolPolicy::End::usual, pools.now);
   pools.decide();
   pools.policy.child_ready(2, pools.now);
   pools.policy.child_ready(3, pools.now);
   pools.now = pools.policy.next_decision(pools.now);
   EXPECT_EQ(pools.decide(), Decisions{"stop 3"});
+}
+
+TEST(PoolPolicy, lets_a_spare_stand_by_while_calls_come) {
+  Pools pools(small());
+  pools.decide();
+  pools.policy.child_ready(1, pools.now);
+  pools.load(1, 1);
+  pools.load(1, 0);
+  EXPECT_EQ(pools.policy.next_decision(pools.now), TimePoint::max()) << "it has not answered yet";
+  pools.policy.child_sound(1, pools.now);
+  EXPECT_EQ(pools.policy.next_decision(pools.now), pools.now);
+  EXPECT_EQ(pools.decide(), Decisions{"spawn 2 a"});
+  pools.policy.child_ready(2, pools.now);
+  EXPECT_EQ(pools.policy.place(key("a"), true, pools.now), 1u) << "the oldest has the state";
+  pools.now += seconds(59);
+  pools.load(1, 1);
+  pools.load(1, 0);
+  pools.now += seconds(59);
+  EXPECT_EQ(pools.decide(), Decisions{});
+  pools.now += std::chrono::minutes(10);
+  EXPECT_EQ(pools.decide(), Decisions{"stop 2"});
 }
 
 TEST(PoolPolicy, ends_idle_children_beyond_the_warm_one) {
@@ -269,7 +290,7 @@ TEST(PoolPolicy, keeps_the_surplus_of_warm_as_spares_of_the_pool_used_last) {
   pools.policy.child_ready(2, pools.now);
   pools.policy.child_ready(1, pools.now);
   EXPECT_EQ(pools.policy.place(key("a"), true, pools.now), 1u);
-  pools.policy.child_sound(1);
+  pools.policy.child_sound(1, pools.now);
   pools.policy.child_ended(1, PoolPolicy::End::usual, pools.now);
   EXPECT_EQ(pools.policy.place(key("a"), true, pools.now), 2u) << "the spare takes over at once";
   EXPECT_EQ(pools.decide().at(0), "spawn 3 a");

@@ -1,6 +1,7 @@
 // The stdio host with real processes: the mini server beside this test.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -123,6 +124,19 @@ class RealChildren : public ::testing::Test {
     co_await echo();
     EXPECT_LT(clock->now() - killed_at, milliseconds(300) * slowness);
   }
+  Task<void> be_killed_before_reading() {
+    co_await echo();
+    const pid_t child = launcher.pids.at(0);
+    ::kill(child, SIGSTOP);
+    siginfo_t stopped{};
+    EXPECT_EQ(::waitid(P_PID, static_cast<id_t>(child), &stopped, WSTOPPED | WNOWAIT), 0);
+    TaskScope scope(loop.get_executor());
+    scope.spawn(echo());
+    co_await clock->sleep_for(milliseconds(20));  // the call is in the pipe of a server that does not read
+    ::kill(child, SIGKILL);
+    co_await scope.join();
+    EXPECT_EQ(host->health().restarts, 1u);
+  }
   Task<void> die() {
     const mcp::Outcome outcome = co_await call(R"({"name":"die"})");
     EXPECT_EQ(outcome.error.message,
@@ -151,6 +165,9 @@ class RealChildren : public ::testing::Test {
 
 TEST_F(RealChildren, answer) { run(&RealChildren::echo); }
 TEST_F(RealChildren, are_replaced_at_once_after_kill_9) { run(&RealChildren::survive_kill); }
+TEST_F(RealChildren, that_die_before_they_read_a_call_cost_no_call) {
+  run(&RealChildren::be_killed_before_reading);
+}
 TEST_F(RealChildren, that_die_are_quoted) { run(&RealChildren::die); }
 TEST_F(RealChildren, leave_no_grandchildren_behind) { run(&RealChildren::leave_a_grandchild); }
 TEST_F(RealChildren, that_do_not_exist_are_named) {

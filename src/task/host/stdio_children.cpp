@@ -82,7 +82,7 @@ void StdioHost::on_child_change(Child& child, mcp::Change change) {
 
 void StdioHost::on_child_settled(Child& child) {
   set_load(child);
-  if (child.session().answered() > 0) policy_.child_sound(child.id());
+  if (child.session().answered() > 0) policy_.child_sound(child.id(), clock_.now());
   if (policy_.waiting() > 0) {
     decide();
   } else {

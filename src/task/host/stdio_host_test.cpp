@@ -226,7 +226,8 @@ TEST_F(StdioHostTest, gives_callers_with_other_capabilities_another_child) {
   EXPECT_TRUE(child(1).lines.at(0).find(R"("capabilities":{"elicitation":{}})") != std::string::npos);
   mcp::Caller other;
   other.principal = "other";
-  EXPECT_EQ(call(R"({"name":"echo"})", other).result(), R"({"child":2,"params":{"name":"echo"}})");
+  EXPECT_EQ(call(R"({"name":"echo"})", other).result(), R"({"child":3,"params":{"name":"echo"}})")
+      << "the third one stands by";
 }
 
 TEST_F(StdioHostTest, shares_a_child_between_principals_where_told_to) {
@@ -538,8 +539,8 @@ TEST_F(StdioHostTest, ends_idle_children_after_a_while) {
   make();
   echo();
   call(R"({"name":"echo"})", asker);
-  EXPECT_EQ(alive(), 2u);
-  clock.advance(seconds(601));
+  EXPECT_EQ(alive(), 3u) << "one stands by";
+  clock.advance(seconds(661));
   EXPECT_EQ(alive(), 1u);
   EXPECT_EQ(echo().outcomes, 1);
 }
@@ -571,7 +572,7 @@ TEST_F(StdioHostTest, does_not_wait_for_a_probe_that_stays_silent) {
   EXPECT_TRUE(child(1).alive());
   clock.advance(milliseconds(2700));
   EXPECT_FALSE(child(1).alive()) << "probe_timeout";
-  EXPECT_EQ(alive(), 1u);
+  EXPECT_EQ(alive(), 2u) << "the first one, and one that stands by";
 }
 
 TEST_F(StdioHostTest, takes_the_exit_of_the_probe_for_legacy) {
@@ -628,7 +629,7 @@ TEST_F(StdioHostTest, moves_waiting_calls_and_watches_to_the_modern_children) {
   EXPECT_TRUE(waiting.result().starts_with(R"({"child":1)"));
   EXPECT_TRUE(child(1).lines.at(1).find(R"("resourceSubscriptions":["a:1"])") != std::string::npos);
   host->unwatch_resource(asker, "a:1");
-  EXPECT_EQ(alive(), 1u);
+  EXPECT_EQ(alive(), 2u) << "it, and one that stands by";
 }
 
 }  // namespace
