@@ -111,6 +111,81 @@ struct LimitsSpec {
   std::size_t json_depth_max = 128;                 ///< -32700
 };
 
+/// How the container image comes to be. With a Dockerfile an engine builds it (docker, podman or buildah);
+/// otherwise Berth assembles it.
+struct ImageSpec {
+  std::string dockerfile;                           ///< relative to the spec; empty: ./Dockerfile if there is one
+  bool assemble = false;                            ///< never use an engine, though a Dockerfile is there
+  std::string base;                                 ///< image reference or "scratch"; empty: by what the server needs
+  std::vector<std::string> ignore;                  ///< patterns besides .dockerignore
+  enum class Severity : std::uint8_t { none, low, medium, high, critical } stop_at = Severity::critical;
+};
+
+/// One statement of the task role, in IAM's own words.
+struct PermissionSpec {
+  std::vector<std::string> actions;                 ///< "dynamodb:GetItem"
+  std::vector<std::string> resources;               ///< ARNs; "*" has to be said
+};
+
+/// When the service runs; it has no task outside these hours.
+struct HoursSpec {
+  std::string days = "mon-fri";                     ///< days of cron: "mon-fri", "mon,wed"
+  std::string from = "07:00";
+  std::string to = "20:00";
+  std::string timezone = "UTC";                     ///< IANA name
+};
+
+struct ScalingSpec {
+  std::size_t min = 0;                              ///< 0: tasks.count
+  std::size_t max = 0;                              ///< 0: twice tasks.count
+  double cpu_out = 70;                              ///< percent; one task more above
+  double cpu_in = 30;                               ///< percent; one task fewer below
+  std::size_t calls_per_task = 0;                   ///< calls in flight a task that are aimed at; 0: off
+  bool high_resolution = false;                     ///< 20-second metrics: twice as fast, billed as custom metrics
+  std::optional<HoursSpec> hours;                   ///< absent: always
+};
+
+struct AwsNetworkSpec {
+  std::string vpc;                                  ///< empty: one of its own
+  std::vector<std::string> public_subnets;          ///< with `vpc`: of the load balancer
+  std::vector<std::string> private_subnets;         ///< with `vpc`: of the tasks
+  std::string cidr = "10.20.0.0/16";                ///< of its own VPC
+  enum class Egress : std::uint8_t { nat, nat_per_zone, endpoints } egress = Egress::nat;
+  bool flow_logs = true;
+};
+
+struct AwsAlarmsSpec {
+  std::string email;                                ///< subscribed to the alarm topic
+  std::string trail_log_group;                      ///< CloudTrail's; empty: an EventBridge rule alone
+};
+
+struct AwsSpec {
+  std::string region;                               ///< empty: AWS_REGION or the profile's
+  std::string profile;
+  std::string account;                              ///< refuse to touch any other; empty: whichever
+  enum class Architecture : std::uint8_t { own, x86_64, arm64 } architecture = Architecture::own;
+  AwsNetworkSpec network;
+  std::string domain;                               ///< "mcp.example.com"
+  std::string hosted_zone;                          ///< Route 53 id; with `domain`: record and certificate are made
+  std::string certificate;                          ///< ACM ARN; with `domain`: used instead
+  bool internal = false;                            ///< load balancer without a public address
+  std::vector<std::string> allow{"0.0.0.0/0"};      ///< CIDR blocks that may reach it
+  bool waf = false;
+  std::string kms_key;                              ///< ARN of a customer key; empty: keys of AWS
+  std::string permissions_boundary;                 ///< ARN
+  std::map<std::string, std::string> tags;
+  std::size_t spot_base = 1;                        ///< tasks always on demand
+  std::size_t spot_weight = 3;                      ///< Spot tasks for each further on-demand one; 0: no Spot
+  std::size_t log_days = 30;
+  bool log_archive = true;                          ///< logs older go to S3
+  bool backups = true;                              ///< of the file system
+  bool traces = true;
+  bool exec = false;                                ///< ECS Exec
+  bool open = false;                                ///< no API key: whoever reaches it may call
+  std::map<std::string, std::string> secrets;       ///< environment variable → existing secret (name or ARN, [:key])
+  AwsAlarmsSpec alarms;
+};
+
 struct Spec {
   std::string name;
   std::vector<ServerSpec> servers;                  ///< one also answers under /mcp; several under /NAME/mcp
@@ -118,6 +193,12 @@ struct Spec {
   ListenerSpec listener;
   AuthSpec auth;
   LimitsSpec limits;
+  ImageSpec image;                                  ///< berth deploy alone, as the four that follow
+  std::vector<PermissionSpec> permissions;
+  ScalingSpec scaling;
+  AwsSpec aws;
+  /// Names of ${NAME} in the spec that were left as they are (SpecSource::keep_variables), for secrets.
+  std::vector<std::string> variables;
   std::string directory;                            ///< folder of the spec file (absolute)
   std::string file;                                 ///< path as shown in messages; empty when made in memory
 };
