@@ -17,12 +17,12 @@ namespace berth::aws {
 
 /// Why a call failed, as AWS said it (or as Berth did, when no answer came).
 struct Fault {
-  std::string service;      ///< "cloudformation"
-  std::string operation;    ///< "CreateChangeSet"
-  std::string code;         ///< "ValidationError", "AccessDenied" …; "NetworkError", "NoCredentials" of ours
+  std::string service;    ///< "cloudformation"
+  std::string operation;  ///< "CreateChangeSet"
+  std::string code;       ///< "ValidationError", "AccessDenied" …; "NetworkError", "NoCredentials" of ours
   std::string message;
-  std::string request_id;   ///< empty when no answer came
-  int status = 0;           ///< HTTP; 0 when no answer came
+  std::string request_id;      ///< empty when no answer came
+  int status = 0;              ///< HTTP; 0 when no answer came
   boost::json::value details;  ///< the rest of a JSON error, or null
 
   bool is(std::string_view a_code) const { return code == a_code; }
@@ -39,10 +39,13 @@ template <class T>
 using Reply = std::expected<T, Fault>;
 
 /// Calls AWS APIs. One input and output shape for every protocol: JSON with the names that the API reference
-/// uses, so `{"StackName": "x"}` for CloudFormation (query protocol, sent as a form; its XML answer comes back as
-/// an object whose member lists are arrays and whose scalars are strings) and `{"cluster": "x"}` for ECS (JSON
+/// uses, so `{"StackName": "x"}` for CloudFormation (query protocol, sent as a form; its XML answer comes
+/// back as
+/// an object whose member lists are arrays and whose scalars are strings) and `{"cluster": "x"}` for ECS
+/// (JSON
 /// 1.1). Retries throttling, 5xx and broken connections with full jitter (at most AWS_MAX_ATTEMPTS, default
-/// 4), corrects a skewed clock once, refreshes expired credentials once. Endpoints: AWS_ENDPOINT_URL_<SERVICE>,
+/// 4), corrects a skewed clock once, refreshes expired credentials once. Endpoints:
+/// AWS_ENDPOINT_URL_<SERVICE>,
 /// AWS_ENDPOINT_URL, else https://<service>.<region>.amazonaws.com; CA: AWS_CA_BUNDLE, SSL_CERT_FILE, the
 /// system's.
 class Client {
@@ -51,7 +54,8 @@ class Client {
   virtual const std::string& region() const = 0;
 
   /// `service`: cloudformation, ec2, elasticloadbalancing, ecs, ecr, logs, secretsmanager, sts, iam,
-  /// application-autoscaling, monitoring (CloudWatch), sns, xray, elasticfilesystem, acm, route53, cloudfront,
+  /// application-autoscaling, monitoring (CloudWatch), sns, xray, elasticfilesystem, acm, route53,
+  /// cloudfront,
   /// servicequotas, events.
   virtual Task<Reply<boost::json::object>> call(std::string service, std::string operation,
                                                 boost::json::object input) = 0;
@@ -60,12 +64,12 @@ class Client {
                                                boost::json::object input, std::string items) = 0;
 
   struct RestRequest {
-    std::string service;                                         ///< "s3", "xray", "elasticfilesystem"
-    std::string operation;                                       ///< for messages: "PutObject"
+    std::string service;    ///< "s3", "xray", "elasticfilesystem"
+    std::string operation;  ///< for messages: "PutObject"
     std::string method = "GET";
-    std::string bucket;                                          ///< S3 only
-    std::string path = "/";                                      ///< decoded
-    std::vector<std::pair<std::string, std::string>> query;      ///< decoded
+    std::string bucket;                                      ///< S3 only
+    std::string path = "/";                                  ///< decoded
+    std::vector<std::pair<std::string, std::string>> query;  ///< decoded
     std::vector<std::pair<std::string, std::string>> headers;
     std::string body;
   };
@@ -84,7 +88,8 @@ std::unique_ptr<Client> make_client(ClientOptions options, net::Network& network
 /// member or item (and repeated ones) become arrays, the root's own name is dropped.
 Result<boost::json::object> xml_to_json(std::string_view xml);
 
-/// Reading answers without checking each step: the member, or "" / an empty array / object when it is not there.
+/// Reading answers without checking each step: the member, or "" / an empty array / object when it is not
+/// there.
 std::string text(const boost::json::object& object, std::string_view name);
 const boost::json::array& array(const boost::json::object& object, std::string_view name);
 const boost::json::object& object(const boost::json::object& parent, std::string_view name);

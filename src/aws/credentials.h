@@ -18,9 +18,9 @@ namespace berth::aws {
 struct Credentials {
   std::string access_key_id;
   Secret secret_access_key;
-  Secret session_token;             ///< empty for long-term keys
+  Secret session_token;  ///< empty for long-term keys
   std::optional<WallTime> expires;
-  std::string source;               ///< for messages: "profile 'work' of ~/.aws/credentials"
+  std::string source;  ///< for messages: "profile 'work' of ~/.aws/credentials"
 };
 
 /// Credentials that are fetched when first asked for, kept, and fetched anew before they expire.
@@ -35,8 +35,8 @@ class CredentialsProvider {
 /// What the chain reads. `environment` is the whole environment; nothing is read from the process's own.
 struct CredentialsOptions {
   std::map<std::string, std::string> environment;
-  std::string profile;   ///< of berth.yaml or --profile; empty: AWS_PROFILE, then "default"
-  std::string region;    ///< for STS
+  std::string profile;  ///< of berth.yaml or --profile; empty: AWS_PROFILE, then "default"
+  std::string region;   ///< for STS
 };
 
 /// The order of the AWS SDKs (https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html):

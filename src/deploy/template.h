@@ -13,16 +13,17 @@ namespace berth::deploy {
 
 /// Names that the pipeline, the verbs and the fragments agree on.
 struct Names {
-  std::string base_stack;      ///< "<name>-base": registry and secrets, what the image needs to be there first
-  std::string service_stack;   ///< "<name>"
-  std::string repository;      ///< "<name>"
-  std::string log_group;       ///< "/berth/<name>"
+  std::string base_stack;     ///< "<name>-base": registry and secrets, what the image needs to be there first
+  std::string service_stack;  ///< "<name>"
+  std::string repository;     ///< "<name>"
+  std::string log_group;      ///< "/berth/<name>"
 };
 Names names(const model::Spec& spec);
 
 struct Template {
-  std::string yaml;               ///< for people: the fragments with their comments and file names
-  boost::json::object document;   ///< the same, with intrinsic functions in long form ({"Ref": …}, {"Fn::Sub": …})
+  std::string yaml;  ///< for people: the fragments with their comments and file names
+  boost::json::object
+      document;  ///< the same, with intrinsic functions in long form ({"Ref": …}, {"Fn::Sub": …})
   /// What is sent to CloudFormation: the document without white space.
   std::string json() const;
 };
@@ -40,8 +41,8 @@ Result<Template> compose_service(const model::Spec& spec);
 
 /// A mistake in a template that CloudFormation or AWS would find late, or never (our own rules: aws.md §4b).
 struct Finding {
-  std::string rule;        ///< "target-group-health-timeout"
-  std::string resource;    ///< logical id
+  std::string rule;      ///< "target-group-health-timeout"
+  std::string resource;  ///< logical id
   std::string message;
 };
 std::vector<Finding> lint(const boost::json::object& document);

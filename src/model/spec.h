@@ -114,9 +114,11 @@ struct LimitsSpec {
 /// How the container image comes to be. With a Dockerfile an engine builds it (docker, podman or buildah);
 /// otherwise Berth assembles it.
 struct ImageSpec {
-  std::string dockerfile;                           ///< relative to the spec; empty: ./Dockerfile if there is one
+  /// relative to the spec; empty: ./Dockerfile if there is one
+  std::string dockerfile;
   bool assemble = false;                            ///< never use an engine, though a Dockerfile is there
-  std::string base;                                 ///< image reference or "scratch"; empty: by what the server needs
+  /// image reference or "scratch"; empty: by what the server needs
+  std::string base;
   std::vector<std::string> ignore;                  ///< patterns besides .dockerignore
   enum class Severity : std::uint8_t { none, low, medium, high, critical } stop_at = Severity::critical;
 };
@@ -141,7 +143,8 @@ struct ScalingSpec {
   double cpu_out = 70;                              ///< percent; one task more above
   double cpu_in = 30;                               ///< percent; one task fewer below
   std::size_t calls_per_task = 0;                   ///< calls in flight a task that are aimed at; 0: off
-  bool high_resolution = false;                     ///< 20-second metrics: twice as fast, billed as custom metrics
+  /// 20-second metrics: twice as fast, billed as custom metrics
+  bool high_resolution = false;
   std::optional<HoursSpec> hours;                   ///< absent: always
 };
 
@@ -166,7 +169,8 @@ struct AwsSpec {
   enum class Architecture : std::uint8_t { own, x86_64, arm64 } architecture = Architecture::own;
   AwsNetworkSpec network;
   std::string domain;                               ///< "mcp.example.com"
-  std::string hosted_zone;                          ///< Route 53 id; with `domain`: record and certificate are made
+  /// Route 53 id; with `domain`: record and certificate are made
+  std::string hosted_zone;
   std::string certificate;                          ///< ACM ARN; with `domain`: used instead
   bool internal = false;                            ///< load balancer without a public address
   std::vector<std::string> allow{"0.0.0.0/0"};      ///< CIDR blocks that may reach it
@@ -182,7 +186,8 @@ struct AwsSpec {
   bool traces = true;
   bool exec = false;                                ///< ECS Exec
   bool open = false;                                ///< no API key: whoever reaches it may call
-  std::map<std::string, std::string> secrets;       ///< environment variable → existing secret (name or ARN, [:key])
+  /// environment variable → existing secret (name or ARN, [:key])
+  std::map<std::string, std::string> secrets;
   AwsAlarmsSpec alarms;
 };
 

@@ -83,7 +83,8 @@ class ProcessTest : public ::testing::Test {
   }
 
   static Task<void> write_and_stay_open(Process& process, std::string input) {
-    EXPECT_TRUE(co_await process.input().write(input));
+    const auto written = co_await process.input().write(input);
+    EXPECT_TRUE(written);
   }
 
   static Task<void> feed(Process& process, std::string input) {

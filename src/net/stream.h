@@ -61,7 +61,8 @@ class Stream {
   /// connection must be to carry another request. Asks the kernel at once (a peek), when nobody reads.
   virtual bool quiet() { return true; }
 
-  /// Bytes written to a pipe that are still in it: once its reading side has ended for good, bytes that nobody
+  /// Bytes written to a pipe that are still in it: once its reading side has ended for good, bytes that
+  /// nobody
   /// has read nor will (FIONREAD, which Linux answers at either end of a pipe). 0 for other streams.
   virtual std::size_t unread() const { return 0; }
 

@@ -19,49 +19,50 @@ namespace berth::registry {
 
 /// "docker.io/library/node:22-slim", "127.0.0.1:5000/x@sha256:…".
 struct Reference {
-  std::string registry;    ///< host[:port]; loopback is spoken to in clear
+  std::string registry;  ///< host[:port]; loopback is spoken to in clear
   std::string repository;
-  std::string tag;         ///< empty when `digest` is given
+  std::string tag;  ///< empty when `digest` is given
   std::string digest;
 };
 Result<Reference> parse_reference(std::string_view text);
 std::string to_string(const Reference& reference);
 
 struct Login {
-  std::string user;        ///< "AWS" for ECR; empty: the logins of ~/.docker/config.json, or none
+  std::string user;  ///< "AWS" for ECR; empty: the logins of ~/.docker/config.json, or none
   Secret password;
 };
 
 /// A blob in the local store, by its digest.
 struct Layer {
-  std::string digest;      ///< of the compressed bytes
-  std::string diff_id;     ///< of the tar
+  std::string digest;   ///< of the compressed bytes
+  std::string diff_id;  ///< of the tar
   std::string media_type;
-  std::uint64_t bytes = 0; ///< compressed
+  std::uint64_t bytes = 0;  ///< compressed
 };
 
 struct Image {
-  std::string manifest;    ///< JSON; its digest is the image's
+  std::string manifest;  ///< JSON; its digest is the image's
   std::string digest;
-  std::string config;      ///< JSON
+  std::string config;  ///< JSON
   std::vector<Layer> layers;
-  std::uint64_t bytes = 0; ///< of all layers, compressed
+  std::uint64_t bytes = 0;  ///< of all layers, compressed
 };
 
 /// What is put on top of the base.
 struct AssembleOptions {
-  std::string base = "scratch";            ///< reference or "scratch"
+  std::string base = "scratch";  ///< reference or "scratch"
   Login base_login;
-  std::string architecture = "amd64";      ///< or arm64
-  std::string directory;                   ///< the user's folder: goes to /app, without .git, .berth, node_modules
-                                           ///< and what .dockerignore and `ignore` name
+  std::string architecture = "amd64";  ///< or arm64
+  std::string directory;  ///< the user's folder: goes to /app, without .git, .berth, node_modules
+                          ///< and what .dockerignore and `ignore` name
   std::vector<std::string> ignore;
-  std::string berth;                       ///< path of the static program: /usr/local/bin/berth, the entry point
-  std::string spec_file;                   ///< becomes /app/berth.yaml
-  bool npm = false;                        ///< a layer with `npm ci --omit=dev` of package.json, by the machine's npm
-  std::vector<std::string> npm_packages;   ///< "npx -y PACKAGE" servers: installed into the image, so that no task
-                                           ///< downloads code at its start
-  std::string ca_bundle;                   ///< path; becomes /etc/ssl/certs/ca-certificates.crt where the base has none
+  std::string berth;      ///< path of the static program: /usr/local/bin/berth, the entry point
+  std::string spec_file;  ///< becomes /app/berth.yaml
+  bool npm = false;       ///< a layer with `npm ci --omit=dev` of package.json, by the machine's npm
+  std::vector<std::string>
+      npm_packages;       ///< "npx -y PACKAGE" servers: installed into the image, so that no task
+                          ///< downloads code at its start
+  std::string ca_bundle;  ///< path; becomes /etc/ssl/certs/ca-certificates.crt where the base has none
   std::map<std::string, std::string> environment;
   std::map<std::string, std::string> labels;
 };
@@ -69,7 +70,8 @@ struct AssembleOptions {
 /// What happens, for the terminal: "layer sha256:1234… (npm) 12.3 MB", "pushed", "already there".
 using Progress = std::function<void(std::string_view)>;
 
-/// Blobs lie in `store` (an OCI layout folder, e.g. ~/.cache/berth/images) and are reused by digest: the base is
+/// Blobs lie in `store` (an OCI layout folder, e.g. ~/.cache/berth/images) and are reused by digest: the base
+/// is
 /// pulled once, a layer whose inputs have not changed is not made again.
 class Images {
  public:

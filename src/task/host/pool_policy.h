@@ -39,7 +39,8 @@ struct PoolLimits {
 /// Children are pooled by PoolKey. One child serves a pool, so that its state is one, until the server was
 /// seen asking the user: then calls that could be asked about run one at a time a child, on as many children
 /// as children_max allows. The most recently used pools keep `warm` children between them, and while calls
-/// come a spare one stands by. A child that dies is replaced at once the first time, then with back-off while children keep dying young.
+/// come a spare one stands by. A child that dies is replaced at once the first time, then with back-off while
+/// children keep dying young.
 class PoolPolicy {
  public:
   using ChildId = std::uint64_t;
