@@ -23,8 +23,9 @@ test('kill -9 of a child: the next call works', async (t) => {
   const url = await service.url();
   await callTool(url, 'echo', { message: 'before' });
   const times = [];
+  const ready = async () => (await service.berth('logs')).out.match(/server_ready/g)?.length ?? 0;
   for (let round = 0; round < 3; ++round) {
-    await pause(1500);  // A warm child takes about a second of Node's time to be there.
+    await until('one that serves and one that stands by', async () => await ready() >= round + 2);
     const [child] = service.tree().filter(isServer);
     process.kill(child, 'SIGKILL');
     await until('the child is gone', () => !alive(child));

@@ -14,6 +14,13 @@ export const packages = join(root, 'build/npm/node_modules');
 
 export const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
+/// Resumes when `promise` is settled, or after so long; leaves no timer behind that would keep Node alive.
+export async function settledWithin(promise, milliseconds) {
+  let timer;
+  await Promise.race([promise, new Promise((done) => { timer = setTimeout(done, milliseconds); })]);
+  clearTimeout(timer);
+}
+
 /// Calls `probe` until it gives something truthy. Fails at once on an error with `final`, else after the
 /// time, and then says what was waited for.
 export async function until(what, probe, milliseconds = 30_000) {
@@ -192,7 +199,7 @@ export class Service {
   async down() {
     const before = this.tree();
     const answer = await this.berth('down');
-    await Promise.race([this.exited, pause(40_000)]);
+    await settledWithin(this.exited, 40_000);
     return { ...answer, ended: this.ended, left: before.filter(alive) };
   }
 
@@ -200,7 +207,7 @@ export class Service {
   async kill() {
     if (!this.ended) {
       this.process.kill('SIGTERM');
-      await Promise.race([this.exited, pause(15_000)]);
+      await settledWithin(this.exited, 15_000);
     }
     if (!this.ended) {
       const tree = this.tree();

@@ -3,13 +3,24 @@
 import http from 'node:http';
 import net from 'node:net';
 
-/// Sends bytes and gives everything that comes back until the peer closes or nothing comes for `quiet` ms.
+/// Whether `bytes` are one whole answer whose length its head tells.
+function isWhole(bytes) {
+  const end = bytes.indexOf('\r\n\r\n');
+  const length = /\r\ncontent-length: *(\d+)\r\n/i.exec(bytes.subarray(0, end + 4).toString('latin1'));
+  return end >= 0 && length !== null && bytes.length >= end + 4 + Number(length[1]);
+}
+
+/// Sends bytes and gives everything that comes back until the answer is whole, the peer closes, or nothing
+/// comes for `quiet` ms.
 export function exchange(port, bytes, { host = '127.0.0.1', quiet = 1500 } = {}) {
   return new Promise((done, failed) => {
     const parts = [];
     const socket = net.connect(port, host, () => socket.write(bytes));
     socket.setTimeout(quiet, () => socket.destroy());
-    socket.on('data', (data) => parts.push(data));
+    socket.on('data', (data) => {
+      parts.push(data);
+      if (isWhole(Buffer.concat(parts))) socket.destroy();
+    });
     socket.on('error', (error) => {
       if (parts.length === 0 && error.code !== 'ECONNRESET') failed(error);
     });
