@@ -1,5 +1,6 @@
-// Real clients against real servers through the front door: three tasks, HTTP and HTTPS. For every pair 100
-// of 100 connects and 1000 of 1000 calls.
+// Real clients against real servers through the front door: three tasks, HTTP and HTTPS. For every pair of an
+// SDK client and a server 100 of 100 connects and 1000 of 1000 calls. Programs that are started for every
+// connect (the Inspector, Claude Code) do BERTH_CLIENT_ROUNDS of them, 1 unless told otherwise.
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
@@ -18,6 +19,8 @@ const servers = {
   'sequential-thinking': () => `command: ${yamlList(npmServer('sequential-thinking'))}`,
   workspace: () => 'builtin: workspace',
 };
+
+const rounds = Number(process.env.BERTH_CLIENT_ROUNDS ?? 1);
 
 for (const [name, server] of Object.entries(servers)) {
   describe(name, () => {
@@ -51,28 +54,32 @@ for (const [name, server] of Object.entries(servers)) {
       }
 
       test(`Inspector over ${scheme} lists tools and calls one`, async () => {
-        for (const era of ['legacy', 'modern']) {
-          const listed = await inspector(urls[scheme], era, ['--method', 'tools/list'], contexts[scheme]);
-          const names = (listed.result ?? listed).tools.map((tool) => tool.name);
-          assert.ok(names.includes(call.tool), `${era}: ${names}`);
-        }
         const words = Object.entries(call.arguments)
           .flatMap(([key, value]) => ['--tool-arg', `${key}=${value}`]);
-        const called = await inspector(urls[scheme], 'legacy',
-          ['--method', 'tools/call', '--tool-name', call.tool, ...words], contexts[scheme]);
-        assert.ok(isRight(called.result ?? called, call), JSON.stringify(called));
+        for (let round = 0; round < rounds; ++round) {
+          for (const era of ['legacy', 'modern']) {
+            const listed = await inspector(urls[scheme], era, ['--method', 'tools/list'], contexts[scheme]);
+            const names = (listed.result ?? listed).tools.map((tool) => tool.name);
+            assert.ok(names.includes(call.tool), `${era}: ${names}`);
+          }
+          const called = await inspector(urls[scheme], 'legacy',
+            ['--method', 'tools/call', '--tool-name', call.tool, ...words], contexts[scheme]);
+          assert.ok(isRight(called.result ?? called, call), JSON.stringify(called));
+        }
       });
 
       const skip = claudeProgram() ? false : 'the claude program is not installed';
-      test(`Claude Code over ${scheme} connects and calls a tool`, { skip }, async () => {
+      test(`Claude Code over ${scheme} connects and calls a tool ten times`, { skip }, async () => {
         const context = contexts[scheme];
         const added = await claude(['mcp', 'add', '--transport', 'http', 'demo', urls[scheme]], context);
         assert.equal(added.code, 0, added.err);
-        const listed = await claude(['mcp', 'list'], context);
-        assert.match(listed.out, /demo: .*Connected/, listed.out);
-        const { turns, results } = await claudeCallsTool(urls[scheme], call, context);
-        assert.equal(turns, 2);
-        assert.match(results, call.right);
+        for (let round = 0; round < rounds; ++round) {
+          const listed = await claude(['mcp', 'list'], context);
+          assert.match(listed.out, /demo: .*Connected/, listed.out);
+          const { turns, results } = await claudeCallsTool(urls[scheme], call, context, 10);
+          assert.ok(turns >= 11, `${turns} turns`);
+          assert.equal(results.filter((result) => call.right.test(result)).length, 10, String(results));
+        }
       });
     }
   });

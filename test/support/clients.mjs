@@ -117,9 +117,9 @@ export function claude(args, { home, authority, more = {} }) {
   return execute(claudeProgram(), args, { cwd: home, env });
 }
 
-/// A stand-in for the model on loopback: the first turn asks for one tool call, the next one ends. `seen`
+/// A stand-in for the model on loopback: it asks for one tool call a turn, `times` times, and ends. `seen`
 /// holds the tool results that came back.
-export async function stubModel(tool, input) {
+export async function stubModel(tool, input, times) {
   const seen = [];
   const server = createServer(async (request, response) => {
     let text = '';
@@ -133,7 +133,7 @@ export async function stubModel(tool, input) {
     const results = (Array.isArray(last) ? last : []).filter((block) => block.type === 'tool_result');
     seen.push(...results);
     const offered = (body.tools ?? []).some((offer) => offer.name === tool);
-    const block = offered && results.length === 0
+    const block = offered && seen.length < times
       ? { type: 'tool_use', id: `toolu_${seen.length}_${Date.now()}`, name: tool, input }
       : { type: 'text', text: 'done' };
     return answer(response, body, block);
@@ -171,9 +171,9 @@ function answer(response, { model, stream }, block) {
   return response.end();
 }
 
-/// One whole conversation: Claude Code, told by the stand-in to call the tool. {turns, results}.
-export async function claudeCallsTool(url, call, { home, authority }) {
-  const model = await stubModel(`mcp__demo__${call.tool}`, call.arguments);
+/// One whole conversation: Claude Code, told by the stand-in to call the tool `times` times. {turns, results}.
+export async function claudeCallsTool(url, call, { home, authority }, times = 1) {
+  const model = await stubModel(`mcp__demo__${call.tool}`, call.arguments, times);
   try {
     mkdirSync(home, { recursive: true });
     const config = join(home, 'mcp.json');
@@ -186,7 +186,7 @@ export async function claudeCallsTool(url, call, { home, authority }) {
     };
     const { code, out, err } = await claude(args, { home, authority, more });
     if (code !== 0) throw new Error(`claude -p ended with ${code}: ${err || out}`);
-    return { turns: JSON.parse(out).num_turns, results: JSON.stringify(model.seen) };
+    return { turns: JSON.parse(out).num_turns, results: model.seen.map((result) => JSON.stringify(result)) };
   } finally {
     model.close();
   }
