@@ -1,0 +1,106 @@
+#include "aws/testing/fake_client.h"
+
+#include <utility>
+
+#include "aws/pages.h"
+
+namespace berth::aws::testing {
+
+namespace {
+
+std::string key_of(std::string_view service, std::string_view operation) {
+  return std::string(service) + " " + std::string(operation);
+}
+
+Fault unscripted(const std::string& service, const std::string& operation) {
+  Fault fault;
+  fault.service = service;
+  fault.operation = operation;
+  fault.code = "NotScripted";
+  fault.message = "The test has scripted no answer of " + key_of(service, operation) + ".";
+  return fault;
+}
+
+}  // namespace
+
+void FakeClient::answer(std::string_view service, std::string_view operation, std::string_view json) {
+  auto output = boost::json::parse(json).as_object();
+  handle(service, operation, [output](const boost::json::object&) { return output; });
+}
+
+void FakeClient::fail(std::string_view service, std::string_view operation, Fault fault) {
+  fault.service = service;
+  fault.operation = operation;
+  handle(service, operation, [fault](const boost::json::object&) -> Reply<boost::json::object> {
+    return std::unexpected(fault);
+  });
+  handle_rest(service, operation,
+              [fault](const RestRequest&) -> Reply<http::Response> { return std::unexpected(fault); });
+}
+
+void FakeClient::fail(std::string_view service, std::string_view operation, std::string_view code,
+                      std::string_view message, int status) {
+  Fault fault;
+  fault.code = code;
+  fault.message = message;
+  fault.status = status;
+  fault.request_id = "fake-request";
+  fail(service, operation, std::move(fault));
+}
+
+void FakeClient::handle(std::string_view service, std::string_view operation, Handler handler) {
+  scripts_[key_of(service, operation)].handlers.push_back(std::move(handler));
+}
+
+void FakeClient::answer_rest(std::string_view service, std::string_view operation, http::Response response) {
+  handle_rest(service, operation, [response](const RestRequest&) { return response; });
+}
+
+void FakeClient::handle_rest(std::string_view service, std::string_view operation, RestHandler handler) {
+  rest_scripts_[key_of(service, operation)].handlers.push_back(std::move(handler));
+}
+
+std::vector<std::string> FakeClient::names() const {
+  std::vector<std::string> names;
+  for (const Call& call : calls_) names.push_back(key_of(call.service, call.operation));
+  return names;
+}
+
+std::vector<boost::json::object> FakeClient::inputs(std::string_view service,
+                                                    std::string_view operation) const {
+  std::vector<boost::json::object> inputs;
+  for (const Call& call : calls_) {
+    if (call.service == service && call.operation == operation) inputs.push_back(call.input);
+  }
+  return inputs;
+}
+
+std::size_t FakeClient::count(std::string_view service, std::string_view operation) const {
+  return inputs(service, operation).size();
+}
+
+Task<Reply<boost::json::object>> FakeClient::call(std::string service, std::string operation,
+                                                  boost::json::object input) {
+  calls_.push_back(Call{service, operation, input, {}});
+  const auto script = scripts_.find(key_of(service, operation));
+  if (script == scripts_.end()) co_return std::unexpected(unscripted(service, operation));
+  co_return script->second.take()(input);
+}
+
+Task<Reply<boost::json::array>> FakeClient::list(std::string service, std::string operation,
+                                                 boost::json::object input, std::string items) {
+  auto all = co_await collect_pages(*this, std::move(service), std::move(operation), std::move(input),
+                                    std::move(items));
+  co_return all;
+}
+
+Task<Reply<http::Response>> FakeClient::rest(RestRequest request) {
+  calls_.push_back(Call{request.service, request.operation, {}, request});
+  const auto script = rest_scripts_.find(key_of(request.service, request.operation));
+  if (script == rest_scripts_.end()) {
+    co_return std::unexpected(unscripted(request.service, request.operation));
+  }
+  co_return script->second.take()(request);
+}
+
+}  // namespace berth::aws::testing
