@@ -134,6 +134,8 @@ SpecReading read_client_file(const SpecSource& source) {
     read_entries(reader, *entries, reading.spec);
   }
   reading.problems = reader.take_problems();
+  reading.spec.keeps_variables = source.keep_variables;
+  collect_variables(reader, reading.spec);
   return reading;
 }
 

@@ -7,66 +7,20 @@
 #include <optional>
 #include <vector>
 
+#include "model/aws_fields.h"
+#include "model/field_table.h"
 #include "model/spec.h"
 #include "model/units.h"
 
 namespace berth::model {
 namespace {
 
-template <class Block, class Value>
-Block block_of(Value Block::*);
-
-template <auto member>
-void* at(void* block) {
-  using Block = decltype(block_of(member));
-  return &(static_cast<Block*>(block)->*member);
-}
-
-using Choices = std::span<const std::string_view>;
-constexpr double kb = 1024, mb = 1024 * kb, gb = 1024 * mb;
-constexpr double second = 1000, minute = 60 * second, hour = 60 * minute, day = 24 * hour;
-constexpr double many = 1'000'000;
+using namespace rows;  // NOLINT(google-build-using-namespace): the vocabulary of the rows below
 
 constexpr std::array<std::string_view, 3> era_names{"auto", "legacy", "modern"};
 constexpr std::array<std::string_view, 3> isolation_names{"principal", "shared", "session"};
 constexpr std::array<std::string_view, 2> balancing_names{"round_robin", "least_outstanding_requests"};
 constexpr std::array<std::string_view, 1> builtin_names{"workspace"};
-
-template <auto member>
-constexpr Field plain(FieldKind kind, std::string_view key, std::string_view meaning,
-                      std::string_view shown_default = {}) {
-  return {.key = key, .kind = kind, .meaning = meaning, .default_text = shown_default, .locate = &at<member>};
-}
-
-template <auto member>
-constexpr Field ranged(FieldKind kind, std::string_view key, double min, double max, std::string_view meaning,
-                       std::string_view at_limit = {}, std::string_view shown_default = {}) {
-  return {.key = key,
-          .kind = kind,
-          .meaning = meaning,
-          .at_limit = at_limit,
-          .min = min,
-          .max = max,
-          .default_text = shown_default,
-          .locate = &at<member>};
-}
-
-template <auto member>
-constexpr Field chosen(std::string_view key, Choices choices, std::string_view meaning) {
-  return {
-      .key = key, .kind = FieldKind::choice, .meaning = meaning, .choices = choices, .locate = &at<member>};
-}
-
-template <auto member>
-constexpr Field nested(FieldKind kind, std::string_view key, std::span<const Field> fields,
-                       std::string_view meaning) {
-  return {.key = key, .kind = kind, .meaning = meaning, .fields = fields, .locate = &at<member>};
-}
-
-constexpr Field by_hand(FieldKind kind, std::string_view key, std::string_view meaning, Choices choices = {},
-                        std::span<const Field> fields = {}) {
-  return {.key = key, .kind = kind, .meaning = meaning, .choices = choices, .fields = fields};
-}
 
 using enum FieldKind;
 
@@ -210,8 +164,8 @@ constexpr Field key_table[] = {
 };
 
 constexpr Field auth_table[] = {
-    nested<&AuthSpec::keys>(
-        list, "keys", key_table,
+    listed<&AuthSpec::keys>(
+        "keys", key_table,
         "API keys, sent as `Authorization: Bearer KEY`. Without any, everybody on this machine "
         "may call and nobody else."),
 };
@@ -264,6 +218,18 @@ constexpr Field spec_table[] = {
     nested<&Spec::listener>(block, "listener", listener_table, "The front door."),
     nested<&Spec::auth>(block, "auth", auth_table, "Who may call."),
     nested<&Spec::limits>(block, "limits", limits_table, "What a request, a stream or a session may use."),
+    nested<&Spec::image>(block, "image", image_table,
+                         "The container image that `berth deploy` makes: by a Dockerfile, or put together "
+                         "without an engine. This block and those that follow mean nothing to `berth up`."),
+    listed<&Spec::permissions>(
+        "permissions", permission_table,
+        "What the tasks may do in AWS, besides their own file system, bucket, logs and "
+        "traces: statements of the task role.",
+        50),
+    nested<&Spec::scaling>(
+        block, "scaling", scaling_table,
+        "How many tasks run on AWS: more under load, fewer without, none outside the hours."),
+    nested<&Spec::aws>(block, "aws", aws_table, "Where and how the service runs on AWS ECS Fargate."),
 };
 
 template <class Value>

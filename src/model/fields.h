@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -27,6 +28,13 @@ enum class FieldKind : std::uint8_t {
   list,      ///< a list of blocks
 };
 
+/// How the elements of a list are reached whatever their type: each is a block.
+struct ListAccess {
+  std::size_t (*size)(void* list);
+  void* (*at)(void* list, std::size_t index);
+  void* (*append)(void* list);  ///< a default-constructed element at the end
+};
+
 struct Field {
   std::string_view key;
   FieldKind kind;
@@ -36,10 +44,17 @@ struct Field {
   double max = 0;
   std::span<const std::string_view> choices;
   std::span<const Field> fields;
-  /// The default where it is not the value that a default-constructed block has.
+  /// The default where it is not the value that a default-constructed block has. A count of 0 then stands
+  /// for this default, and is not written out.
   std::string_view default_text;
-  /// The member inside its block; nullptr for keys that the parser treats by hand.
+  /// The member inside its block; nullptr for keys that the parser treats by hand. Makes a std::optional
+  /// block that is not there yet.
   void* (*locate)(void* block) = nullptr;
+  /// block: whether a std::optional one is there; nullptr where it always is.
+  bool (*present)(void* block) = nullptr;
+  const ListAccess* list = nullptr;  ///< list: its elements
+  /// table: the values are taken as they are; ${NAME} is not replaced.
+  bool literal = false;
 };
 
 /// Blocks of berth.yaml: the keys of the file itself, of a server and so on.

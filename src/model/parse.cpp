@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <set>
 
+#include "model/aws_checks.h"
 #include "model/reader.h"
 #include "model/server_reader.h"
 #include "model/units.h"
@@ -35,6 +36,7 @@ class SpecParser {
   explicit SpecParser(const SpecSource& source) : reader_(source), servers_(reader_) {
     spec_.directory = source.directory;
     spec_.file = source.file;
+    spec_.keeps_variables = source.keep_variables;
   }
 
   SpecReading run(const YamlNode& root) {
@@ -63,6 +65,7 @@ class SpecParser {
     }
     check_tasks();
     check_listener();
+    check_aws(reader_, spec_);
     return finish();
   }
 
@@ -243,6 +246,7 @@ class SpecParser {
   SpecReading finish() {
     SpecReading reading;
     reading.problems = reader_.take_problems();
+    collect_variables(reader_, spec_);
     reading.spec = std::move(spec_);
     return reading;
   }
@@ -253,6 +257,15 @@ class SpecParser {
 };
 
 }  // namespace
+
+void collect_variables(const Reader& reader, Spec& spec) {
+  if (!spec.keeps_variables) return;
+  std::set<std::string> names = reader.kept_variables();
+  for (const KeySpec& key : spec.auth.keys) {
+    if (!key.environment.empty()) names.insert(key.environment);
+  }
+  spec.variables.assign(names.begin(), names.end());
+}
 
 bool is_service_name(std::string_view name) {
   return !name.empty() && name.size() <= name_bytes_max && name.front() != '-' &&

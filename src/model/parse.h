@@ -31,6 +31,9 @@ struct SpecSource {
   std::map<std::string, std::string> environment;
   /// For parse_spec: what the text is. `by_name`: a client's file when `file` ends in .json.
   enum class Format : unsigned char { by_name, berth_yaml, client_file } format = Format::by_name;
+  /// Leaves ${NAME} in env and headers as it is, whether it is set or not, for the machine that will run the
+  /// spec, and collects the names in Spec::variables.
+  bool keep_variables = false;
 };
 
 /// What was understood, and all that was wrong, in the order of the file. `spec` is usable only without
@@ -59,7 +62,7 @@ Result<Spec> parse_spec(const SpecSource& source);
 /// `spec` as JSON in the shape of berth.yaml with every value written out; parse_spec reads it back as the
 /// same spec
 /// (apart from `directory` and `file`). Holds substituted secrets: write it only to files that the owner
-/// alone reads.
+/// alone reads. With Spec::keeps_variables it holds ${NAME} instead.
 std::string write_spec(const Spec& spec);
 
 /// The last part of the folder's path, with what may not be in a name replaced by hyphens.

@@ -57,7 +57,28 @@ constexpr std::pair<std::string_view, std::string_view> synonyms[] = {{"environm
                                                                       {"secret", "env"},
                                                                       {"service", "name"},
                                                                       {"scale", "tasks"},
-                                                                      {"healthcheck", "health_check"}};
+                                                                      {"healthcheck", "health_check"},
+                                                                      {"cert", "certificate"},
+                                                                      {"zone_id", "hosted_zone"},
+                                                                      {"route53", "hosted_zone"},
+                                                                      {"zone", "hosted_zone"},
+                                                                      {"subnets", "private_subnets"},
+                                                                      {"nat", "egress"},
+                                                                      {"kms", "kms_key"},
+                                                                      {"boundary", "permissions_boundary"},
+                                                                      {"arch", "architecture"},
+                                                                      {"cpu_architecture", "architecture"},
+                                                                      {"fargate_spot", "spot"},
+                                                                      {"retention", "days"},
+                                                                      {"schedule", "hours"},
+                                                                      {"autoscaling", "scaling"},
+                                                                      {"start", "from"},
+                                                                      {"end", "to"},
+                                                                      {"until", "to"},
+                                                                      {"tz", "timezone"},
+                                                                      {"allowed_cidrs", "allow"},
+                                                                      {"policies", "permissions"},
+                                                                      {"xray", "traces"}};
 
 /// What may be written for an amount, with an example.
 std::string wanted(const Field& field) {
@@ -199,7 +220,7 @@ void Reader::read_value(const Field& field, const YamlNode& value, void* block, 
     case FieldKind::flag: return read_flag(value, *static_cast<bool*>(target), path);
     case FieldKind::choice: return read_choice(field, value, target, path);
     case FieldKind::table:
-      *static_cast<std::map<std::string, std::string>*>(target) = read_table(value, path);
+      *static_cast<std::map<std::string, std::string>*>(target) = read_table(value, path, field.literal);
       return;
     case FieldKind::texts: {
       std::optional<std::vector<std::string>> texts = read_texts(value, path);
@@ -213,10 +234,24 @@ void Reader::read_value(const Field& field, const YamlNode& value, void* block, 
       return;
     }
     case FieldKind::block: return read_block(value, field.fields, target, path);
+    case FieldKind::list: return read_list(field, value, target, path);
     case FieldKind::argv:
-    case FieldKind::blocks:
-    case FieldKind::list: return;
+    case FieldKind::blocks: return;
     default: return read_amount(field, value, target, path);
+  }
+}
+
+void Reader::read_list(const Field& field, const YamlNode& value, void* list, const std::string& path) {
+  if (value.kind != YamlNode::Kind::sequence) {
+    return problem(value, fmt::format("{} is {}, but it takes a list; write {}: [{{{}: …}}].", path,
+                                      shown(value), path, field.fields.front().key));
+  }
+  auto size = static_cast<double>(value.items.size());
+  if (field.max > 0 && size > field.max) {
+    return problem(value, fmt::format("{} has {} entries; at most {:.0f} are read.", path, size, field.max));
+  }
+  for (std::size_t i = 0; i < value.items.size(); ++i) {
+    read_block(value.items[i], field.fields, field.list->append(list), fmt::format("{}[{}]", path, i));
   }
 }
 
@@ -277,7 +312,8 @@ std::optional<std::vector<std::string>> Reader::read_argv(const YamlNode& value,
   return std::move(*words);
 }
 
-std::map<std::string, std::string> Reader::read_table(const YamlNode& value, const std::string& path) {
+std::map<std::string, std::string> Reader::read_table(const YamlNode& value, const std::string& path,
+                                                      bool literal) {
   std::map<std::string, std::string> out;
   if (value.kind != YamlNode::Kind::map) {
     problem(value, fmt::format("{} is {}, but it takes NAME: value pairs.", path, shown(value)));
@@ -297,7 +333,7 @@ std::map<std::string, std::string> Reader::read_table(const YamlNode& value, con
     } else if (item.text.find('\0') != std::string::npos) {
       problem(item, fmt::format("{} holds a NUL byte, which no text may; remove it.", inner));
     }
-    out[key.text] = substitute(item, item.text, inner);
+    out[key.text] = literal ? item.text : substitute(item, item.text, inner);
   }
   return out;
 }
@@ -346,7 +382,7 @@ std::string Reader::substitute(const YamlNode& value, const std::string& text, c
   for (std::size_t at = 0; at < text.size();) {
     std::string_view rest = std::string_view(text).substr(at);
     if (rest.starts_with("$${")) {
-      out += "${";
+      out += source_.keep_variables ? "$${" : "${";
       at += 3;
       continue;
     }
@@ -372,7 +408,8 @@ std::string Reader::substitute(const YamlNode& value, const std::string& text, c
 std::string Reader::variable(const YamlNode& value, std::string_view expression, const std::string& path) {
   std::size_t dash = expression.find(":-");
   std::string_view name = expression.substr(0, dash);
-  if (name == "workspaceFolder") return source_.directory;
+  bool of_the_machine = name == "workspaceFolder" || name == "userHome";
+  if (name == "workspaceFolder" && !source_.keep_variables) return source_.directory;
   if (name == "userHome") name = "HOME";
   if (name.starts_with("env:")) name.remove_prefix(4);
   if (!is_variable_name(name)) {
@@ -384,6 +421,11 @@ std::string Reader::variable(const YamlNode& value, std::string_view expression,
     return {};
   }
   auto found = source_.environment.find(std::string(name));
+  if (source_.keep_variables) {
+    bool wanted_there = dash == std::string_view::npos || found != source_.environment.end();
+    if (wanted_there && !of_the_machine) kept_.emplace(name);
+    return fmt::format("${{{}}}", expression);
+  }
   if (found != source_.environment.end() && (!found->second.empty() || dash == std::string_view::npos))
     return found->second;
   if (dash != std::string_view::npos) return std::string(expression.substr(dash + 2));

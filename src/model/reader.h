@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,7 +33,9 @@ class Reader {
   std::optional<std::vector<std::string>> read_texts(const YamlNode& value, const std::string& path);
   /// A command: a list of words, or one line.
   std::optional<std::vector<std::string>> read_argv(const YamlNode& value, const std::string& path);
-  std::map<std::string, std::string> read_table(const YamlNode& value, const std::string& path);
+  /// NAME: value pairs; `literal` leaves ${NAME} in the values as it is.
+  std::map<std::string, std::string> read_table(const YamlNode& value, const std::string& path,
+                                                bool literal = false);
   /// `text` with ${NAME}, ${NAME:-default} and ${env:NAME} replaced and $${ as ${; says where a name is
   /// missing.
   std::string substitute(const YamlNode& value, const std::string& text, const std::string& path);
@@ -46,6 +49,8 @@ class Reader {
   std::string resolve(const std::string& path) const;
 
   std::vector<Problem> take_problems();
+  /// What substitute() left in place for another machine (SpecSource::keep_variables).
+  const std::set<std::string>& kept_variables() const { return kept_; }
 
  private:
   struct Place {
@@ -55,13 +60,18 @@ class Reader {
   void read_flag(const YamlNode& value, bool& into, const std::string& path);
   void read_amount(const Field& field, const YamlNode& value, void* target, const std::string& path);
   void read_choice(const Field& field, const YamlNode& value, void* target, const std::string& path);
+  void read_list(const Field& field, const YamlNode& value, void* list, const std::string& path);
   void unknown_key(const YamlNode& key, std::span<const Field> fields, const std::string& path);
   std::string variable(const YamlNode& value, std::string_view expression, const std::string& path);
 
   const SpecSource& source_;
   std::vector<Problem> problems_;
   std::map<std::string, Place> places_;
+  std::set<std::string> kept_;
 };
+
+/// Spec::variables of a spec that keeps them: what the reader met, and the keys' environment variables.
+void collect_variables(const Reader& reader, Spec& spec);
 
 /// "server.env" and "PATH" as "server.env.PATH".
 std::string join_path(const std::string& path, std::string_view key);

@@ -14,11 +14,10 @@ namespace {
 struct Defaults {
   Spec spec;
   ServerSpec server;
-  KeySpec key;
 };
 
 void* inner_block(const Field& field, void* block, Defaults& defaults) {
-  if (field.kind == FieldKind::list) return &defaults.key;
+  if (field.kind == FieldKind::list) return field.list->append(field.locate(block));
   if (field.locate == nullptr) return &defaults.server;
   return field.locate(block);
 }
@@ -195,10 +194,19 @@ server:
 tasks: {count: 3, zones: [a, b, c], cpu: 0.5, memory: 1GB}
 ```
 
+What `berth deploy` needs to know besides is as short:
+
+```yaml
+aws: {region: eu-central-1, domain: mcp.example.com, hosted_zone: Z0123456789ABC}
+permissions: [{actions: [dynamodb:GetItem], resources: ["arn:aws:dynamodb:*:*:table/orders"]}]
+scaling: {min: 3, max: 6, calls_per_task: 50, hours: {days: mon-fri, from: "07:00", to: "20:00"}}
+```
+
 - **Durations** carry a unit: `250ms`, `30s`, `5m`, `1h`, `1m30s`.
 - **Sizes** may carry one: `64KB`, `512MB`, `1GB`. As ECS and Docker count, 1KB is 1024 bytes.
 - **`${NAME}`** in `env` and `headers` is replaced by the variable of the environment of `berth up`;
   `${NAME:-default}` gives a default, `$${` stands for `${` itself. A name that is not set is a mistake.
+  `berth deploy` puts the values into a secret of the service, which the tasks get as their environment.
 - **`command`** as one line is split like a shell splits it (blanks, quotes, backslashes) and no shell runs:
   variables, pipes and globs need `[sh, -c, "…"]`.
 - A client's own file (`.mcp.json`, `claude_desktop_config.json`, `.vscode/mcp.json`, `.cursor/mcp.json`) is

@@ -13,13 +13,11 @@ namespace berth::model {
 namespace {
 
 TEST(Schema, in_the_repository_is_the_one_that_berth_prints) {
-  EXPECT_EQ(testing::repository_file("schema/berth.schema.json"), json_schema())
-      << "Run: berth schema > schema/berth.schema.json";
+  testing::expect_golden("../../schema/berth.schema.json", json_schema());
 }
 
 TEST(Reference, in_the_repository_is_the_one_that_berth_prints) {
-  EXPECT_EQ(testing::repository_file("docs/berth.yaml.md"), reference_markdown())
-      << "Run: berth schema --reference > docs/berth.yaml.md";
+  testing::expect_golden("../../docs/berth.yaml.md", reference_markdown());
 }
 
 TEST(Schema, is_json) {

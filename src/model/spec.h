@@ -202,8 +202,10 @@ struct Spec {
   std::vector<PermissionSpec> permissions;
   ScalingSpec scaling;
   AwsSpec aws;
-  /// Names of ${NAME} in the spec that were left as they are (SpecSource::keep_variables), for secrets.
+  /// Names that ${NAME} in the spec and auth.keys' `env` ask for, sorted, each once: filled with
+  /// SpecSource::keep_variables. A ${NAME:-default} counts when the environment has NAME.
   std::vector<std::string> variables;
+  bool keeps_variables = false;                     ///< env and headers hold ${NAME} as it was written
   std::string directory;                            ///< folder of the spec file (absolute)
   std::string file;                                 ///< path as shown in messages; empty when made in memory
 };

@@ -38,54 +38,65 @@ class Members {
   std::string text_;
 };
 
-std::string write_block(std::span<const Field> fields, void* block, Members members = {});
+/// `raw`: texts hold ${NAME} that is to be read as such again.
+enum class Variables : std::uint8_t { escaped, raw };
 
-std::string write_table(const std::map<std::string, std::string>& table) {
+std::string write_block(std::span<const Field> fields, void* block, Variables variables,
+                        Members members = {});
+
+std::string write_table(const std::map<std::string, std::string>& table, Variables variables) {
   Members members;
-  for (const auto& [key, value] : table) members.add(key, json_quote(escape_variables(value)));
+  for (const auto& [key, value] : table) {
+    members.add(key, json_quote(variables == Variables::raw ? value : escape_variables(value)));
+  }
   return members.object();
 }
 
-std::string write_keys(const Field& field, std::vector<KeySpec>& keys) {
+std::string write_list(const Field& field, void* list, Variables variables) {
   std::string out = "[";
-  for (KeySpec& key : keys) {
-    if (out.size() > 1) out += ", ";
-    out += write_block(field.fields, &key);
+  for (std::size_t i = 0; i < field.list->size(list); ++i) {
+    if (i > 0) out += ", ";
+    out += write_block(field.fields, field.list->at(list, i), variables);
   }
   return out + "]";
 }
 
-/// The value as JSON; empty for what is left out: a text that is empty, a port that is not set.
-std::string write_value(const Field& field, void* block) {
+/// The value as JSON; empty for what is left out: a text that is empty, a port that is not set, a block that
+/// is not there, a count whose default depends on others.
+std::string write_value(const Field& field, void* block, Variables variables) {
+  if (field.present != nullptr && !field.present(block)) return {};
   void* target = field.locate(block);
   switch (field.kind) {
+    case FieldKind::count: {
+      std::string text = value_text(field, block);
+      return text == "0" && !field.default_text.empty() ? std::string() : text;
+    }
     case FieldKind::flag:
-    case FieldKind::count:
     case FieldKind::number:
     case FieldKind::port: return value_text(field, block);
     case FieldKind::texts: return write_texts(*static_cast<std::vector<std::string>*>(target));
     case FieldKind::table: {
       const auto& table = *static_cast<std::map<std::string, std::string>*>(target);
-      return table.empty() ? std::string() : write_table(table);
+      return table.empty() ? std::string() : write_table(table, field.literal ? Variables::raw : variables);
     }
-    case FieldKind::block: return write_block(field.fields, target);
-    case FieldKind::list: return write_keys(field, *static_cast<std::vector<KeySpec>*>(target));
+    case FieldKind::block: return write_block(field.fields, target, variables);
+    case FieldKind::list: return write_list(field, target, variables);
     default: break;
   }
   std::string text = value_text(field, block);
   return text.empty() ? text : json_quote(text);
 }
 
-std::string write_block(std::span<const Field> fields, void* block, Members members) {
+std::string write_block(std::span<const Field> fields, void* block, Variables variables, Members members) {
   for (const Field& field : fields) {
     if (field.locate == nullptr) continue;
-    std::string value = write_value(field, block);
+    std::string value = write_value(field, block, variables);
     if (!value.empty()) members.add(field.key, value);
   }
   return members.object();
 }
 
-std::string write_server(ServerSpec& server) {
+std::string write_server(ServerSpec& server, Variables variables) {
   Members members;
   switch (server.kind) {
     case ServerSpec::Kind::command: members.add("command", write_texts(server.command)); break;
@@ -93,18 +104,19 @@ std::string write_server(ServerSpec& server) {
     case ServerSpec::Kind::builtin: members.add("builtin", json_quote(server.builtin)); break;
     case ServerSpec::Kind::url: members.add("url", json_quote(server.url)); break;
   }
-  return write_block(server_fields(), &server, members);
+  return write_block(server_fields(), &server, variables, members);
 }
 
 }  // namespace
 
 std::string write_spec(const Spec& spec) {
   Spec copy = spec;
+  Variables variables = spec.keeps_variables ? Variables::raw : Variables::escaped;
   Members servers;
-  for (ServerSpec& server : copy.servers) servers.add(server.name, write_server(server));
+  for (ServerSpec& server : copy.servers) servers.add(server.name, write_server(server, variables));
   Members members;
   members.add("servers", servers.object());
-  return write_block(spec_fields(), &copy, members) + "\n";
+  return write_block(spec_fields(), &copy, variables, members) + "\n";
 }
 
 }  // namespace berth::model
