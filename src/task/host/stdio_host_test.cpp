@@ -8,51 +8,21 @@
 #include <optional>
 
 #include "base/testing/sim_clock.h"
-#include "codec/json.h"
 #include "task/host/testing/fake_process.h"
+#include "task/host/testing/observers.h"
 
 namespace berth::task {
 namespace {
 
+using host::testing::Changes;
 using host::testing::FakeChild;
 using host::testing::FakeLauncher;
 using host::testing::FakeScript;
+using host::testing::member;
+using host::testing::Observer;
+using host::testing::RecordingLog;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-class Observer final : public mcp::CallObserver {
- public:
-  void on_notification(mcp::Notification notification) override { notes.push_back(notification.params); }
-  void on_outcome(mcp::Outcome given) override {
-    ++outcomes;
-    outcome = std::move(given);
-  }
-  std::string result() const { return outcomes == 1 ? outcome.result : "(no outcome)"; }
-  std::string error() const { return outcomes == 1 ? outcome.error.message : "(no outcome)"; }
-
-  std::vector<std::string> notes;
-  mcp::Outcome outcome;
-  int outcomes = 0;
-};
-
-class RecordingLog final : public Log {
- public:
-  void write(LogLevel, std::string_view event, std::initializer_list<LogField>) override {
-    ++events[std::string(event)];
-  }
-  std::map<std::string, int> events;
-};
-
-class Changes final : public ChangeSink {
- public:
-  void on_change(const mcp::Change& change) override { all.push_back(change); }
-  std::vector<mcp::Change> all;
-};
-
-std::string member(const std::string& line, std::string_view name) {
-  const auto parsed = json::parse(line);
-  return parsed ? std::string(parsed->find(name).text()) : std::string();
-}
 
 /// A legacy server. Tools: echo; hang; die; twice (answers two times); ask (elicits, then answers what it
 /// got); progress (one notification, then hangs).
@@ -331,8 +301,9 @@ TEST_F(StdioHostTest, kills_a_child_that_writes_an_endless_line) {
   Observer& victim = call(R"({"name":"hang"})");
   child(0).say(std::string(100 << 20, 'x'));
   clock.run_until_idle();
-  EXPECT_EQ(victim.error(), "The server was killed by Berth: it wrote a message longer than 1048576 bytes "
-                            "(message_bytes_max).");
+  EXPECT_EQ(victim.error(),
+            "The server was killed by Berth: it wrote a message longer than 1048576 bytes "
+            "(message_bytes_max).");
   EXPECT_EQ(child(0).signals, std::vector<int>{SIGKILL});
   EXPECT_EQ(echo().result(), R"({"child":1,"params":{"name":"echo"}})");
 }

@@ -67,26 +67,15 @@ Task<UrlCall::Step> UrlCall::try_modern(int attempt) {
   append_modern_meta(meta, call_, number_);
   std::string body;
   append_request(body, number_, call_.method, call_.params, meta, input_members(call_));
-  const TimePoint deadline = world_.clock().now() + world_.spec().call_timeout;
-  auto response = co_await world_.upstream().send("POST", std::move(headers), std::move(body), deadline);
-  if (!response) {
-    fail_with(response.error());
-    co_return Step::finished;
-  }
-  world_.reached();
-  if ((*response)->head().status == 200) {
-    const Step step = co_await read_answer(std::move(*response));
-    co_return step;
-  }
-  const http::ResponseHead head = (*response)->head();
-  const std::string refusal = co_await read_refusal(**response);
-  const auto error = body_error(refusal);
+  const auto refusal = co_await post(std::move(headers), std::move(body));
+  if (!refusal) co_return Step::finished;
+  const auto error = body_error(refusal->body);
   if (error && error->code == mcp::code::header_mismatch && !tool.empty() && attempt == 1) {
     // Refused before it ran: the tool wants arguments mirrored in headers.
     co_await world_.learn_tools();
     if (world_.tool_params(tool) != nullptr) co_return Step::again;
   }
-  finish(status_outcome(head.status, head.headers, refusal, world_.upstream().name()));
+  finish_refused(*refusal);
   co_return Step::finished;
 }
 
@@ -108,36 +97,42 @@ Task<UrlCall::Step> UrlCall::try_legacy(int attempt) {
   std::string body;
   append_request(body, number_, call_.method, call_.params, meta, {});
   sent_ = true;
-  const TimePoint deadline = world_.clock().now() + world_.spec().call_timeout;
-  auto response = co_await world_.upstream().send("POST", std::move(headers), std::move(body), deadline);
-  if (!response) {
-    fail_with(response.error());
-    co_return Step::finished;
-  }
-  world_.reached();
-  if ((*response)->head().status == 200) {
-    const Step step = co_await read_answer(std::move(*response));
-    co_return step;
-  }
-  const http::ResponseHead head = (*response)->head();
-  const std::string refusal = co_await read_refusal(**response);
-  if (is_session_lost(head.status, refusal)) {
+  const auto refusal = co_await post(std::move(headers), std::move(body));
+  if (!refusal) co_return Step::finished;
+  if (is_session_lost(refusal->head.status, refusal->body)) {
     // The upstream has forgotten the session and has not run the call, so that it may run in another one.
     const auto lost = session_;
     release_session();
     world_.session_lost(lost);
     if (attempt == 1) co_return Step::again;
   }
-  finish(status_outcome(head.status, head.headers, refusal, world_.upstream().name()));
+  finish_refused(*refusal);
   co_return Step::finished;
 }
 
-Task<std::string> UrlCall::read_refusal(http::ClientResponse& response) {
-  auto body = co_await response.read_all(refusal_bytes_max);
-  co_return body ? std::move(*body) : std::string();
+Task<std::optional<UrlCall::Refusal>> UrlCall::post(http::Headers headers, std::string body) {
+  const TimePoint deadline = world_.clock().now() + world_.spec().call_timeout;
+  auto response = co_await world_.upstream().send("POST", std::move(headers), std::move(body), deadline);
+  if (!response) {
+    fail_with(response.error());
+    co_return std::nullopt;
+  }
+  world_.reached();
+  if ((*response)->head().status == 200) {
+    co_await read_answer(std::move(*response));
+    co_return std::nullopt;
+  }
+  Refusal refusal{(*response)->head(), {}};
+  auto text = co_await (*response)->read_all(refusal_bytes_max);
+  if (text) refusal.body = std::move(*text);
+  co_return refusal;
 }
 
-Task<UrlCall::Step> UrlCall::read_answer(std::unique_ptr<http::ClientResponse> response) {
+void UrlCall::finish_refused(const Refusal& refusal) {
+  finish(status_outcome(refusal.head.status, refusal.head.headers, refusal.body, world_.upstream().name()));
+}
+
+Task<void> UrlCall::read_answer(std::unique_ptr<http::ClientResponse> response) {
   while (response && !done_) {
     MessageStream messages(std::move(response), world_.spec().message_bytes_max);
     std::optional<Error> broken;
@@ -166,7 +161,6 @@ Task<UrlCall::Step> UrlCall::read_answer(std::unique_ptr<http::ClientResponse> r
                       world_.upstream().name(), broken ? ": " + broken->message() : "")));
     }
   }
-  co_return Step::finished;
 }
 
 Task<std::unique_ptr<http::ClientResponse>> UrlCall::reconnect(const MessageStream& broken) {

@@ -66,19 +66,25 @@ class UrlCall final : public std::enable_shared_from_this<UrlCall> {
     bool delivered = false;
   };
   enum class Step : std::uint8_t { finished, again };
+  struct Refusal {
+    http::ResponseHead head;
+    std::string body;
+  };
 
   static Task<void> perform(std::shared_ptr<UrlCall> self);
   Task<Step> try_modern(int attempt);
   Task<Step> try_legacy(int attempt);
-  Task<Step> read_answer(std::unique_ptr<http::ClientResponse> response);
+  /// Sends the call and takes its answer in; an answer that is not 200 comes back instead.
+  Task<std::optional<Refusal>> post(http::Headers headers, std::string body);
+  Task<void> read_answer(std::unique_ptr<http::ClientResponse> response);
   Task<std::unique_ptr<http::ClientResponse>> reconnect(const MessageStream& broken);
-  Task<std::string> read_refusal(http::ClientResponse& response);
   void take(const Message& message);
   void take_request(const Message& message);
   void settle();
   void answer_asks(json::Slice responses);
   void refuse_asks();
   void finish(mcp::Outcome outcome);
+  void finish_refused(const Refusal& refusal);
   void fail_with(const Error& error);
   void release_session();
   void arm(Duration patience);

@@ -7,43 +7,19 @@
 #include <optional>
 
 #include "base/testing/sim_clock.h"
-#include "codec/json.h"
 #include "http/server.h"
 #include "net/testing/memory_network.h"
-#include "task/host/url_address.h"
+#include "task/host/testing/observers.h"
 #include "task/host/url_wire.h"
 
 namespace berth::task {
 namespace {
 
+using host::testing::Changes;
+using host::testing::member;
+using host::testing::Observer;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-class Observer final : public mcp::CallObserver {
- public:
-  void on_notification(mcp::Notification notification) override { notes.push_back(notification.params); }
-  void on_outcome(mcp::Outcome given) override {
-    ++outcomes;
-    outcome = std::move(given);
-  }
-  std::string result() const { return outcomes == 1 ? outcome.result : "(no outcome)"; }
-  std::string error() const { return outcomes == 1 ? outcome.error.message : "(no outcome)"; }
-
-  std::vector<std::string> notes;
-  mcp::Outcome outcome;
-  int outcomes = 0;
-};
-
-class Changes final : public ChangeSink {
- public:
-  void on_change(const mcp::Change& change) override { all.push_back(change); }
-  std::vector<mcp::Change> all;
-};
-
-std::string member(const std::string& text, std::string_view name) {
-  const auto parsed = json::parse(text);
-  return parsed ? std::string(parsed->find(name).text()) : std::string();
-}
 
 /// A scripted upstream: remembers requests; streams stay open until told otherwise.
 class FakeUpstream final : public http::Service {
@@ -186,8 +162,9 @@ class FakeUpstream final : public http::Service {
                                                     id)));
     if (tool == "\"break\"") co_return;
     if (tool == "\"ask\"") {
-      co_await exchange.write("data: {\"jsonrpc\":\"2.0\",\"id\":\"q\",\"method\":\"elicitation/create\","
-                              "\"params\":{\"message\":\"?\"}}\n\n");
+      co_await exchange.write(
+          "data: {\"jsonrpc\":\"2.0\",\"id\":\"q\",\"method\":\"elicitation/create\","
+          "\"params\":{\"message\":\"?\"}}\n\n");
     }
     if (tool == "\"ask\"" || tool == "\"hang\"") {
       Signal release(executor_);
@@ -209,8 +186,7 @@ class FakeUpstream final : public http::Service {
 
 class UrlHostTest : public ::testing::Test {
  protected:
-  UrlHostTest()
-      : clock(loop), network(net::testing::make_memory_network(clock)), upstream(clock.executor()) {
+  UrlHostTest() : clock(loop), network(net::testing::make_memory_network(clock)), upstream(clock.executor()) {
     spec.name = "up";
     spec.url = "http://10.0.0.1:8000/mcp?key=1";
     spec.headers = {{"Authorization", "Bearer t"}};
@@ -401,8 +377,7 @@ TEST_F(UrlHostTest, is_not_ready_while_nothing_listens_and_recovers_by_itself) {
 TEST_F(UrlHostTest, does_not_take_a_refusal_or_a_failure_for_an_era) {
   upstream.discover_status = 503;
   make();
-  EXPECT_EQ(host->health().reason,
-            "The upstream http://10.0.0.1:8000/mcp: The upstream answered HTTP 503.");
+  EXPECT_EQ(host->health().reason, "The upstream http://10.0.0.1:8000/mcp: The upstream answered HTTP 503.");
   upstream.discover_status = 405;
   clock.advance(seconds(1));
   EXPECT_TRUE(host->health().ready);
@@ -467,26 +442,6 @@ TEST_F(UrlHostTest, drains_by_cutting_what_is_left_and_saying_goodbye) {
   host.reset();
 }
 
-TEST(UrlAddress, reads_what_people_write) {
-  using host::UrlAddress;
-  EXPECT_EQ(host::parse_url("http://127.0.0.1:8000/mcp"), (UrlAddress{false, "127.0.0.1", 8000, "/mcp"}));
-  EXPECT_EQ(host::parse_url("https://example.org"), (UrlAddress{true, "example.org", 443, "/"}));
-  EXPECT_EQ(host::parse_url("http://[::1]:9?x=1"), (UrlAddress{false, "::1", 9, "/?x=1"}));
-  EXPECT_EQ(host::parse_url("http://[::1]:9/")->host_header(), "[::1]:9");
-  EXPECT_EQ(host::parse_url("https://example.org/a")->host_header(), "example.org");
-}
-
-TEST(UrlAddress, refuses_the_rest_with_a_remedy) {
-  for (const std::string_view url :
-       {"", "example.org", "ftp://x/", "http://", "http://:80/", "http://u:p@x/", "http://x:0/",
-        "http://x:99999/", "http://x:1a/", "http://[::1", "http://[::1]x/", "http://x/#f", "http://x/ y"}) {
-    const auto parsed = host::parse_url(url);
-    ASSERT_FALSE(parsed) << url;
-    EXPECT_TRUE(parsed.error().message().find("write it as http://host:port/path") != std::string::npos);
-    EXPECT_TRUE(parsed.error().message().find("u:p") == std::string::npos) << "no secrets in messages";
-  }
-}
-
 TEST(UrlWire, judges_answers_to_discover) {
   const auto judge = [](int status, std::string_view body) { return host::judge_discover(status, body); };
   const std::string_view modern = R"({"jsonrpc":"2.0","id":1,"result":{"supportedVersions":["2026-07-28"]}})";
@@ -494,14 +449,12 @@ TEST(UrlWire, judges_answers_to_discover) {
   const std::pair<int, std::string_view> legacy[] = {
       {200, R"({"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"x"}})"},
       {200, R"({"jsonrpc":"2.0","id":1,"result":{"supportedVersions":["2030-01-01"]}})"},
-      {400,
-       R"({"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Server not initialized"}})"},
+      {400, R"({"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Server not initialized"}})"},
       {400, ""},
       {404, "not found"},
       {405, ""},
       {200, "<html>"},
-      {400,
-       R"({"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"x","data":{"supported":["1"]}}})"}};
+      {400, R"({"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"x","data":{"supported":["1"]}}})"}};
   for (const auto& [status, body] : legacy)
     EXPECT_EQ(judge(status, body), mcp::Era::legacy) << status << body;
   EXPECT_EQ(judge(400, R"({"jsonrpc":"2.0","id":1,"error":{"code":-32020,"message":"x"}})"),
