@@ -1,0 +1,132 @@
+#include "deploy/iam.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "deploy/document.h"
+#include "deploy/iam_table.h"
+
+namespace berth::deploy {
+namespace {
+
+namespace json = boost::json;
+
+json::object with_types(std::initializer_list<std::string_view> types) {
+  json::object resources;
+  for (std::string_view type : types) resources["R" + std::to_string(resources.size())] = {{"Type", type}};
+  return {{"Resources", std::move(resources)}};
+}
+
+const json::object* statement(const json::object& policy, std::string_view sid) {
+  for (const json::value& one : policy.at("Statement").as_array()) {
+    if (text_at(one.as_object(), "Sid") == sid) return &one.as_object();
+  }
+  return nullptr;
+}
+
+TEST(DeployerPolicy, names_region_account_and_service_in_what_it_allows) {
+  model::Spec spec;
+  spec.name = "Demo-Server";
+  spec.aws.region = "eu-central-1";
+  spec.aws.account = "123456789012";
+  json::object policy = deployer_policy(spec, with_types({"AWS::ECR::Repository"}),
+                                        with_types({"AWS::S3::Bucket", "AWS::IAM::Role"}));
+  EXPECT_EQ(policy.at("Version"), "2012-10-17");
+  const json::object* repository = statement(policy, "Repository");
+  ASSERT_NE(repository, nullptr);
+  EXPECT_EQ(json::serialize(repository->at("Resource")),
+            R"(["arn:aws:ecr:eu-central-1:123456789012:repository/Demo-Server"])");
+  EXPECT_EQ(json::serialize(statement(policy, "Buckets")->at("Resource")),
+            R"(["arn:aws:s3:::demo-server-*"])");
+  EXPECT_EQ(json::serialize(statement(policy, "Roles")->at("Resource")),
+            R"(["arn:aws:iam::123456789012:role/Demo-Server-*"])");
+}
+
+TEST(DeployerPolicy, allows_any_region_and_account_where_the_spec_says_none) {
+  model::Spec spec;
+  spec.name = "demo";
+  json::object policy = deployer_policy(spec, with_types({"AWS::ECR::Repository"}), {});
+  EXPECT_EQ(json::serialize(statement(policy, "Repository")->at("Resource")),
+            R"(["arn:aws:ecr:*:*:repository/demo"])");
+  spec.aws.region = "cn-north-1";
+  policy = deployer_policy(spec, with_types({"AWS::ECR::Repository"}), {});
+  EXPECT_EQ(json::serialize(statement(policy, "Repository")->at("Resource")),
+            R"(["arn:aws-cn:ecr:cn-north-1:*:repository/demo"])");
+}
+
+TEST(DeployerPolicy, holds_only_what_the_templates_need) {
+  model::Spec spec;
+  spec.name = "demo";
+  json::object without = deployer_policy(spec, {}, with_types({"AWS::ECS::Service"}));
+  EXPECT_FALSE(allows(without, "ec2:CreateNatGateway"));
+  EXPECT_FALSE(allows(without, "cloudfront:CreateDistribution"));
+  EXPECT_FALSE(allows(without, "iam:PassRole"));
+  EXPECT_TRUE(allows(without, "ecs:CreateService"));
+  EXPECT_TRUE(allows(without, "ec2:DescribeSubnets"));
+  json::object with =
+      deployer_policy(spec, {}, with_types({"AWS::EC2::NatGateway", "AWS::ECS::TaskDefinition"}));
+  EXPECT_TRUE(allows(with, "ec2:CreateNatGateway"));
+  EXPECT_TRUE(allows(with, "iam:PassRole"));
+  EXPECT_EQ(json::serialize(statement(with, "PassRoles")->at("Condition")),
+            R"({"StringEquals":{"iam:PassedToService":["ecs-tasks.amazonaws.com"]}})");
+}
+
+TEST(DeployerPolicy, reaches_zone_key_trail_and_secrets_that_the_spec_names) {
+  model::Spec spec;
+  spec.name = "demo";
+  spec.aws.hosted_zone = "Z123";
+  spec.aws.kms_key = "arn:aws:kms:us-east-1:1:key/k";
+  spec.aws.alarms.trail_log_group = "trail";
+  spec.aws.secrets = {{"A", "arn:aws:secretsmanager:us-east-1:1:secret:github-x1:token"}, {"B", "plain:key"}};
+  json::object policy =
+      deployer_policy(spec, {}, with_types({"AWS::Route53::RecordSet", "AWS::Logs::MetricFilter"}));
+  EXPECT_EQ(json::serialize(statement(policy, "Zone")->at("Resource")),
+            R"(["arn:aws:route53:::hostedzone/Z123"])");
+  EXPECT_EQ(json::serialize(statement(policy, "Key")->at("Resource")),
+            R"(["arn:aws:kms:us-east-1:1:key/k"])");
+  EXPECT_EQ(json::serialize(statement(policy, "Trail")->at("Resource")),
+            R"(["arn:aws:logs:*:*:log-group:trail:*"])");
+  EXPECT_EQ(
+      json::serialize(statement(policy, "Secrets")->at("Resource")),
+      R"(["arn:aws:secretsmanager:*:*:secret:demo*","arn:aws:secretsmanager:us-east-1:1:secret:github-x1",)"
+      R"("arn:aws:secretsmanager:*:*:secret:plain-*"])");
+}
+
+TEST(DeployerPolicy, has_no_wildcard_over_a_whole_service_and_every_scope_has_an_arn) {
+  std::set<std::string> scopes{"any", "zone", "key", "trail"};
+  for (const ScopeRow& row : scope_rows()) scopes.insert(std::string(row.scope));
+  for (const ActionRow& row : action_rows()) {
+    EXPECT_TRUE(scopes.contains(std::string(row.scope))) << row.scope;
+    EXPECT_NE(row.actions, "*") << row.type;
+    EXPECT_FALSE(row.actions.empty()) << row.type;
+    EXPECT_EQ(row.actions.find("  "), std::string_view::npos) << row.type;
+  }
+}
+
+TEST(DeployerPolicy, is_split_into_managed_policies_that_fit) {
+  json::object resources;
+  for (const ActionRow& row : action_rows()) resources[row.type] = {{"Type", row.type}};
+  model::Spec spec;
+  spec.name = "a-rather-long-name-of-a-service";
+  spec.aws.region = "ap-southeast-2";
+  spec.aws.account = "123456789012";
+  json::object policy = deployer_policy(spec, {}, {{"Resources", resources}});
+  std::vector<json::object> parts = split_policy(policy);
+  EXPECT_GT(parts.size(), 1u);
+  std::size_t statements = 0;
+  for (const json::object& part : parts) {
+    EXPECT_LE(json::serialize(part).size(), policy_characters_max);
+    statements += part.at("Statement").as_array().size();
+  }
+  EXPECT_EQ(statements, policy.at("Statement").as_array().size());
+  EXPECT_EQ(split_policy(deployer_policy(spec, {}, {})).size(), 1u);
+}
+
+TEST(UnknownTypes, are_those_without_a_row) {
+  EXPECT_EQ(unknown_types(with_types({"AWS::ECR::Repository"}), with_types({"AWS::Quantum::Chip"})),
+            std::vector<std::string>{"AWS::Quantum::Chip"});
+}
+
+}  // namespace
+}  // namespace berth::deploy
