@@ -58,7 +58,7 @@ need_compiler() {
   find_clang || need_packages 'clang-19|clang-20|clang-21'
   find_clang || { say "clang 19 or newer is needed and apt has none."; return 1; }
   need_packages "lld-$clang_version|lld" "libclang-rt-$clang_version-dev" "llvm-$clang_version|llvm" \
-    g++ ccache cmake ninja-build python3 git libssl-dev zlib1g-dev libyaml-cpp-dev libfmt-dev \
+    g++ ccache cmake ninja-build python3 git libssl-dev zlib1g-dev libyaml-cpp-dev libexpat1-dev libfmt-dev \
     libgtest-dev libbenchmark-dev \
     'libboost1.81-dev|libboost-dev' 'libboost-json1.81-dev|libboost-json-dev' \
     'libboost-url1.81-dev|libboost-url-dev' 'libboost-container1.81-dev|libboost-container-dev'

@@ -39,24 +39,21 @@ template <class T>
 using Reply = std::expected<T, Fault>;
 
 /// Calls AWS APIs. One input and output shape for every protocol: JSON with the names that the API reference
-/// uses, so `{"StackName": "x"}` for CloudFormation (query protocol, sent as a form; its XML answer comes
-/// back as
-/// an object whose member lists are arrays and whose scalars are strings) and `{"cluster": "x"}` for ECS
-/// (JSON
-/// 1.1). Retries throttling, 5xx and broken connections with full jitter (at most AWS_MAX_ATTEMPTS, default
-/// 4), corrects a skewed clock once, refreshes expired credentials once. Endpoints:
-/// AWS_ENDPOINT_URL_<SERVICE>,
-/// AWS_ENDPOINT_URL, else https://<service>.<region>.amazonaws.com; CA: AWS_CA_BUNDLE, SSL_CERT_FILE, the
-/// system's.
+/// uses, so `{"StackName": "x"}` for CloudFormation (query protocol, sent as a form; its XML answer comes back
+/// as an object whose member lists are arrays and whose scalars are strings) and `{"cluster": "x"}` for ECS
+/// (JSON 1.1). EC2's lists are named as in its reference, without ".N": `{"SubnetId": ["a", "b"]}` asks,
+/// "subnetSet" answers. Retries throttling, 5xx and broken connections with full jitter (at most
+/// AWS_MAX_ATTEMPTS, default 4), corrects a skewed clock once, refreshes expired credentials once. Endpoints:
+/// AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, else https://<service>.<region>.amazonaws.com; CA:
+/// AWS_CA_BUNDLE, SSL_CERT_FILE, the system's.
 class Client {
  public:
   virtual ~Client() = default;
   virtual const std::string& region() const = 0;
 
   /// `service`: cloudformation, ec2, elasticloadbalancing, ecs, ecr, logs, secretsmanager, sts, iam,
-  /// application-autoscaling, monitoring (CloudWatch), sns, xray, elasticfilesystem, acm, route53,
-  /// cloudfront,
-  /// servicequotas, events.
+  /// application-autoscaling, monitoring (CloudWatch), sns, acm, servicequotas, events. The others (s3, xray,
+  /// elasticfilesystem, route53, cloudfront) are for rest() alone.
   virtual Task<Reply<boost::json::object>> call(std::string service, std::string operation,
                                                 boost::json::object input) = 0;
   /// Every page: the elements of the list `items` of each answer, following NextToken, nextToken or Marker.
@@ -85,11 +82,12 @@ struct ClientOptions {
 std::unique_ptr<Client> make_client(ClientOptions options, net::Network& network, Log& log);
 
 /// Text of an S3 or query answer as the same JSON that call() gives: attributes are dropped, elements named
-/// member or item (and repeated ones) become arrays, the root's own name is dropped.
+/// member or item (and repeated ones) become arrays, the root's own name is dropped. S3's lists (Contents,
+/// Version …) and lists of REST answers (<Tags><Tag>) are arrays even of one; an empty element is "".
+/// invalid_argument, with line and column, for what is not XML, or has a document type.
 Result<boost::json::object> xml_to_json(std::string_view xml);
 
-/// Reading answers without checking each step: the member, or "" / an empty array / object when it is not
-/// there.
+/// Reading answers without checking each step: the member, or "", an empty array or object.
 std::string text(const boost::json::object& object, std::string_view name);
 const boost::json::array& array(const boost::json::object& object, std::string_view name);
 const boost::json::object& object(const boost::json::object& parent, std::string_view name);

@@ -30,6 +30,8 @@ class CredentialsProvider {
   /// permission_denied when there are none, or they cannot be had or have expired: a sentence with every
   /// place that was looked at and what to do.
   virtual Task<Result<Credentials>> get() = 0;
+  /// What get() gave was refused as expired: the next get() fetches anew.
+  virtual void forget() {}
 };
 
 /// What the chain reads. `environment` is the whole environment; nothing is read from the process's own.
