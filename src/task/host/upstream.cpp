@@ -92,13 +92,13 @@ Task<Result<std::optional<std::string>>> MessageStream::next() {
 Upstream::Upstream(const model::ServerSpec& spec, net::Network& network)
     : spec_(spec),
       network_(network),
-      address_(parse_url(spec.url)),
+      address_(http::parse_url(spec.url)),
       name_(spec.url.substr(0, spec.url.find('?'))) {}
 
 Task<Result<void>> Upstream::connect() {
   if (!address_) co_return std::unexpected(address_.error());
   if (client_) co_return Result<void>();
-  auto endpoint = co_await resolve(network_.clock().executor(), address_->host, address_->port);
+  auto endpoint = co_await http::resolve(network_.clock().executor(), address_->host, address_->port);
   if (!endpoint) co_return std::unexpected(endpoint.error());
   http::ClientOptions options;
   options.endpoint = std::move(*endpoint);

@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "codec/sse.h"
 #include "http/client.h"
+#include "http/url.h"
 #include "model/spec.h"
-#include "task/host/url_address.h"
 
 namespace berth::task::host {
 
@@ -88,7 +88,7 @@ class Upstream {
 
   const model::ServerSpec& spec_;
   net::Network& network_;
-  Result<UrlAddress> address_;
+  Result<http::UrlAddress> address_;
   std::string name_;
   std::shared_ptr<net::TlsContext> tls_;
   std::shared_ptr<http::Client> client_;

@@ -8,9 +8,9 @@
 #include "base/result.h"
 #include "net/stream.h"
 
-namespace berth::task::host {
+namespace berth::http {
 
-/// The parts of an upstream's URL.
+/// The parts of a URL.
 struct UrlAddress {
   bool tls = false;
   std::string host;  ///< name or numeric address, without brackets
@@ -30,4 +30,4 @@ Result<UrlAddress> parse_url(std::string_view url);
 /// address, IPv4 before IPv6). not_found or unavailable when it has none.
 Task<Result<net::Endpoint>> resolve(Executor executor, std::string host, std::uint16_t port);
 
-}  // namespace berth::task::host
+}  // namespace berth::http

@@ -1,4 +1,4 @@
-#include "task/host/url_address.h"
+#include "http/url.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <charconv>
 
-namespace berth::task::host {
+namespace berth::http {
 
 namespace {
 
@@ -95,4 +95,4 @@ Task<Result<net::Endpoint>> resolve(Executor executor, std::string host, std::ui
   co_return net::Endpoint{found.begin()->endpoint().address().to_string(), port};
 }
 
-}  // namespace berth::task::host
+}  // namespace berth::http
