@@ -24,6 +24,11 @@ SecretValues parse_values(const std::string& text) {
   return out;
 }
 
+double created_at(const json::object& version) {
+  const json::value* created = version.if_contains("CreatedDate");
+  return created != nullptr && created->is_number() ? created->to_number<double>() : 0;
+}
+
 bool equal(const SecretValues& a, const SecretValues& b) {
   return std::ranges::equal(a, b, [](const auto& left, const auto& right) {
     return left.first == right.first && left.second.reveal() == right.second.reveal();
@@ -89,8 +94,7 @@ Task<Result<SecretsOutcome>> put_secrets(aws::Client& client, std::string arn, s
   SecretsOutcome outcome{.names = names.size()};
   if (reply) {
     present = parse_values(aws::text(*reply, "SecretString"));
-    const json::value* created = reply->if_contains("CreatedDate");
-    if (created != nullptr && created->is_number()) outcome.changed_at = created->to_number<double>();
+    outcome.changed_at = created_at(*reply);
   } else if (!reply.error().is("ResourceNotFoundException")) {
     co_return Failure(explain_fault(reply.error()));
   }
@@ -103,6 +107,11 @@ Task<Result<SecretsOutcome>> put_secrets(aws::Client& client, std::string arn, s
   const auto done = co_await client.call("secretsmanager", "PutSecretValue", std::move(put));
   if (!done) co_return Failure(explain_fault(done.error()));
   outcome.changed = true;
+  // By AWS's clock, as the start of a deployment that it is compared with.
+  json::object again{{"SecretId", arn}};
+  const auto version = co_await client.call("secretsmanager", "GetSecretValue", std::move(again));
+  if (!version) co_return Failure(explain_fault(version.error()));
+  outcome.changed_at = created_at(*version);
   co_return outcome;
 }
 

@@ -1,0 +1,573 @@
+#include "deploy/pipeline.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <optional>
+
+#include "deploy/pipeline_image.h"
+#include "deploy/pipeline_scan.h"
+#include "deploy/plan.h"
+#include "deploy/rollout.h"
+#include "deploy/secrets.h"
+#include "deploy/stack.h"
+#include "deploy/stack_apply.h"
+#include "deploy/template.h"
+#include "deploy/trouble.h"
+#include "model/parse.h"
+#include "storage/files.h"
+
+namespace berth::deploy {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t template_bytes_max = 51'200;  // of a TemplateBody
+constexpr Duration scan_timeout = std::chrono::minutes(5);
+constexpr Duration proof_timeout = std::chrono::minutes(5);
+constexpr Duration proof_interval = std::chrono::seconds(3);
+constexpr std::size_t findings_shown_max = 10;
+
+constexpr std::string_view ca_bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
+                                           "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"};
+
+std::string ca_bundle() {
+  std::error_code ignored;
+  for (const std::string_view path : ca_bundles) {
+    if (std::filesystem::exists(path, ignored)) return std::string(path);
+  }
+  return {};
+}
+
+class Deploy final : public Pipeline {
+ public:
+  Deploy(DeployWorld world, DeployOptions options)
+      : world_(std::move(world)),
+        options_(std::move(options)),
+        spec_(options_.spec),
+        names_(names(spec_)),
+        stacks_{world_.client, world_.clock, world_.progress} {}
+
+  Phase phase() const override { return phase_; }
+
+  Task<Result<Deployed>> run() override {
+    using Step = Task<Result<void>> (Deploy::*)();
+    static constexpr Step steps[] = {&Deploy::check, &Deploy::base,       &Deploy::secrets, &Deploy::image,
+                                     &Deploy::push,  &Deploy::scan,       &Deploy::change,  &Deploy::stack,
+                                     &Deploy::tasks, &Deploy::prove};
+    for (std::size_t i = 0; i < std::size(steps); ++i) {
+      phase_ = static_cast<Phase>(i);
+      world_.progress.begin(phase_);
+      end_ = PhaseEnd::done;
+      summary_.clear();
+      const Result<void> done = co_await (this->*steps[i])();
+      if (!done) {
+        world_.progress.end(phase_, PhaseEnd::failed, "");
+        co_return Failure(done.error());
+      }
+      world_.progress.end(phase_, end_, summary_);
+      if (!out_.waited) break;
+    }
+    co_return out_;
+  }
+
+ private:
+  static Failure denied(const aws::Fault& fault) { return Failure(explain_fault(fault)); }
+
+  // ---- check ----
+
+  Task<Result<void>> check() {
+    const Result<void> local = compose();
+    if (!local) co_return local;
+    const Result<Caller> caller = co_await find_caller(world_.client, spec_.aws.account);
+    if (!caller) co_return Failure(caller.error());
+    out_.record = Record{.region = world_.client.region(),
+                         .account = caller->account,
+                         .service_stack = names_.service_stack,
+                         .base_stack = names_.base_stack};
+    const auto base = co_await describe_stack(world_.client, names_.base_stack);
+    if (!base) co_return denied(base.error());
+    const auto service = co_await describe_stack(world_.client, names_.service_stack);
+    if (!service) co_return denied(service.error());
+    const Result<void> alone = co_await check_alone(*base, *service);
+    if (!alone) co_return alone;
+    const Result<void> named = co_await check_named_secrets(world_.client, spec_.aws.secrets);
+    if (!named) co_return named;
+    if (base->output("EnvironmentArn").empty()) {
+      // Before anything is made: nobody wants to wait for a registry to be told of a variable.
+      const Result<SecretValues> values = merge_values(own_variables(spec_), world_.environment, {});
+      if (!values) co_return Failure(values.error());
+    }
+    summary_ = fmt::format("account {}, {}", caller->account, world_.client.region());
+    const bool stands = next_step(service->status) == StackStep::update;
+    const std::size_t count =
+        aws::object(base_->document, "Resources").size() + aws::object(service_->document, "Resources").size();
+    std::string question =
+        stands ? fmt::format("Update {} in account {}, {}?", spec_.name, caller->account, world_.client.region())
+               : fmt::format("Deploy {} to account {}, {}? That makes {} resources, which cost money from then on "
+                             "(`berth plan` lists them).",
+                             spec_.name, caller->account, world_.client.region(), count);
+    const Result<bool> yes = co_await world_.progress.confirm(std::move(question));
+    if (!yes) co_return Failure(yes.error());
+    if (!*yes) co_return fail(ErrorCode::cancelled, "Nothing was changed.");
+    co_return Result<void>();
+  }
+
+  /// What needs no account: templates, the spec inside the image, the program.
+  Result<void> compose() {
+    Result<Template> base = compose_base(spec_);
+    if (!base) return Failure(base.error());
+    Result<Template> service = compose_service(spec_);
+    if (!service) return Failure(service.error());
+    base_ = std::move(*base);
+    service_ = std::move(*service);
+    for (const Template* one : {&*base_, &*service_}) {
+      if (one->json().size() > template_bytes_max) {
+        return fail(ErrorCode::resource_exhausted,
+                    fmt::format("The template has {} bytes; CloudFormation takes {}. Fewer subnets, tags or "
+                                "permissions make it shorter.",
+                                one->json().size(), template_bytes_max));
+      }
+    }
+    if (!options_.image.empty()) return {};
+    Result<model::Spec> inside = spec_for_image(spec_);
+    if (!inside) return Failure(inside.error());
+    inside_ = std::move(*inside);
+    return check_program(options_.berth, architecture_of(spec_.aws));
+  }
+
+  Task<Result<void>> check_alone(StackState base, StackState service) {
+    const StackTarget base_target = target_of_base();
+    const Result<void> first = co_await refuse_others(stacks_, base, token_of(base_target));
+    if (!first) co_return first;
+    std::string prefix;
+    const Result<StackTarget> target = target_of_service(base, "");
+    if (target) prefix = token_prefix(*target);
+    co_return co_await refuse_others(stacks_, service, prefix);
+  }
+
+  // ---- base stack and secrets ----
+
+  StackTarget target_of_base() const {
+    return StackTarget{.name = names_.base_stack,
+                       .body = base_->json(),
+                       .parameters = {},
+                       .tags = {spec_.aws.tags.begin(), spec_.aws.tags.end()}};
+  }
+
+  Result<StackTarget> target_of_service(const StackState& base, const std::string& image) const {
+    std::map<std::string, std::string> values = base.outputs;
+    values["ImageUri"] = image;
+    Result<std::map<std::string, std::string>> parameters = fill_parameters(service_->document, values);
+    if (!parameters) return Failure(parameters.error());
+    return StackTarget{.name = names_.service_stack,
+                       .body = service_->json(),
+                       .parameters = std::move(*parameters),
+                       .tags = {spec_.aws.tags.begin(), spec_.aws.tags.end()}};
+  }
+
+  Task<Result<void>> base() {
+    const StackTarget target = target_of_base();
+    Result<Settled> settled = co_await settle(stacks_, target);
+    if (!settled) co_return Failure(settled.error());
+    const Result<void> written = write_record(options_.state_directory, out_.record);
+    if (!written) co_return written;
+    base_state_ = settled->state;
+    if (!settled->joined) {
+      const Result<void> done = co_await bring(target, settled->state);
+      if (!done) co_return done;
+      base_state_ = after_;
+    }
+    if (base_state_.output("RepositoryUri").empty()) {
+      co_return fail(ErrorCode::internal, fmt::format("The stack {} has no output RepositoryUri; it is not "
+                                                      "Berth's. Give the service another name in berth.yaml.",
+                                                      names_.base_stack));
+    }
+    out_.asks_key = !base_state_.output("ApiKeyArn").empty();
+    co_return Result<void>();
+  }
+
+  /// Makes or updates a stack by a change set, and waits.
+  Task<Result<void>> bring(StackTarget target, StackState state) {
+    const bool stands = next_step(state.status) == StackStep::update;
+    if (stands) {
+      const auto body = co_await stack_body(world_.client, target.name);
+      if (!body) co_return denied(body.error());
+      if (compare(target, state, *body) == StackChange::none) {
+        end_ = PhaseEnd::nothing_to_do;
+        summary_ = "as they are";
+        after_ = state;
+        co_return Result<void>();
+      }
+    }
+    const std::string token = token_of(target);
+    const auto changes = co_await make_change_set(world_.client, world_.clock, target,
+                                                  stands ? ChangeKind::update : ChangeKind::create, token);
+    if (!changes) co_return denied(changes.error());
+    if (changes->changes.empty()) {
+      end_ = PhaseEnd::nothing_to_do;
+      after_ = state;
+      co_return Result<void>();
+    }
+    co_return co_await execute(target, changes->changes.size(), token);
+  }
+
+  Task<Result<void>> execute(StackTarget target, std::size_t total, std::string token) {
+    const auto last = co_await last_event(world_.client, target.name);
+    if (!last) co_return denied(last.error());
+    const auto started = co_await execute_change_set(world_.client, target.name, token, token);
+    if (!started) co_return denied(started.error());
+    co_return co_await follow(target.name, *last, total);
+  }
+
+  Task<Result<void>> follow(std::string stack, std::string since, std::size_t total) {
+    const auto state = co_await describe_stack(world_.client, stack);
+    if (!state) co_return denied(state.error());
+    WatchOptions watch{.stack = state->id.empty() ? stack : state->id, .since = since};
+    const Result<StackState> ended = co_await watch_to_end(stacks_, std::move(watch), total);
+    if (!ended) co_return Failure(ended.error());
+    after_ = *ended;
+    summary_ = total > 0 ? fmt::format("{} resource{}", total, total == 1 ? "" : "s") : "";
+    co_return Result<void>();
+  }
+
+  Task<Result<void>> secrets() {
+    const std::vector<std::string> variables = own_variables(spec_);
+    const std::string arn = base_state_.output("EnvironmentArn");
+    if (variables.empty() || arn.empty()) {
+      end_ = PhaseEnd::nothing_to_do;
+      summary_ = "none needed";
+      co_return Result<void>();
+    }
+    const Result<SecretsOutcome> put = co_await put_secrets(world_.client, arn, variables, world_.environment);
+    if (!put) co_return Failure(put.error());
+    secrets_ = *put;
+    if (!put->changed) end_ = PhaseEnd::nothing_to_do;
+    summary_ = fmt::format("{} in one secret{}", put->names, put->changed ? "" : ", unchanged");
+    co_return Result<void>();
+  }
+
+  // ---- image ----
+
+  Task<Result<void>> image() {
+    Result<registry::Image> image = fail(ErrorCode::internal, "no image");
+    if (options_.image.empty()) {
+      image = co_await make_image();
+    } else {
+      image = co_await pull_image();
+    }
+    if (!image) co_return Failure(image.error());
+    const std::string shown = options_.image.empty() ? short_digest(image->digest) : options_.image;
+    const Result<void> starts = check_entry_point(*image, shown);
+    if (!starts) co_return starts;
+    image_ = std::move(*image);
+    out_.image = fmt::format("{}@{}", base_state_.output("RepositoryUri"), image_->digest);
+    summary_ = fmt::format("{}, {:.1f} MB", short_digest(image_->digest),
+                           static_cast<double>(image_->bytes) / 1e6);
+    co_return Result<void>();
+  }
+
+  Task<Result<registry::Image>> make_image() {
+    const Result<std::string> file = write_spec_file();
+    if (!file) co_return Failure(file.error());
+    std::error_code ignored;
+    ImageInputs inputs{.berth = options_.berth,
+                       .spec_file = *file,
+                       .has_dockerfile = std::filesystem::exists(spec_.directory + "/Dockerfile", ignored),
+                       .has_package = std::filesystem::exists(spec_.directory + "/package.json", ignored),
+                       .ca_bundle = ca_bundle()};
+    ImagePlan plan = plan_image(spec_, inputs);
+    co_return co_await build_image(world_.images, std::move(plan), world_.progress);
+  }
+
+  Result<std::string> write_spec_file() const {
+    const std::string folder = options_.state_directory + "/image";
+    const Result<void> made = storage::make_directories(folder);
+    if (!made) return Failure(made.error());
+    const Result<std::string> written =
+        storage::write_temporary(folder, model::write_spec(*inside_) + "\n", "");
+    if (!written) return Failure(written.error());
+    const std::string path = folder + "/berth.yaml";
+    const Result<void> replaced = storage::replace(*written, path);
+    if (!replaced) return Failure(replaced.error());
+    return path;
+  }
+
+  Task<Result<registry::Image>> pull_image() {
+    const Result<registry::Reference> from = registry::parse_reference(options_.image);
+    if (!from) co_return Failure(from.error());
+    const Result<registry::Reference> own = registry::parse_reference(base_state_.output("RepositoryUri"));
+    if (!own) co_return Failure(own.error());
+    registry::Login login;
+    if (from->registry == own->registry) {
+      const Result<registry::Login> ecr = co_await ecr_login(world_.client);
+      if (!ecr) co_return Failure(ecr.error());
+      login = *ecr;
+    }
+    Progress& progress = world_.progress;
+    registry::Progress tell = [&progress](std::string_view text) { progress.detail(std::string(text)); };
+    co_return co_await world_.images.pull(*from, std::move(login), architecture_of(spec_.aws),
+                                          std::move(tell));
+  }
+
+  Task<Result<void>> push() {
+    const auto there =
+        co_await has_image(world_.client, base_state_.output("RepositoryName"), image_->digest);
+    if (!there) co_return denied(there.error());
+    if (*there) {
+      end_ = PhaseEnd::nothing_to_do;
+      summary_ = "the registry has it";
+      co_return Result<void>();
+    }
+    Result<registry::Reference> to = registry::parse_reference(base_state_.output("RepositoryUri"));
+    if (!to) co_return Failure(to.error());
+    to->tag = short_digest(image_->digest);
+    to->digest.clear();
+    const Result<registry::Login> login = co_await ecr_login(world_.client);
+    if (!login) co_return Failure(login.error());
+    Progress& progress = world_.progress;
+    registry::Progress tell = [&progress](std::string_view text) { progress.detail(std::string(text)); };
+    const auto pushed = co_await world_.images.push(*image_, *to, *login, std::move(tell));
+    if (!pushed) co_return Failure(pushed.error());
+    summary_ = fmt::format("{} layer{}, {:.1f} MB", pushed->layers_sent, pushed->layers_sent == 1 ? "" : "s",
+                           static_cast<double>(pushed->bytes_sent) / 1e6);
+    co_return Result<void>();
+  }
+
+  Task<Result<void>> scan() {
+    if (options_.ignore_scan) {
+      end_ = PhaseEnd::nothing_to_do;
+      summary_ = "ignored";
+      co_return Result<void>();
+    }
+    world_.progress.detail("waiting for the registry's scan");
+    const auto scan = co_await await_scan(world_.client, world_.clock, base_state_.output("RepositoryName"),
+                                          image_->digest, scan_timeout);
+    if (!scan) co_return denied(scan.error());
+    summary_ = summary_of(*scan);
+    if (scan->state == Scan::State::pending) {
+      co_return fail(ErrorCode::deadline_exceeded,
+                     "The registry has not scanned the image within five minutes. `berth deploy` again goes on "
+                     "waiting; --ignore-scan goes on without it.");
+    }
+    const std::vector<ScanFinding> stops = stopping(*scan, spec_.image.stop_at);
+    for (std::size_t i = 0; i < scan->findings.size() && i < findings_shown_max; ++i) {
+      const ScanFinding& finding = scan->findings[i];
+      world_.progress.notice(
+          fmt::format("{} {} {}", to_string(finding.severity), finding.name, finding.package));
+    }
+    if (stops.empty()) co_return Result<void>();
+    co_return fail(ErrorCode::permission_denied,
+                   fmt::format("The scan found {}: {} at or above image.stop_at ({}). What runs was not touched. "
+                               "Take a newer base image or newer packages; --ignore-scan deploys nevertheless.",
+                               summary_, stops.front().name, to_string(spec_.image.stop_at)));
+  }
+
+  // ---- the service's stack ----
+
+  Task<Result<void>> change() {
+    Result<StackTarget> target = target_of_service(base_state_, out_.image);
+    if (!target) co_return Failure(target.error());
+    target_ = std::move(*target);
+    const Result<Settled> settled = co_await settle(stacks_, target_);
+    if (!settled) co_return Failure(settled.error());
+    state_ = settled->state;
+    joined_ = settled->joined;
+    after_ = state_;
+    change_ = StackChange::more;
+    const bool stands = next_step(state_.status) == StackStep::update;
+    if (stands) {
+      const auto body = co_await stack_body(world_.client, target_.name);
+      if (!body) co_return denied(body.error());
+      change_ = compare(target_, state_, *body);
+    }
+    if (change_ != StackChange::more) {
+      end_ = PhaseEnd::nothing_to_do;
+      summary_ = change_ == StackChange::none ? "nothing to change" : "the image alone: the fast path";
+      co_return Result<void>();
+    }
+    const auto changes =
+        co_await make_change_set(world_.client, world_.clock, target_,
+                                 stands ? ChangeKind::update : ChangeKind::create, token_of(target_));
+    if (!changes) co_return denied(changes.error());
+    changes_ = changes->changes;
+    if (changes_.empty()) change_ = StackChange::none;
+    summary_ = fmt::format("{} change{}", changes_.size(), changes_.size() == 1 ? "" : "s");
+    if (stands) co_return co_await confirm_replacements();
+    co_return Result<void>();
+  }
+
+  Task<Result<void>> confirm_replacements() {
+    std::string list;
+    for (const ResourceChange& change : changes_) {
+      const std::string what = interrupts(change);
+      if (!what.empty()) list += fmt::format("\n  {} ({}): {}", change.resource, change.type, what);
+    }
+    if (list.empty()) co_return Result<void>();
+    const Result<bool> yes =
+        co_await world_.progress.confirm(fmt::format("This update interrupts or replaces:{}\nGo on?", list));
+    if (!yes) co_return Failure(yes.error());
+    if (*yes) co_return Result<void>();
+    const auto removed = co_await delete_change_set(world_.client, target_.name, token_of(target_));
+    if (!removed) co_return denied(removed.error());
+    co_return fail(ErrorCode::cancelled, "Nothing was changed.");
+  }
+
+  Task<Result<void>> stack() {
+    if (change_ == StackChange::none) {
+      end_ = joined_ ? PhaseEnd::done : PhaseEnd::nothing_to_do;
+      out_.changed = joined_;
+      co_return write_outputs();
+    }
+    out_.changed = true;
+    const auto last = co_await last_event(world_.client, target_.name);
+    if (!last) co_return denied(last.error());
+    aws::Reply<void> started;
+    if (change_ == StackChange::image) {
+      started = co_await update_image(world_.client, state_, target_);
+    } else {
+      const std::string token = token_of(target_);
+      started = co_await execute_change_set(world_.client, target_.name, token, token);
+    }
+    if (!started) co_return denied(started.error());
+    if (!options_.wait) {
+      out_.waited = false;
+      summary_ = "started; it goes on by itself";
+      co_return write_outputs();
+    }
+    const std::size_t total =
+        next_step(state_.status) == StackStep::create ? aws::object(service_->document, "Resources").size() : 0;
+    const Result<void> done = co_await follow(target_.name, *last, total);
+    if (!done) co_return done;
+    co_return write_outputs();
+  }
+
+  Result<void> write_outputs() {
+    out_.record.url = after_.output("Url");
+    out_.record.file_system = after_.output("FileSystemId");
+    out_.record.buckets.clear();
+    for (const std::string key : {"ArtifactsBucketName", "LogsBucketName"}) {
+      const std::string bucket = after_.output(key);
+      if (!bucket.empty()) out_.record.buckets.push_back(bucket);
+    }
+    out_.record.log_groups = {names_.log_group};
+    return write_record(options_.state_directory, out_.record);
+  }
+
+  // ---- tasks and proof ----
+
+  Task<Result<void>> tasks() {
+    const std::string cluster = after_.output("ClusterName");
+    const std::string service = after_.output("ServiceName");
+    const auto present = co_await describe_service(world_.client, cluster, service);
+    if (!present) co_return denied(present.error());
+    if (!present->exists()) {
+      co_return fail(ErrorCode::not_found,
+                     fmt::format("The stack {} stands, but its service {} is gone: somebody deleted it by hand. "
+                                 "`berth plan` shows the drift; `berth destroy` and `berth deploy` make it anew.",
+                                 names_.service_stack, service));
+    }
+    // Secrets are injected when a task starts: tasks older than the secret's version do not have it.
+    const bool stale =
+        !present->deployments.empty() && secrets_.changed_at > present->deployments.front().created_at;
+    if (stale) {
+      world_.progress.notice("The values of variables have changed: every task is started anew.");
+      const auto restarted = co_await restart_tasks(world_.client, cluster, service);
+      if (!restarted) co_return denied(restarted.error());
+      out_.changed = true;
+    }
+    RolloutOptions options{.cluster = cluster, .service = service, .target_group = after_.output("TargetGroupArn")};
+    Progress& progress = world_.progress;
+    std::function<void(const std::string&)> tell = [&progress](const std::string& text) { progress.detail(text); };
+    const auto end = co_await watch_rollout(world_.client, world_.clock, std::move(options), std::move(tell));
+    if (!end) co_return denied(end.error());
+    desired_ = end->service.desired;
+    if (end->ok) {
+      summary_ = fmt::format("{} of {} healthy", end->service.running, end->service.desired);
+      co_return Result<void>();
+    }
+    co_return fail(ErrorCode::unavailable,
+                   fmt::format("{}\nThe service is there; `berth rollback` goes back to the image before.",
+                               to_text(explain(end->evidence))));
+  }
+
+  Task<Result<void>> prove() {
+    if (!options_.prove || desired_ == 0) {
+      end_ = PhaseEnd::nothing_to_do;
+      summary_ = desired_ == 0 ? "no task runs at this hour" : "not asked for";
+      co_return Result<void>();
+    }
+    Secret key;
+    const std::string arn = base_state_.output("ApiKeyArn");
+    if (!arn.empty()) {
+      const auto read = co_await read_secret(world_.client, arn);
+      if (!read) co_return denied(read.error());
+      key = *read;
+    }
+    const TimePoint deadline = world_.clock.now() + proof_timeout;
+    while (true) {
+      const Result<std::string> proof = co_await options_.prove(out_.record.url, key);
+      if (proof) {
+        summary_ = *proof;
+        co_return Result<void>();
+      }
+      // A new name takes a while to be known everywhere, a new distribution to be everywhere.
+      const bool later = world_.clock.now() >= deadline || proof.error().code() == ErrorCode::permission_denied;
+      if (later && spec_.aws.internal) {
+        end_ = PhaseEnd::nothing_to_do;
+        summary_ = fmt::format("the internal load balancer is not reachable from here: {}", proof.error().message());
+        co_return Result<void>();
+      }
+      if (later) {
+        co_return Failure(proof.error().within(
+            "Every task is healthy, but the service does not answer a client; `berth doctor --on aws` looks for "
+            "the broken link"));
+      }
+      world_.progress.detail(proof.error().message());
+      co_await world_.clock.sleep_for(proof_interval);
+    }
+  }
+
+  DeployWorld world_;
+  DeployOptions options_;
+  model::Spec spec_;
+  Names names_;
+  StackWorld stacks_;
+  Phase phase_ = Phase::check;
+  PhaseEnd end_ = PhaseEnd::done;
+  std::string summary_;
+  Deployed out_;
+  std::optional<Template> base_, service_;
+  std::optional<model::Spec> inside_;
+  std::optional<registry::Image> image_;
+  StackState base_state_;
+  SecretsOutcome secrets_;
+  StackTarget target_;
+  StackState state_, after_;
+  StackChange change_ = StackChange::more;
+  std::vector<ResourceChange> changes_;
+  bool joined_ = false;
+  std::size_t desired_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Pipeline> make_pipeline(DeployWorld world, DeployOptions options) {
+  return std::make_unique<Deploy>(std::move(world), std::move(options));
+}
+
+Task<Result<Caller>> find_caller(aws::Client& client, std::string expected_account) {
+  json::object none;
+  const auto reply = co_await client.call("sts", "GetCallerIdentity", std::move(none));
+  if (!reply) co_return Failure(explain_fault(reply.error()));
+  Caller caller{.account = aws::text(*reply, "Account"), .arn = aws::text(*reply, "Arn")};
+  if (!expected_account.empty() && caller.account != expected_account) {
+    co_return fail(ErrorCode::permission_denied,
+                   fmt::format("These credentials belong to account {} ({}); berth.yaml allows {} alone "
+                               "(aws.account). Choose other credentials: aws.profile, AWS_PROFILE.",
+                               caller.account, caller.arn, expected_account));
+  }
+  co_return caller;
+}
+
+}  // namespace berth::deploy

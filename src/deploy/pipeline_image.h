@@ -1,0 +1,70 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "aws/client.h"
+#include "deploy/progress.h"
+#include "model/spec.h"
+#include "registry/image.h"
+
+/// Which image a spec asks for, and where it goes.
+namespace berth::deploy {
+
+/// "amd64" or "arm64", as OCI names them.
+std::string own_architecture();
+std::string architecture_of(const model::AwsSpec& aws);
+
+/// What the head of an ELF program says about where it runs.
+struct ProgramFacts {
+  std::string architecture;  ///< "amd64", "arm64"; empty: another
+  bool is_static = false;    ///< needs no loader, so it runs in any image
+};
+/// nullopt when it is no 64-bit ELF program. `head`: its first bytes, program headers included (64 KiB do).
+std::optional<ProgramFacts> read_program(std::string_view head);
+
+/// Whether the file can be the entry point of an image of `architecture`; the failure says where to get one.
+Result<void> check_program(const std::string& path, const std::string& architecture);
+
+/// The base by what the servers start with, when image.base does not say: node, python, uv, deno, bun, a JVM,
+/// or scratch when berth alone (or a program of the folder) runs.
+std::string base_for(const model::Spec& spec);
+
+/// Packages of servers started by `npx`, as npm names them: "@x/y@1.2".
+std::vector<std::string> npx_packages(const model::Spec& spec);
+
+/// The spec as it stands inside the image: folders of this machine become folders of /app. invalid_argument
+/// names what cannot be there: a folder outside the spec's, a key read from a file.
+Result<model::Spec> spec_for_image(model::Spec spec);
+
+struct ImageInputs {
+  std::string berth;            ///< path of the program
+  std::string spec_file;        ///< written from spec_for_image
+  bool has_dockerfile = false;  ///< ./Dockerfile is there
+  bool has_package = false;     ///< ./package.json is there
+  std::string ca_bundle;        ///< path; empty: none found
+};
+struct ImagePlan {
+  std::string dockerfile;  ///< for an engine; empty: Berth assembles it
+  registry::AssembleOptions options;
+};
+ImagePlan plan_image(const model::Spec& spec, const ImageInputs& inputs);
+
+/// invalid_argument when the image does not start berth.
+Result<void> check_entry_point(const registry::Image& image, const std::string& reference);
+
+/// "sha256:0123456789ab…" → "0123456789ab".
+std::string short_digest(const std::string& digest);
+
+/// Builds or assembles it; progress is told as detail.
+Task<Result<registry::Image>> build_image(registry::Images& images, ImagePlan plan, Progress& progress);
+
+/// The user and password of ECR for docker's protocol.
+Task<Result<registry::Login>> ecr_login(aws::Client& client);
+
+/// Whether the repository has the digest. A repository that is not there has nothing.
+Task<aws::Reply<bool>> has_image(aws::Client& client, std::string repository, std::string digest);
+
+}  // namespace berth::deploy
