@@ -14,8 +14,8 @@ namespace berth::aws {
 Result<boost::json::object> read_answer(Protocol protocol, const std::string& operation,
                                         const http::Response& response);
 
-/// A failed answer's code, message and request id, in whichever of AWS's error shapes it is written. A body in
-/// none of them (a proxy's page) becomes code "Http502" with the first words of its text.
+/// A failed answer's code, message and request id, in whichever of AWS's error shapes it is written. A body
+/// in none of them (a proxy's page) becomes code "Http502" with the first words of its text.
 Fault read_fault(const std::string& service, const std::string& operation, const http::Response& response);
 
 }  // namespace berth::aws

@@ -39,9 +39,9 @@ template <class T>
 using Reply = std::expected<T, Fault>;
 
 /// Calls AWS APIs. One input and output shape for every protocol: JSON with the names that the API reference
-/// uses, so `{"StackName": "x"}` for CloudFormation (query protocol, sent as a form; its XML answer comes back
-/// as an object whose member lists are arrays and whose scalars are strings) and `{"cluster": "x"}` for ECS
-/// (JSON 1.1). EC2's lists are named as in its reference, without ".N": `{"SubnetId": ["a", "b"]}` asks,
+/// uses, so `{"StackName": "x"}` for CloudFormation (query protocol, sent as a form; its XML answer comes
+/// back as an object whose member lists are arrays and whose scalars are strings) and `{"cluster": "x"}` for
+/// ECS (JSON 1.1). EC2's lists are named as in its reference, without ".N": `{"SubnetId": ["a", "b"]}` asks,
 /// "subnetSet" answers. Retries throttling, 5xx and broken connections with full jitter (at most
 /// AWS_MAX_ATTEMPTS, default 4), corrects a skewed clock once, refreshes expired credentials once. Endpoints:
 /// AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, else https://<service>.<region>.amazonaws.com; CA:

@@ -10,8 +10,8 @@ namespace berth::aws {
 
 inline constexpr std::size_t small_file_bytes_max = 1 << 20;
 
-/// not_found, permission_denied, resource_exhausted above small_file_bytes_max, unavailable for the rest; each
-/// names the path, none shows the content.
+/// not_found, permission_denied, resource_exhausted above small_file_bytes_max, unavailable for the rest;
+/// each names the path, none shows the content.
 Result<std::string> read_small_file(const std::string& path);
 
 /// Replaces a file at once, readable by its owner alone.

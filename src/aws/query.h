@@ -12,8 +12,8 @@ enum class QueryDialect : std::uint8_t {
 };
 
 /// `input` as a form (application/x-www-form-urlencoded) behind Action and Version. Objects become
-/// "Parent.Name", an empty list "Name=", null is left out. A map of the query dialect is written by the caller
-/// as {"Attributes": {"entry": [{"key": …, "value": …}]}}, whose list has no "member" in its names.
+/// "Parent.Name", an empty list "Name=", null is left out. A map of the query dialect is written by the
+/// caller as {"Attributes": {"entry": [{"key": …, "value": …}]}}, whose list has no "member" in its names.
 std::string query_form(QueryDialect dialect, const std::string& operation, const std::string& version,
                        const boost::json::object& input);
 
