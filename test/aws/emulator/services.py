@@ -1,0 +1,355 @@
+"""ECS's service scheduler: keeps the wanted tasks running, rolls out, breaks the circuit, rolls back.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
+"""
+
+import datetime
+import math
+import threading
+import uuid
+
+import network
+from access import ACCOUNT
+from tasks import Task
+
+EVENTS_KEPT = 100
+TICK_SECONDS = 0.1
+RESTART_PAUSES = (0, 0, 1, 5, 15, 30)    # after that many failures in a row, of the emulated clock
+
+
+def now():
+    return datetime.datetime.now(datetime.UTC)
+
+
+class Deployment:
+    def __init__(self, service, definition, desired):
+        self.number = str(uuid.uuid4().int)[:19]
+        self.id = f"ecs-svc/{self.number}"
+        self.service, self.definition, self.desired = service, definition, desired
+        self.state, self.reason = "IN_PROGRESS", f"ECS deployment {self.id} in progress."
+        self.created = self.updated = now()
+        self.failed = 0
+        self.next_start = 0.0
+        self.configuration = service.deployment_configuration
+        place = f"{service.cluster}/{service.name}"
+        base = f"arn:aws:ecs:{service.cloud.region}:{ACCOUNT}"
+        self.arn = f"{base}:service-deployment/{place}/{uuid.uuid4().hex[:21]}"
+        self.revision = f"{base}:service-revision/{place}/{self.number}"
+        self.sources = [d.revision for d in service.deployments if d.state == "COMPLETED"]
+        self.finished = None
+        self.rollback = None     # the deployment that undoes this one
+        self.undoes = None       # the deployment that this one undoes
+
+    @property
+    def tasks(self):
+        return [t for t in self.service.tasks if t.started_by == self.id]
+
+    def finish(self, state, reason):
+        self.state, self.reason, self.updated, self.finished = state, reason, now(), now()
+
+    def threshold(self):
+        """Failed tasks that break the circuit; None when it is off."""
+        breaker = self.configuration.get("deploymentCircuitBreaker", {})
+        if not breaker.get("enable"):
+            return None
+        asked = breaker.get("thresholdConfiguration", {"type": "BOUNDED_PERCENT", "value": 50})
+        if asked["type"] == "COUNT":
+            return int(asked["value"])
+        part = math.ceil(self.desired * float(asked["value"]) / 100)
+        return min(200, max(3, part)) if asked["type"] == "BOUNDED_PERCENT" else max(1, part)
+
+    def describe(self):
+        running = [t for t in self.tasks if t.status == "RUNNING"]
+        pending = [t for t in self.tasks if t.status in ("PROVISIONING", "PENDING")]
+        primary = self.service.deployments[0] is self
+        return {"id": self.id, "status": "PRIMARY" if primary else "ACTIVE",
+                "taskDefinition": self.definition["taskDefinitionArn"],
+                "desiredCount": self.desired if primary else 0, "runningCount": len(running),
+                "pendingCount": len(pending), "failedTasks": self.failed, "createdAt": self.created,
+                "updatedAt": self.updated, "launchType": "FARGATE", "platformVersion": "1.4.0",
+                "networkConfiguration": self.service.network, "rolloutState": self.state,
+                "rolloutStateReason": self.reason}
+
+    def describe_as_service_deployment(self):
+        if self.undoes:
+            return None
+        back = self.rollback
+        status = {"IN_PROGRESS": "IN_PROGRESS", "COMPLETED": "SUCCESSFUL", "FAILED": "STOPPED"}[self.state]
+        if back:
+            status = {"IN_PROGRESS": "ROLLBACK_IN_PROGRESS", "COMPLETED": "ROLLBACK_SUCCESSFUL",
+                      "FAILED": "ROLLBACK_FAILED"}[back.state]
+        running = len([t for t in self.tasks if t.status == "RUNNING"])
+        found = {"serviceDeploymentArn": self.arn, "serviceArn": self.service.arn, "status": status,
+                 "clusterArn": self.service.cluster_arn, "createdAt": self.created, "startedAt": self.created,
+                 "updatedAt": self.updated, "statusReason": self.reason,
+                 "deploymentConfiguration": self.configuration,
+                 "targetServiceRevision": {"arn": self.revision, "requestedTaskCount": self.desired,
+                                           "runningTaskCount": running, "pendingTaskCount":
+                                           len([t for t in self.tasks if t.status == "PENDING"])},
+                 "sourceServiceRevisions": [{"arn": arn} for arn in self.sources]}
+        if self.threshold() is not None:
+            broken = "TRIGGERED" if back or self.state == "FAILED" else \
+                "MONITORING_COMPLETE" if self.state == "COMPLETED" else "MONITORING"
+            found["deploymentCircuitBreaker"] = {"status": broken, "failureCount": self.failed,
+                                                 "threshold": self.threshold()}
+        if self.finished:
+            found["finishedAt"] = back.finished if back else self.finished
+        if back:
+            found["rollback"] = {"reason": back.reason, "startedAt": back.created,
+                                 "serviceRevisionArn": back.revision}
+        return found
+
+
+class Service:
+    def __init__(self, cloud, cluster_arn, p, definition):
+        self.cloud, self.cluster_arn, self.name = cloud, cluster_arn, p["serviceName"]
+        self.cluster = cluster_arn.rpartition("/")[2]
+        self.arn = f"arn:aws:ecs:{cloud.region}:{ACCOUNT}:service/{self.cluster}/{self.name}"
+        self.status, self.created = "ACTIVE", now()
+        self.desired = p.get("desiredCount", 1)
+        self.tags = p.get("tags", [])
+        self.tasks, self.deployments, self.history, self.events = [], [], [], []
+        self.lock = threading.RLock()
+        self.settings, self.deployment_configuration, self.network = {}, {}, {}
+        self.configure(p)
+        self.steady = False
+        self.deploy(definition)
+        self.thread = threading.Thread(target=self.run, name=f"service-{self.name}", daemon=True)
+        self.thread.start()
+
+    SETTINGS = ("loadBalancers", "capacityProviderStrategy", "launchType", "healthCheckGracePeriodSeconds",
+                "enableExecuteCommand", "availabilityZoneRebalancing", "propagateTags", "enableECSManagedTags",
+                "platformVersion", "serviceRegistries", "monitoring", "schedulingStrategy",
+                "deploymentController")
+
+    def configure(self, p):
+        self.settings |= {name: p[name] for name in self.SETTINGS if name in p}
+        self.network = p.get("networkConfiguration", self.network)
+        self.deployment_configuration = {"maximumPercent": 200, "minimumHealthyPercent": 100,
+                                         **self.deployment_configuration, **p.get("deploymentConfiguration", {})}
+
+    def say(self, text):
+        self.events.insert(0, {"id": str(uuid.uuid4()), "createdAt": now(),
+                               "message": f"(service {self.name}) {text}"})
+        del self.events[EVENTS_KEPT:]
+
+    def deploy(self, definition):
+        for older in self.deployments:
+            if older.state == "IN_PROGRESS":
+                older.finish("FAILED", "A newer deployment took its place.")
+        made = Deployment(self, definition, self.desired)
+        self.deployments.insert(0, made)
+        self.history.insert(0, made)
+        self.steady = False
+        return made
+
+    # --- the loop ---------------------------------------------------------------------------------------
+
+    def run(self):
+        while True:
+            with self.lock:
+                if self.status == "INACTIVE":
+                    return
+                try:
+                    self.tick()
+                except Exception:
+                    import traceback
+                    traceback.print_exc()
+            self.cloud.pause(TICK_SECONDS * self.cloud.speed)
+
+    def tick(self):
+        primary = self.deployments[0]
+        primary.desired = self.desired if self.status == "ACTIVE" else 0
+        self.bury_the_dead(primary)
+        for task in self.tasks:
+            self.mind(task)
+        if self.check_circuit(primary):
+            return
+        self.adjust(primary)
+        self.judge(primary)
+        if self.status == "DRAINING" and not self.tasks:
+            self.status = "INACTIVE"
+            self.deployments[0].finish("COMPLETED", "")
+
+    def bury_the_dead(self, primary):
+        for task in [t for t in self.tasks if t.status == "STOPPED"]:
+            self.tasks.remove(task)
+            self.unregister(task)
+            owner = next((d for d in self.deployments if d.id == task.started_by), None)
+            asked = task.stop_code in ("ServiceSchedulerInitiated", "UserInitiated") and not task.failed_health
+            if owner is primary and primary.state == "IN_PROGRESS" and not asked:
+                primary.failed += 1
+                pause = RESTART_PAUSES[min(primary.failed, len(RESTART_PAUSES) - 1)]
+                primary.next_start = self.cloud.clock() + pause
+                if task.started is None:
+                    self.say(f"was unable to start a task successfully: {task.reason}")
+
+    def mind(self, task):
+        """A running task is put behind the load balancer, and stopped when a health check gives it up."""
+        if task.status != "RUNNING" or task.desired != "RUNNING":
+            if task.registered and task.desired != "RUNNING":
+                self.unregister(task)
+            return
+        if not task.registered:
+            self.register(task)
+        if task.health == "UNHEALTHY":
+            self.say(f"(task {task.id}) failed container health checks.")
+            task.failed_health = True
+            task.stop("ServiceSchedulerInitiated", "Task failed container health checks")
+            return
+        grace = self.settings.get("healthCheckGracePeriodSeconds", 0) / self.cloud.speed
+        age = (now() - task.started).total_seconds()
+        for group, port in self.target_groups():
+            state, reason = self.cloud.balancer.health(group, task.address, port)
+            if state == "unhealthy" and age > grace:
+                self.say(f"(port {port}) is unhealthy in (target-group {group}) due to (reason {reason}).")
+                task.failed_health = True
+                task.stop("ServiceSchedulerInitiated", f"Task failed ELB health checks in (target-group {group})")
+
+    def is_healthy(self, task):
+        if task.status != "RUNNING" or task.desired != "RUNNING":
+            return False
+        if task.container.get("healthCheck") and task.health != "HEALTHY":
+            return False
+        return all(self.cloud.balancer.health(group, task.address, port)[0] == "healthy"
+                   for group, port in self.target_groups())
+
+    def target_groups(self):
+        return [(b["targetGroupArn"], b["containerPort"]) for b in self.settings.get("loadBalancers", [])
+                if b.get("targetGroupArn")]
+
+    def register(self, task):
+        task.registered = True
+        for group, port in self.target_groups():
+            self.cloud.balancer.add(group, task.address, port, task.groups)
+            self.say(f"registered 1 targets in (target-group {group})")
+
+    def unregister(self, task):
+        if task.registered:
+            task.registered = False
+            for group, port in self.target_groups():
+                self.cloud.balancer.remove(group, task.address, port)
+                self.say(f"deregistered 1 targets in (target-group {group})")
+
+    def adjust(self, primary):
+        """Starts and stops within minimumHealthyPercent and maximumPercent."""
+        new = [t for t in self.tasks if t.started_by == primary.id and t.desired == "RUNNING"]
+        old = [t for t in self.tasks if t.started_by != primary.id and t.desired == "RUNNING"]
+        most = max(primary.desired, math.floor(primary.desired * self.percent("maximumPercent") / 100))
+        least = math.ceil(primary.desired * self.percent("minimumHealthyPercent") / 100)
+        missing = primary.desired - len(new)
+        room = most - len(new) - len(old)
+        if primary.state != "FAILED" and self.cloud.clock() >= primary.next_start:
+            for _ in range(max(0, min(missing, room))):
+                if not self.start_one(primary):
+                    break
+        for task in sorted(new, key=self.is_healthy)[:max(0, -missing)]:
+            self.retire(task, "Scaling activity initiated by deployment " + primary.id)
+        healthy = [t for t in new + old if self.is_healthy(t)]
+        for task in sorted(old, key=self.is_healthy):
+            spare = len(healthy) - least
+            if task in healthy and spare <= 0 and primary.desired > 0:
+                continue
+            if task in healthy:
+                healthy.remove(task)
+            elif primary.state == "IN_PROGRESS" and not [t for t in new if self.is_healthy(t)]:
+                continue
+            self.retire(task, f"Scaling activity initiated by deployment {primary.id}")
+
+    def percent(self, name):
+        return self.deployment_configuration[name]
+
+    def retire(self, task, reason):
+        """Out of the load balancer first; SIGTERM after the deregistration delay, or when it is idle."""
+        self.unregister(task)
+        self.say(f"has stopped 1 running tasks: (task {task.id}).")
+        task.stop("ServiceSchedulerInitiated", reason)
+
+    def start_one(self, primary):
+        capacity = self.capacity(primary)
+        if capacity == "FARGATE_SPOT" and self.cloud.mishaps.get("spot"):
+            self.say("was unable to place a task. Reason: Capacity is unavailable at this time. Please try again "
+                     "later or in a different availability zone.")
+            primary.next_start = self.cloud.clock() + 10
+            return False
+        configuration = self.network.get("awsvpcConfiguration", {})
+        zones = {}
+        for subnet in configuration.get("subnets", []):
+            zone = network.zone_of(self.cloud.region, subnet)
+            if zone is None:
+                self.say(f"was unable to place a task because the subnet {subnet} does not exist")
+                return False
+            zones.setdefault(zone, subnet)
+        mine = [t for t in primary.tasks if t.desired == "RUNNING"]
+        zone = min(zones, key=lambda z: (sum(t.zone == z for t in mine), z))
+        place = (zones[zone], zone, configuration.get("securityGroups", []),
+                 configuration.get("assignPublicIp") == "ENABLED")
+        task = Task(self.cloud, self.cluster, primary.definition, place, f"service:{self.name}", primary.id,
+                    capacity)
+        self.tasks.append(task)
+        self.say(f"has started 1 tasks: (task {task.id}).")
+        return True
+
+    def capacity(self, primary):
+        strategy = self.settings.get("capacityProviderStrategy")
+        if not strategy:
+            return "FARGATE"
+        counts = {s["capacityProvider"]: sum(t.capacity == s["capacityProvider"] for t in primary.tasks)
+                  for s in strategy}
+        for entry in strategy:
+            if counts[entry["capacityProvider"]] < entry.get("base", 0):
+                return entry["capacityProvider"]
+        weighted = [s for s in strategy if s.get("weight", 0) > 0] or strategy
+        return min(weighted, key=lambda s: (max(0, counts[s["capacityProvider"]] - s.get("base", 0)) + 1)
+                   / max(1, s.get("weight", 1)))["capacityProvider"]
+
+    def judge(self, primary):
+        healthy = [t for t in primary.tasks if self.is_healthy(t)]
+        others = [t for t in self.tasks if t.started_by != primary.id]
+        full = len(healthy) >= primary.desired
+        early = self.deployment_configuration.get("earlySuccessCriteria", {})
+        enough = full
+        if early.get("enable"):
+            enough = len(healthy) >= math.ceil(primary.desired * early.get("healthyPercent", 100) / 100)
+        deferred = early.get("enable") and early.get("sourceServiceRevisionCleanup") == "DEFERRED"
+        if primary.state == "IN_PROGRESS" and enough and (deferred or not others):
+            primary.finish("COMPLETED", f"ECS deployment {primary.id} completed.")
+            self.say(f"(deployment {primary.id}) deployment completed.")
+        if primary.state == "COMPLETED" and not others:
+            self.deployments = [primary]
+        steady = full and not others and len(self.tasks) == primary.desired
+        if steady and not self.steady:
+            self.say("has reached a steady state.")
+        self.steady = steady
+
+    def check_circuit(self, primary):
+        threshold = primary.threshold()
+        if threshold is None or primary.state != "IN_PROGRESS" or primary.failed < threshold:
+            return False
+        self.say(f"(deployment {primary.id}) deployment failed: tasks failed to start.")
+        primary.finish("FAILED", "ECS deployment circuit breaker: tasks failed to start.")
+        good = next((d for d in self.history if d.finished and d.reason.endswith("completed.")), None)
+        if primary.configuration["deploymentCircuitBreaker"].get("rollback") and good and not primary.undoes:
+            self.roll_back(primary, good.definition)
+        return True
+
+    def roll_back(self, primary, definition):
+        self.say(f"rolling back to the last completed deployment from {primary.id}.")
+        back = self.deploy(definition)
+        back.undoes, primary.rollback = primary, back
+        back.reason = f"ECS deployment circuit breaker: rolling back to deploymentId {back.id}."
+        for task in primary.tasks:
+            task.stop("ServiceSchedulerInitiated", f"Scaling activity initiated by deployment {back.id}")
+
+    # --- what others ask --------------------------------------------------------------------------------
+
+    def describe(self):
+        primary = self.deployments[0]
+        return {"serviceArn": self.arn, "serviceName": self.name, "clusterArn": self.cluster_arn,
+                "status": self.status, "desiredCount": self.desired if self.status == "ACTIVE" else 0,
+                "runningCount": sum(t.status in ("RUNNING", "STOPPING") for t in self.tasks),
+                "pendingCount": sum(t.status in ("PROVISIONING", "PENDING") for t in self.tasks),
+                "taskDefinition": primary.definition["taskDefinitionArn"],
+                "deploymentConfiguration": self.deployment_configuration, "createdAt": self.created,
+                "deployments": [d.describe() for d in self.deployments], "events": self.events,
+                "networkConfiguration": self.network, "schedulingStrategy": "REPLICA", **self.settings}
