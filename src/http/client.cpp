@@ -189,10 +189,11 @@ class ClientImpl final : public Client {
       }
       append_field(out, field.name, field.value);
     }
-    const bool has_body = !request.body.empty() || (request.method != "GET" && request.method != "HEAD");
+    const std::uint64_t body_bytes = request.body_part ? request.body_bytes : request.body.size();
+    const bool has_body = body_bytes > 0 || (request.method != "GET" && request.method != "HEAD");
     if (has_body) {
       out.append("Content-Length: ");
-      append_number(out, request.body.size());
+      append_number(out, body_bytes);
       out.append("\r\n");
     }
     out.append("\r\n");
@@ -226,7 +227,12 @@ class ClientImpl final : public Client {
     } else {
       link->stream->set_deadline(request.deadline);
     }
-    auto sent = co_await link->stream->write(head, request.body);
+    Result<void> sent;
+    if (request.body_part) {
+      sent = co_await write_parts(*link, request, head);
+    } else {
+      sent = co_await link->stream->write(head, request.body);
+    }
     attempt.was_handed_over = sent.has_value();
     // A server may answer and close before it has read the whole request, so a failed write is not the end.
     http1::HeadView view;
@@ -262,6 +268,25 @@ class ClientImpl final : public Client {
     attempt.response =
         std::make_unique<ClientResponseImpl>(pool_, std::move(link), std::move(answer), keep_alive);
     co_return attempt;
+  }
+
+  Task<Result<void>> write_parts(Link& link, const ClientRequest& request, std::string_view head) {
+    const bool has_deadline = request.deadline != TimePoint{};
+    const Duration patience = request.deadline - network_.clock().now();
+    auto written = co_await link.stream->write(head);
+    for (std::uint64_t offset = 0; written && offset < request.body_bytes;) {
+      const auto part = request.body_part(offset);
+      if (!part || part->empty() || part->size() > request.body_bytes - offset) {
+        // The peer was promised more than there is, so nothing else can follow on this connection.
+        link.stream->close();
+        if (!part) co_return Failure(part.error());
+        co_return fail(ErrorCode::internal, "the body of the request has another length than was announced");
+      }
+      written = co_await link.stream->write(*part);
+      offset += part->size();
+      if (has_deadline) link.stream->set_deadline(network_.clock().now() + patience);
+    }
+    co_return written;
   }
 
   static Error why_no_answer(const Result<std::size_t>& count, const Result<void>& sent) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,6 +16,11 @@ struct ClientRequest {
   Headers headers;  ///< Host and Content-Length are added when absent
   std::string body;
   TimePoint deadline;  ///< for the head of the answer
+  /// A body too large for memory, instead of `body`: asked for part by part with the offset of the next one,
+  /// and from 0 again when the request is sent again. A part is valid until the next is asked for. The
+  /// deadline then counts anew from each part. An empty part before `body_bytes` fails the request.
+  std::function<Result<std::string_view>(std::uint64_t offset)> body_part;
+  std::uint64_t body_bytes = 0;
 };
 
 /// An answer whose head has arrived. Destroying it before the end of the body closes the connection (which

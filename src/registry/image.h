@@ -24,6 +24,8 @@ struct Reference {
   std::string tag;  ///< empty when `digest` is given
   std::string digest;
 };
+/// `[registry[:port]/]repository[:tag][@digest]`: without a registry Docker Hub's, without tag and digest
+/// "latest". invalid_argument says what is wrong and how it is written.
 Result<Reference> parse_reference(std::string_view text);
 std::string to_string(const Reference& reference);
 
@@ -70,23 +72,48 @@ struct AssembleOptions {
 /// What happens, for the terminal: "layer sha256:1234… (npm) 12.3 MB", "pushed", "already there".
 using Progress = std::function<void(std::string_view)>;
 
-/// Blobs lie in `store` (an OCI layout folder, e.g. ~/.cache/berth/images) and are reused by digest: the base
-/// is
-/// pulled once, a layer whose inputs have not changed is not made again.
+/// The packages that a command of the form `npx -y PACKAGE[@version] …` (or `npx -p PACKAGE COMMAND …`, or
+/// `npm exec`) would download: for AssembleOptions::npm_packages. Empty for any other command, also for
+/// packages that are paths, URLs or git addresses.
+std::vector<std::string> npm_packages_of(const std::vector<std::string>& command);
+
+/// The same command for the image's own berth.yaml. `npx` itself works in an image without network and with
+/// a read-only root only when npm is in the image and the version is neither tag nor range (it asks the
+/// registry otherwise), and costs a process of 80 MB. So `npx -y @scope/name args` becomes `node
+/// /app/node_modules/.berth/package/@scope/name args`, and `npx -p PACKAGE command` becomes `node
+/// /app/node_modules/.berth/command/command`: links which the npm layer has to the program that npx would
+/// choose. They need neither npm nor a shell, nor /usr/bin/env. The packages' commands are also in
+/// /app/node_modules/.bin, first on the image's PATH. Commands without packages stay as they are.
+std::vector<std::string> rewritten_command(const std::vector<std::string>& command);
+
+/// Blobs lie in `store` (an OCI layout folder, e.g. ~/.cache/berth/images) and are reused by digest: the
+/// base is pulled once, a layer whose inputs have not changed is not made again; what 30 days did not use
+/// is deleted. From the environment come PATH and HOME, DOCKER_CONFIG, REGISTRY_AUTH_FILE, SSL_CERT_FILE
+/// and SOURCE_DATE_EPOCH (the time of every file, otherwise 0); npm and engines get it whole.
 class Images {
  public:
   virtual ~Images() = default;
+  /// Layers: the base's, what every image needs (authorities, user 1000, /tmp, /mnt/data), berth, npm
+  /// packages, the app, the spec. The same inputs give the same digest. Of the folder stay out: what
+  /// .dockerignore and `ignore` name, and at any depth .git, .berth, .env*, node_modules, *.pem, .aws,
+  /// .ssh, .npmrc and the like unless a "!" pattern names them. Files belong to root and cannot be changed
+  /// by the service's user. Errors name the file: permission_denied, conflict (it changed while it was
+  /// read), resource_exhausted (10 GB).
   virtual Task<Result<Image>> assemble(AssembleOptions options, Progress progress) = 0;
   /// docker, podman or buildah, whichever is there, on `dockerfile`; berth is added as entry point when the
-  /// image's own is not berth. not_found names the engines looked for.
+  /// image's own is not berth. not_found names the engines looked for. The image keeps its working
+  /// directory and its user (root becomes 1000:1000).
   virtual Task<Result<Image>> build(std::string dockerfile, AssembleOptions options, Progress progress) = 0;
   /// Pushes what the registry lacks (HEAD before PUT, cross-repository mount where it helps).
+  /// permission_denied, not_found (no such repository), conflict (the tag may not be moved),
+  /// resource_exhausted (413), unavailable after five attempts.
   struct Pushed {
     std::size_t layers_sent = 0;
     std::uint64_t bytes_sent = 0;
     std::string digest;
   };
   virtual Task<Result<Pushed>> push(const Image& image, Reference to, Login login, Progress progress) = 0;
+  /// Everything is checked against its digest; a download that broke goes on where it stopped.
   virtual Task<Result<Image>> pull(Reference from, Login login, std::string architecture,
                                    Progress progress) = 0;
 };
