@@ -79,8 +79,8 @@ Result<Outgoing> address_to(const std::string& url, const std::string& path) {
   return outgoing;
 }
 
-/// A new access token by the refresh token (OAuth 2.0, RFC 6749 §6), kept in the cache's file as the CLI does.
-/// nullopt when the cache lacks what that needs or the refresh is refused.
+/// A new access token by the refresh token (OAuth 2.0, RFC 6749 §6), kept in the cache's file as the CLI
+/// does. nullopt when the cache lacks what that needs or the refresh is refused.
 Task<std::optional<std::string>> refresh(SourceContext context, const SsoSettings& settings,
                                          boost::json::object token, const std::string& path) {
   boost::json::object form{{"grantType", "refresh_token"}};
