@@ -106,7 +106,8 @@ def signed_request(environ, body):
         if environ.get(name):
             headers[name.replace("_", "-").lower()] = environ[name]
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
-    return headers, f"http://{environ['HTTP_HOST']}{raw}", AWSRequest(method=environ["REQUEST_METHOD"], data=body)
+    return headers, f"http://{environ['HTTP_HOST']}{raw}", AWSRequest(method=environ["REQUEST_METHOD"],
+                                                                      data=body)
 
 
 def authenticate(environ, body, mishaps):
@@ -237,7 +238,8 @@ def permitted(caller, action, resources, context=None):
     identity = decide(caller.policies(), action, resources, context)
     boundary = caller.boundary()
     limit = decide([boundary], action, resources, context) if boundary else "allow"
-    session = decide([caller.session_policy], action, resources, context) if caller.session_policy else "allow"
+    session = decide([caller.session_policy], action, resources,
+                     context) if caller.session_policy else "allow"
     if "deny" in (identity, limit, session):
         return "with an explicit deny in an identity-based policy"
     if identity is None:

@@ -161,7 +161,8 @@ class Balancer:
         if cloud.mishaps.get("unhealthy"):
             return False, "Target.ResponseCodeMismatch", "Health checks failed with these codes: [503]"
         for load_balancer in self.load_balancers_of(target.group):
-            if not network.reaches(self.region, load_balancer.security_groups or [], target.groups, target.port):
+            if not network.reaches(self.region, load_balancer.security_groups or [], target.groups,
+                                   target.port):
                 return timed_out
         timeout = float(group.health_check_timeout_seconds)
         https = (group.health_check_protocol or group.protocol) == "HTTPS"
@@ -226,8 +227,10 @@ class Balancer:
                 file.write(text)
             old = self.process
             with open(os.path.join(self.folder, "haproxy.log"), "ab") as log:
-                self.process = self.spawn(["haproxy", "-db", "-f", path], stdin=subprocess.DEVNULL, stdout=log,
-                                          stderr=log, pass_fds=[self.sockets[name].fileno() for name in names])
+                self.process = self.spawn(["haproxy", "-db", "-f", path], stdin=subprocess.DEVNULL,
+                                          stdout=log,
+                                          stderr=log, pass_fds=[self.sockets[name].fileno()
+                                                                for name in names])
             self.wait_for_socket()
             for target in self.targets.values():
                 if target.state == "healthy":
@@ -313,7 +316,8 @@ class Balancer:
         # haproxy runs every http-request line before the first use_backend: the rule is chosen first.
         for number, rule in enumerate(rules):
             test = "" if rule.priority == "default" else self.conditions(rule.conditions)
-            lines.append(f"  http-request set-var(txn.rule) int({number}) if !{{ var(txn.rule) -m found }} {test}")
+            lines.append(f"  http-request set-var(txn.rule) int({number}) if !{{ var(txn.rule) -m found }} "
+                         f"{test}")
         for number, rule in enumerate(rules):
             lines += self.actions(rule.actions, f"{{ var(txn.rule) -m int {number} }}", load_balancer)
         return lines
@@ -325,7 +329,8 @@ class Balancer:
             field = condition["Field"]
             values = condition.get("Values") or next(
                 (v.get("Values") for k, v in condition.items() if k.endswith("Config")), [])
-            pattern = " ".join("^" + re.escape(v).replace(r"\*", ".*").replace(r"\?", ".") + "$" for v in values)
+            pattern = " ".join("^" + re.escape(v).replace(r"\*", ".*").replace(r"\?", ".") + "$"
+                               for v in values)
             if field == "path-pattern":
                 tests.append(f"{{ path -m reg {pattern} }}")
             elif field == "host-header":

@@ -149,7 +149,8 @@ def change(action, logical, physical, kind, replacement=None, scope=None, detail
 def detail(name, recreates, evaluation, body, prop, causes=()):
     node = body.get("Properties", {}).get(prop)
     text = json.dumps(node, default=str)
-    source = "ResourceReference" if causes else "ParameterReference" if '"Ref"' in text else "DirectModification"
+    by_parameter = "ParameterReference" if '"Ref"' in text else "DirectModification"
+    source = "ResourceReference" if causes else by_parameter
     target = {"Attribute": "Tags" if name == "Tags" else "Properties", "Name": name,
               "RequiresRecreation": "Never" if not recreates else
               "Always" if evaluation == "Static" else "Conditionally"}
@@ -435,7 +436,8 @@ def list_resources(call):
 @operation("cloudformation", "ListExports")
 def list_exports(call):
     return page(call, [{"ExportingStackId": s.id, "Name": o["ExportName"], "Value": o["OutputValue"]}
-                       for s in engine(call).stacks.values() for o in s.outputs if "ExportName" in o], "Exports")
+                       for s in engine(call).stacks.values() for o in s.outputs if "ExportName" in o],
+                       "Exports")
 
 
 # --- drift --------------------------------------------------------------------------------------------------

@@ -87,7 +87,8 @@ def list_clusters(call):
 def delete_cluster(call):
     found = need_cluster(call)
     if any(s.cluster == found["clusterName"] and s.status != "INACTIVE" for s in cloud.services.values()):
-        raise Fault("ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active.")
+        raise Fault("ClusterContainsServicesException", "The Cluster cannot be deleted while Services are "
+                                                        "active.")
     found["status"] = "INACTIVE"
     return {"cluster": described(found)}
 
@@ -124,7 +125,8 @@ def register_definition(call):
     tags = p.pop("tags", [])
     made = {**p, "revision": len(revisions) + 1, "status": "ACTIVE", "compatibilities": ["EC2", "FARGATE"],
             "registeredAt": now(), "registeredBy": call.caller.arn,
-            "taskDefinitionArn": arn("ecs", call.region, f"task-definition/{p['family']}:{len(revisions) + 1}")}
+            "taskDefinitionArn": arn("ecs", call.region,
+                                     f"task-definition/{p['family']}:{len(revisions) + 1}")}
     revisions.append(made)
     made["_tags"] = tags
     return {"taskDefinition": public(made), "tags": tags}
@@ -202,7 +204,8 @@ def check_service(p, definition):
     for balancer in p.get("loadBalancers", []):
         container = names.get(balancer.get("containerName"))
         if container is None:
-            raise invalid(f"The container {balancer.get('containerName')} does not exist in the task definition.")
+            raise invalid(f"The container {balancer.get('containerName')} does not exist in the task "
+                          "definition.")
         ports = [m["containerPort"] for m in container.get("portMappings", [])]
         if balancer["containerPort"] not in ports:
             raise invalid(f"The container {balancer['containerName']} did not have a container port "
@@ -211,16 +214,19 @@ def check_service(p, definition):
         if group is None:
             raise invalid(f"The target group {balancer['targetGroupArn']} does not exist.")
         if group.target_type != "ip":
-            raise invalid("The provided target group has target type instance, which is incompatible with the "
+            raise invalid("The provided target group has target type instance, which is incompatible with "
+                          "the "
                           "awsvpc network mode specified in the task definition.")
         if not group.load_balancer_arns:
-            raise invalid(f"The target group with targetGroupArn {balancer['targetGroupArn']} does not have an "
+            raise invalid(f"The target group with targetGroupArn {balancer['targetGroupArn']} does not have "
+                          "an "
                           "associated load balancer.")
     if p.get("launchType") and p.get("capacityProviderStrategy"):
         raise invalid("Specifying both a launch type and capacity provider strategy is not supported.")
     for subnet in p.get("networkConfiguration", {}).get("awsvpcConfiguration", {}).get("subnets", []):
         if network.zone_of(cloud.region, subnet) is None:
-            raise invalid(f"Error retrieving subnet information for [{subnet}]: The subnet ID '{subnet}' does "
+            raise invalid(f"Error retrieving subnet information for [{subnet}]: The subnet ID '{subnet}' "
+                          "does "
                           "not exist")
 
 
@@ -249,9 +255,11 @@ def update_service(call):
         definition = need_definition(p["taskDefinition"]) if "taskDefinition" in p else \
             found.deployments[0].definition
         check_service({**found.settings, **p}, definition)
+        now_set = {**found.settings, "networkConfiguration": found.network}
+        moved = any(name in p and p[name] != now_set.get(name) for name in (
+            "networkConfiguration", "capacityProviderStrategy", "loadBalancers"))
         found.configure(p)
         found.desired = p.get("desiredCount", found.desired)
-        moved = any(name in p for name in ("networkConfiguration", "capacityProviderStrategy", "loadBalancers"))
         if definition is not found.deployments[0].definition or p.get("forceNewDeployment") or moved:
             found.deploy(definition)
         found.steady = False
@@ -296,9 +304,10 @@ def list_service_deployments(call):
     p = call.params
     service = need_service(call)
     rows = [d.describe_as_service_deployment() for d in service.history]
-    rows = [r for r in rows if r and (not p.get("status") or r["status"] in p["status"])]
+    rows = [r for r in rows if not p.get("status") or r["status"] in p["status"]]
     return {"serviceDeployments": [{
-        "serviceDeploymentArn": r["serviceDeploymentArn"], "serviceArn": r["serviceArn"], "status": r["status"],
+        "serviceDeploymentArn": r["serviceDeploymentArn"], "serviceArn": r["serviceArn"],
+        "status": r["status"],
         "clusterArn": r["clusterArn"], "createdAt": r["createdAt"], "startedAt": r["startedAt"],
         "statusReason": r["statusReason"], "targetServiceRevisionArn": r["targetServiceRevision"]["arn"],
         **({"finishedAt": r["finishedAt"]} if r.get("finishedAt") else {})} for r in rows]}
@@ -339,9 +348,9 @@ def stop_service_deployment(call):
         if primary.arn == wanted and primary.state == "IN_PROGRESS":
             with service.lock:
                 primary.finish("FAILED", "Stopped by the user.")
-                good = next((d for d in service.history if d.reason.endswith("completed.")), None)
+                good = service.last_good()
                 if call.params.get("stopType", "ROLLBACK") == "ROLLBACK" and good:
-                    service.roll_back(primary, good.definition)
+                    service.roll_back(primary, good)
             return {"serviceDeploymentArn": wanted}
     raise Fault("ServiceDeploymentNotFoundException", "The service deployment was not found or is over.")
 
@@ -393,7 +402,8 @@ def run_task(call):
     subnet = configuration["subnets"][0]
     place = (subnet, network.zone_of(call.region, subnet), configuration.get("securityGroups", []),
              configuration.get("assignPublicIp") == "ENABLED")
-    made = [Task(cloud, cluster["clusterName"], definition, place, p.get("group", f"family:{definition['family']}"),
+    made = [Task(cloud, cluster["clusterName"], definition, place,
+                 p.get("group", f"family:{definition['family']}"),
                  p.get("startedBy", ""), "FARGATE") for _ in range(p.get("count", 1))]
     return {"tasks": [t.describe() for t in made], "failures": []}
 

@@ -204,7 +204,8 @@ def main():
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--speed", type=float, default=1, help="how much faster AWS's own clocks run: health "
                         "check intervals, delays, timeouts")
-    parser.add_argument("--start-seconds", type=float, default=0, help="of the emulated clock, from PROVISIONING "
+    parser.add_argument("--start-seconds", type=float, default=0, help="of the emulated clock, from "
+                                                                       "PROVISIONING "
                         "to PENDING")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input is closed")
     options = parser.parse_args()

@@ -26,8 +26,8 @@ class Fault(Exception):
             body = f"<Error><Code>{code}</Code><Message>{message}</Message>" \
                    f"<RequestId>{request_id}</RequestId></Error>"
         elif protocol == "ec2":
-            body = f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>" \
-                   f"<RequestID>{request_id}</RequestID></Response>"
+            body = f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error>" \
+                   f"</Errors><RequestID>{request_id}</RequestID></Response>"
         else:
             body = f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code>" \
                    f"<Message>{message}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"

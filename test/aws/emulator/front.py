@@ -14,6 +14,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 import access
+import traces
 import wire
 from faults import Fault
 
@@ -31,7 +32,7 @@ class Front:
     def __init__(self, port, mishaps):
         self.mishaps = mishaps
         self.moto = DomainDispatcherApplication(create_backend_app)
-        self.private = {}       # first word of a path below / → function(words, method, body) → (status, json)
+        self.private = {}       # first word of a path → function(words, environ, body) → (status, json)
         self.calls = []         # (action, caller's ARN, status): what was asked, by whom
         self.lock = threading.Lock()
         self.server = make_server("127.0.0.1", port, self, threaded=True, request_handler=Handler)
@@ -60,7 +61,10 @@ class Front:
             _, region, service = scope
             protocol = "s3" if service == "s3" else wire.model(service).protocol
             caller = access.authenticate(environ, body, self.mishaps)
-            call = wire.read_call(environ, body, service, region)
+            if environ["PATH_INFO"] == "/v1/traces":
+                call = wire.Call("xray", "PutSpans", region, {}, "rest-json", body=body)
+            else:
+                call = wire.read_call(environ, body, service, region)
             call.caller, action = caller, call.action
             if self.mishaps.take("drop", action):
                 return self.hang_up(environ)
@@ -99,6 +103,9 @@ class Front:
                              call.service)
 
     def perform(self, call, environ):
+        if call.operation == "PutSpans":
+            answer = traces.receive(call.body, environ.get("CONTENT_TYPE", ""))
+            return 200, {"content-type": "application/json"}, json.dumps(answer)
         handler = wire.HANDLERS.get((call.service, call.operation))
         if handler:
             return wire.write_answer(call, handler(call))
@@ -109,6 +116,8 @@ class Front:
         def keep(status, headers, *_):
             captured["status"], captured["headers"] = int(status.split()[0]), dict(headers)
         parts = self.moto(environ, keep)
+        if call.action == "logs:PutLogEvents" and captured["status"] == 200:
+            traces.read_metrics(call.params["logEvents"])
         return captured["status"], captured["headers"], b"".join(parts)
 
     def answer_privately(self, words, environ, body, start_response):
@@ -121,7 +130,8 @@ class Front:
             traceback.print_exc(file=sys.stderr)
             answer = {"code": "InternalFailure", "message": str(error)}
         text = json.dumps(answer, default=str).encode()
-        start_response(f"{status} .", [("content-type", "application/json"), ("content-length", str(len(text)))])
+        start_response(f"{status} .", [("content-type", "application/json"),
+                                       ("content-length", str(len(text)))])
         return [text]
 
     @staticmethod

@@ -10,8 +10,10 @@ import threading
 import urllib.error
 import urllib.request
 
-MANIFESTS = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, " \
-    "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
+MANIFESTS = ", ".join((
+    "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json"))
 ARCHITECTURES = {"X86_64": "amd64", "ARM64": "arm64"}
 
 
@@ -38,9 +40,11 @@ class Store:
         manifest = source.json(f"manifests/{digest if at else tag}", digest if at else None)
         if "manifests" in manifest:
             wanted = ARCHITECTURES[architecture]
-            fitting = [m for m in manifest["manifests"] if m.get("platform", {}).get("architecture") == wanted]
+            fitting = [m for m in manifest["manifests"]
+                       if m.get("platform", {}).get("architecture") == wanted]
             if not fitting:
-                raise PullError(f"image Manifest does not contain descriptor matching platform 'linux/{wanted}'")
+                raise PullError(f"image Manifest does not contain descriptor matching platform "
+                                f"'linux/{wanted}'")
             manifest = source.json(f"manifests/{fitting[0]['digest']}", fitting[0]["digest"])
         configuration = source.json(f"blobs/{manifest['config']['digest']}", manifest["config"]["digest"])
         if configuration.get("architecture") != ARCHITECTURES[architecture]:

@@ -1,4 +1,4 @@
-"""Resource types that hold something: file system, buckets, registry, secrets, roles, logs; and their backups."""
+"""Resource types that hold something: file system, buckets, registry, secrets, roles, logs; and backups."""
 
 import json
 
@@ -68,7 +68,8 @@ class AccessPoint(Kind):
 # --- S3 -----------------------------------------------------------------------------------------------------
 
 def lifecycle_rule(rule):
-    found = {"ID": rule.get("Id", "rule"), "Status": rule["Status"], "Filter": {"Prefix": rule.get("Prefix", "")}}
+    found = {"ID": rule.get("Id", "rule"), "Status": rule["Status"],
+             "Filter": {"Prefix": rule.get("Prefix", "")}}
     if "ExpirationInDays" in rule:
         found["Expiration"] = {"Days": rule["ExpirationInDays"]}
     if "ExpiredObjectDeleteMarker" in rule:
@@ -77,7 +78,8 @@ def lifecycle_rule(rule):
         found["AbortIncompleteMultipartUpload"] = rule["AbortIncompleteMultipartUpload"]
     if "NoncurrentVersionExpiration" in rule:
         found["NoncurrentVersionExpiration"] = rule["NoncurrentVersionExpiration"]
-    for name, day in (("Transitions", "TransitionInDays"), ("NoncurrentVersionTransitions", "TransitionInDays")):
+    for name, day in (("Transitions", "TransitionInDays"), ("NoncurrentVersionTransitions",
+                                                            "TransitionInDays")):
         if name in rule:
             key = "Days" if name == "Transitions" else "NoncurrentDays"
             found[name] = [{key: t[day], "StorageClass": t["StorageClass"]} for t in rule[name]]
@@ -189,7 +191,8 @@ class Secret(Kind):
         text = p.get("SecretString", "")
         generate = p.get("GenerateSecretString")
         if generate is not None:
-            own = {k: v for k, v in generate.items() if k not in ("SecretStringTemplate", "GenerateStringKey")}
+            own = {k: v for k, v in generate.items() if k not in ("SecretStringTemplate",
+                                                                  "GenerateStringKey")}
             text = ctx.call("secretsmanager", "GetRandomPassword", own)["RandomPassword"]
             if "SecretStringTemplate" in generate:
                 text = json.dumps(json.loads(generate["SecretStringTemplate"]) |
@@ -221,7 +224,8 @@ class Secret(Kind):
 class Role(Kind):
     @staticmethod
     def create(ctx, p):
-        own = {k: p[k] for k in ("Description", "MaxSessionDuration", "PermissionsBoundary", "Path") if k in p}
+        own = {k: p[k] for k in ("Description", "MaxSessionDuration", "PermissionsBoundary", "Path")
+               if k in p}
         name = p.get("RoleName") or ctx.name(64)
         made = ctx.call("iam", "CreateRole", own, RoleName=name, Tags=ctx.tags(p),
                         AssumeRolePolicyDocument=policy_text(p["AssumeRolePolicyDocument"]))["Role"]
@@ -326,7 +330,8 @@ class LogGroup(Kind):
     @staticmethod
     def update(ctx, physical, old, new):
         if new.get("RetentionInDays") and changed(old, new, "RetentionInDays"):
-            ctx.call("logs", "PutRetentionPolicy", logGroupName=physical, retentionInDays=new["RetentionInDays"])
+            ctx.call("logs", "PutRetentionPolicy", logGroupName=physical,
+                     retentionInDays=new["RetentionInDays"])
 
     @staticmethod
     def delete(ctx, physical, p):
@@ -336,7 +341,8 @@ class LogGroup(Kind):
     def live(ctx, physical, p):
         groups = ctx.call("logs", "DescribeLogGroups", logGroupNamePrefix=physical)["logGroups"]
         group = next((g for g in groups if g["logGroupName"] == physical), None)
-        return group and {"RetentionInDays": type(p.get("RetentionInDays", 0))(group.get("retentionInDays", 0))}
+        same_type = type(p.get("RetentionInDays", 0))
+        return group and {"RetentionInDays": same_type(group.get("retentionInDays", 0))}
 
 
 @kind("AWS::Logs::MetricFilter")

@@ -82,7 +82,8 @@ class EcsService(Kind):
 
     @staticmethod
     def send(ctx, operation, p, **more):
-        own = copy.deepcopy({k: v for k, v in p.items() if k not in ("Tags", "ServiceName", "ForceNewDeployment")})
+        own = copy.deepcopy({k: v for k, v in p.items() if k not in ("Tags", "ServiceName",
+                                                                     "ForceNewDeployment")})
         young_properties(own)
         client = ctx.cloud.client(ctx.caller, "ecs", ctx.region)
         shape = client.meta.service_model.operation_model(operation).input_shape
@@ -99,6 +100,8 @@ class EcsService(Kind):
                 service.deployment_configuration["earlySuccessCriteria"] = value
             elif where.endswith("/ThresholdConfiguration"):
                 service.deployment_configuration["deploymentCircuitBreaker"]["thresholdConfiguration"] = value
+            elif where.endswith("/ResetOnHealthyTask"):
+                service.deployment_configuration["deploymentCircuitBreaker"]["resetOnHealthyTask"] = value
             elif where == "Monitoring":
                 service.settings["monitoring"] = value
         service.deployments[0].configuration = service.deployment_configuration
@@ -157,7 +160,8 @@ class EcsService(Kind):
 
     @staticmethod
     def live(ctx, physical, p):
-        rows = ctx.call("ecs", "DescribeServices", cluster=physical.split("/")[1], services=[physical])["services"]
+        rows = ctx.call("ecs", "DescribeServices", cluster=physical.split("/")[1],
+                        services=[physical])["services"]
         if not rows or rows[0]["status"] == "INACTIVE":
             return None
         return {"TaskDefinition": rows[0]["taskDefinition"],

@@ -59,7 +59,8 @@ def plain(name, operation, answer, identity, delete, keep=(), wait=None):
             physical = made[identity]
             ctx.initiated(physical)
             ctx.tag_ec2(physical, p)
-            return physical, {identity: physical, "Id": physical, "AllocationId": made.get("AllocationId", ""),
+            return physical, {identity: physical, "Id": physical,
+                              "AllocationId": made.get("AllocationId", ""),
                               "PublicIp": made.get("PublicIp", "")}
 
         @staticmethod
@@ -134,7 +135,8 @@ class Endpoint(Kind):
 class FlowLog(Kind):
     @staticmethod
     def create(ctx, p):
-        answer = ctx.call("ec2", "CreateFlowLogs", p, drop=("Tags", "ResourceId"), ResourceIds=[p["ResourceId"]])
+        answer = ctx.call("ec2", "CreateFlowLogs", p, drop=("Tags", "ResourceId"),
+                          ResourceIds=[p["ResourceId"]])
         if answer.get("Unsuccessful"):
             raise Fault("InvalidRequest", answer["Unsuccessful"][0]["Error"]["Message"])
         return answer["FlowLogIds"][0], {"Id": answer["FlowLogIds"][0]}
@@ -200,7 +202,8 @@ class SecurityGroup(Kind):
         """Rules that came from elsewhere are the drift that matters: a port opened by hand."""
         rules = ctx.call("ec2", "DescribeSecurityGroupRules",
                          Filters=[{"Name": "group-id", "Values": [physical]}])["SecurityGroupRules"]
-        own = {r.physical for r in ctx.stack.resources.values() if r.kind.startswith("AWS::EC2::SecurityGroup")}
+        own = {r.physical for r in ctx.stack.resources.values()
+               if r.kind.startswith("AWS::EC2::SecurityGroup")}
         alien = [r for r in rules if not r["IsEgress"] and r.get("CidrIpv4")
                  and r["SecurityGroupRuleId"] not in own]
         wanted = p.get("SecurityGroupIngress", [])
@@ -267,8 +270,10 @@ class LoadBalancer(Kind):
         ctx.call("elbv2", "DeleteLoadBalancer", LoadBalancerArn=physical)
 
 
-TARGET_GROUP_CHANGES = ("HealthCheckEnabled", "HealthCheckIntervalSeconds", "HealthCheckPath", "HealthCheckPort",
-                        "HealthCheckProtocol", "HealthCheckTimeoutSeconds", "HealthyThresholdCount", "Matcher",
+TARGET_GROUP_CHANGES = ("HealthCheckEnabled", "HealthCheckIntervalSeconds", "HealthCheckPath",
+                        "HealthCheckPort",
+                        "HealthCheckProtocol", "HealthCheckTimeoutSeconds", "HealthyThresholdCount",
+                        "Matcher",
                         "UnhealthyThresholdCount")
 
 
@@ -338,7 +343,8 @@ class ListenerRule(Kind):
 
     @staticmethod
     def update(ctx, physical, old, new):
-        ctx.call("elbv2", "ModifyRule", RuleArn=physical, Conditions=new["Conditions"], Actions=new["Actions"])
+        ctx.call("elbv2", "ModifyRule", RuleArn=physical, Conditions=new["Conditions"],
+                 Actions=new["Actions"])
         if changed(old, new, "Priority"):
             ctx.call("elbv2", "SetRulePriorities",
                      RulePriorities=[{"RuleArn": physical, "Priority": new["Priority"]}])
@@ -395,8 +401,10 @@ class Certificate(Kind):
     @staticmethod
     def create(ctx, p):
         own = {**p, "DomainValidationOptions": [
-            {k: v for k, v in o.items() if k != "HostedZoneId"} for o in p.get("DomainValidationOptions", [])]}
-        own["DomainValidationOptions"] = [o for o in own["DomainValidationOptions"] if "ValidationDomain" in o]
+            {k: v for k, v in o.items() if k != "HostedZoneId"} for o in p.get("DomainValidationOptions",
+                                                                               [])]}
+        own["DomainValidationOptions"] = [o for o in own["DomainValidationOptions"]
+                                          if "ValidationDomain" in o]
         arn = ctx.call("acm", "RequestCertificate", {k: v for k, v in own.items() if v != []},
                        Tags=ctx.tags(p))["CertificateArn"]
         ctx.initiated(arn)

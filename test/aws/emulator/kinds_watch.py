@@ -181,7 +181,8 @@ class ScalingPolicy(Kind):
     @staticmethod
     def create(ctx, p):
         own = {k: v for k, v in p.items() if k not in ("ScalingTargetId", *WHERE)}
-        arn = ctx.call("application-autoscaling", "PutScalingPolicy", own, **ScalingPolicy.place(p))["PolicyARN"]
+        arn = ctx.call("application-autoscaling", "PutScalingPolicy", own,
+                       **ScalingPolicy.place(p))["PolicyARN"]
         return arn, {"Arn": arn}
 
     @staticmethod
@@ -219,6 +220,28 @@ class WebAcl(Kind):
         ctx.call("wafv2", "DeleteWebACL", Name=name, Id=identity, Scope=scope, LockToken=lock)
 
 
+@kind("AWS::WAFv2::IPSet")
+class IpSet(Kind):
+    @staticmethod
+    def create(ctx, p):
+        name = p.get("Name") or ctx.name()
+        made = ctx.call("wafv2", "CreateIPSet", {**p, "Name": name})["Summary"]
+        return f"{name}|{made['Id']}|{p['Scope']}", {"Arn": made["ARN"], "Id": made["Id"]}
+
+    @staticmethod
+    def update(ctx, physical, old, new):
+        name, identity, scope = physical.split("|")
+        lock = ctx.call("wafv2", "GetIPSet", Name=name, Id=identity, Scope=scope)["LockToken"]
+        own = {k: new[k] for k in ("Description", "Addresses") if k in new}
+        ctx.call("wafv2", "UpdateIPSet", own, Name=name, Id=identity, Scope=scope, LockToken=lock)
+
+    @staticmethod
+    def delete(ctx, physical, p):
+        name, identity, scope = physical.split("|")
+        lock = ctx.call("wafv2", "GetIPSet", Name=name, Id=identity, Scope=scope)["LockToken"]
+        ctx.call("wafv2", "DeleteIPSet", Name=name, Id=identity, Scope=scope, LockToken=lock)
+
+
 @kind("AWS::WAFv2::WebACLAssociation")
 class WebAclAssociation(Kind):
     @staticmethod
@@ -238,6 +261,24 @@ def check_shape(ctx, service, operation, member, value):
     client = ctx.cloud.client(ctx.caller, service, ctx.region)
     shape = client.meta.service_model.operation_model(operation).input_shape.members[member]
     return convert(shape, value, f"{operation}.{member}")
+
+
+@kind("AWS::CloudFront::Function")
+class ViewerFunction(Kind):
+    @staticmethod
+    def create(ctx, p):
+        authorize(ctx.caller, "cloudfront:CreateFunction", None)
+        check_shape(ctx, "cloudfront", "CreateFunction", "FunctionConfig", p["FunctionConfig"])
+        arn = f"arn:aws:cloudfront::{ACCOUNT}:function/{p['Name']}"
+        return arn, {"FunctionARN": arn, "FunctionMetadata.FunctionARN": arn, "Stage": "LIVE"}
+
+    @staticmethod
+    def update(ctx, physical, old, new):
+        authorize(ctx.caller, "cloudfront:UpdateFunction", None)
+
+    @staticmethod
+    def delete(ctx, physical, p):
+        authorize(ctx.caller, "cloudfront:DeleteFunction", None)
 
 
 @kind("AWS::CloudFront::VpcOrigin")

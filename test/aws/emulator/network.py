@@ -43,7 +43,7 @@ def default_route(region, subnet):
 
 
 def check_way_out(task):
-    """Fargate reaches ECR, S3, Secrets Manager and Logs by a route to the world or by endpoints in the VPC."""
+    """Fargate reaches ECR, S3, Secrets Manager, Logs by a route to the world or endpoints in the VPC."""
     from tasks import StartError
     region = task.cloud.region
     route = default_route(region, task.subnet)
@@ -60,10 +60,13 @@ def check_way_out(task):
     missing = sorted(needed - names)
     if missing:
         raise StartError(
-            "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull registry "
-            "auth from Amazon ECR: There is a connection issue between the task and Amazon ECR. Check your task "
+            "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull "
+            "registry "
+            "auth from Amazon ECR: There is a connection issue between the task and Amazon ECR. Check your "
+            "task "
             f"network configuration. operation error ECR: GetAuthorizationToken, exceeded maximum number of "
-            f"attempts, 3, https response error StatusCode: 0, dial tcp: i/o timeout (no way from {task.subnet} "
+            f"attempts, 3, https response error StatusCode: 0, dial tcp: i/o timeout (no way from "
+            f"{task.subnet} "
             f"to {', '.join(missing)})")
 
 

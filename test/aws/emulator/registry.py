@@ -176,7 +176,8 @@ def door_of(registry):
                 user, _, token = base64.b64decode(word).decode().partition(":")
                 caller = registry.tokens.get(token) if user == "AWS" else None
             if caller is None:
-                raise Fault("Unauthenticated", "Your authorization token is missing, wrong or has expired.", 401)
+                raise Fault("Unauthenticated", "Your authorization token is missing, wrong or has "
+                                               "expired.", 401)
             if path.rstrip("/") == "/v2":
                 return None, ""
             match = re.fullmatch(r"/v2/(.+)/((manifests|blobs|tags)/.*)", path)
@@ -193,7 +194,8 @@ def door_of(registry):
             authorize(caller, "ecr:" + action, [arn("ecr", cloud.region, f"repository/{name}")])
             repository = registry.repositories.get(name)
             if repository is None:
-                raise Fault("RepositoryNotFoundException", f"The repository with name '{name}' does not exist "
+                raise Fault("RepositoryNotFoundException", f"The repository with name '{name}' does not "
+                                                           "exist "
                             f"in the registry with id '{ACCOUNT}'")
             return repository, rest
 
@@ -222,7 +224,8 @@ def door_of(registry):
         def answer(self, status, headers, body):
             self.send_response(status)
             if status == 401:
-                self.send_header("WWW-Authenticate", f'Basic realm="https://{registry.endpoint}/",service="ecr"')
+                self.send_header("WWW-Authenticate", f'Basic '
+                                                     f'realm="https://{registry.endpoint}/",service="ecr"')
             for name, value in headers.items():
                 if name.lower() not in ("connection", "transfer-encoding", "date", "content-length"):
                     self.send_header(name, value)
@@ -264,7 +267,8 @@ def create_repository(call):
     if not re.fullmatch(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*", name):
         raise Fault("InvalidParameterException", f"Invalid parameter at 'repositoryName': {name}")
     if name in cloud.registry.repositories:
-        raise Fault("RepositoryAlreadyExistsException", f"The repository with name '{name}' already exists in "
+        raise Fault("RepositoryAlreadyExistsException", f"The repository with name '{name}' already exists "
+                                                        "in "
                     f"the registry with id '{ACCOUNT}'")
     made = cloud.registry.repositories[name] = Repository(call.params, call.region, cloud.registry.endpoint)
     return {"repository": made.describe()}
@@ -286,7 +290,8 @@ def describe_repositories(call):
 def delete_repository(call):
     found = need(call)
     if found.images and not call.params.get("force"):
-        raise Fault("RepositoryNotEmptyException", f"The repository with name '{found.name}' in registry with "
+        raise Fault("RepositoryNotEmptyException", f"The repository with name '{found.name}' in registry "
+                                                   "with "
                     f"id '{ACCOUNT}' cannot be deleted because it still contains images")
     del cloud.registry.repositories[found.name]
     return {"repository": found.describe()}
@@ -347,7 +352,8 @@ def describe_images(call):
     found, failures = wanted_images(call)
     if failures:
         raise Fault("ImageNotFoundException", f"The image with imageId {json.dumps(failures[0]['imageId'])} "
-                    f"does not exist within the repository with name '{need(call).name}' in the registry with "
+                    f"does not exist within the repository with name '{need(call).name}' in the registry "
+                    "with "
                     f"id '{ACCOUNT}'")
     images = [image for _, image in found] if call.params.get("imageIds") else need(call).images.values()
     return {"imageDetails": [{
@@ -387,7 +393,8 @@ def batch_delete_image(call):
 @operation("ecr", "PutImage")
 def put_image(call):
     p = call.params
-    known = need(call).find({"imageDigest": "sha256:" + hashlib.sha256(p["imageManifest"].encode()).hexdigest()})
+    digest = "sha256:" + hashlib.sha256(p["imageManifest"].encode()).hexdigest()
+    known = need(call).find({"imageDigest": digest})
     if known and p.get("imageTag") in known.tags:
         raise Fault("ImageAlreadyExistsException", f"Image with digest '{known.digest}' and tag "
                     f"'{p['imageTag']}' already exists")

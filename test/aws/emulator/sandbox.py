@@ -2,8 +2,8 @@
 user, no capability. Started by tasks.py with the description as JSON on standard input; a program of its own,
 because a process with threads must not fork and go on.
 
-Reports on the descriptor named by its argument: {"pid": host's number of the first process} or {"error": why}. Ends as the container
-does: its exit code, or 128 + the signal's number. SIGTERM is passed on.
+Reports on the descriptor named by its argument: {"pid": the host's number of the first process} or
+{"error": why}. Ends as the container does: its exit code, or 128 + the signal's number. SIGTERM is passed on.
 """
 
 import ctypes

@@ -37,8 +37,9 @@ class Deployment:
         self.revision = f"{base}:service-revision/{place}/{self.number}"
         self.sources = [d.revision for d in service.deployments if d.state == "COMPLETED"]
         self.finished = None
-        self.rollback = None     # the deployment that undoes this one
-        self.undoes = None       # the deployment that this one undoes
+        self.rollback = None     # the deployment that came back for this one, and when
+        self.rolled_back_at = None
+        self.undoes = None       # the deployment for which this one came back
 
     @property
     def tasks(self):
@@ -71,10 +72,9 @@ class Deployment:
                 "rolloutStateReason": self.reason}
 
     def describe_as_service_deployment(self):
-        if self.undoes:
-            return None
         back = self.rollback
         status = {"IN_PROGRESS": "IN_PROGRESS", "COMPLETED": "SUCCESSFUL", "FAILED": "STOPPED"}[self.state]
+        status = "SUCCESSFUL" if self.undoes else status
         if back:
             status = {"IN_PROGRESS": "ROLLBACK_IN_PROGRESS", "COMPLETED": "ROLLBACK_SUCCESSFUL",
                       "FAILED": "ROLLBACK_FAILED"}[back.state]
@@ -95,7 +95,7 @@ class Deployment:
         if self.finished:
             found["finishedAt"] = back.finished if back else self.finished
         if back:
-            found["rollback"] = {"reason": back.reason, "startedAt": back.created,
+            found["rollback"] = {"reason": back.reason, "startedAt": self.rolled_back_at,
                                  "serviceRevisionArn": back.revision}
         return found
 
@@ -118,7 +118,8 @@ class Service:
         self.thread.start()
 
     SETTINGS = ("loadBalancers", "capacityProviderStrategy", "launchType", "healthCheckGracePeriodSeconds",
-                "enableExecuteCommand", "availabilityZoneRebalancing", "propagateTags", "enableECSManagedTags",
+                "enableExecuteCommand", "availabilityZoneRebalancing", "propagateTags",
+                "enableECSManagedTags",
                 "platformVersion", "serviceRegistries", "monitoring", "schedulingStrategy",
                 "deploymentController")
 
@@ -126,7 +127,8 @@ class Service:
         self.settings |= {name: p[name] for name in self.SETTINGS if name in p}
         self.network = p.get("networkConfiguration", self.network)
         self.deployment_configuration = {"maximumPercent": 200, "minimumHealthyPercent": 100,
-                                         **self.deployment_configuration, **p.get("deploymentConfiguration", {})}
+                                         **self.deployment_configuration,
+                                         **p.get("deploymentConfiguration", {})}
 
     def say(self, text):
         self.events.insert(0, {"id": str(uuid.uuid4()), "createdAt": now(),
@@ -176,7 +178,8 @@ class Service:
             self.tasks.remove(task)
             self.unregister(task)
             owner = next((d for d in self.deployments if d.id == task.started_by), None)
-            asked = task.stop_code in ("ServiceSchedulerInitiated", "UserInitiated") and not task.failed_health
+            asked = task.stop_code in ("ServiceSchedulerInitiated",
+                                       "UserInitiated") and not task.failed_health
             if owner is primary and primary.state == "IN_PROGRESS" and not asked:
                 primary.failed += 1
                 pause = RESTART_PAUSES[min(primary.failed, len(RESTART_PAUSES) - 1)]
@@ -204,7 +207,8 @@ class Service:
             if state == "unhealthy" and age > grace:
                 self.say(f"(port {port}) is unhealthy in (target-group {group}) due to (reason {reason}).")
                 task.failed_health = True
-                task.stop("ServiceSchedulerInitiated", f"Task failed ELB health checks in (target-group {group})")
+                task.stop("ServiceSchedulerInitiated", f"Task failed ELB health checks in (target-group "
+                                                       f"{group})")
 
     def is_healthy(self, task):
         if task.status != "RUNNING" or task.desired != "RUNNING":
@@ -268,7 +272,8 @@ class Service:
     def start_one(self, primary):
         capacity = self.capacity(primary)
         if capacity == "FARGATE_SPOT" and self.cloud.mishaps.get("spot"):
-            self.say("was unable to place a task. Reason: Capacity is unavailable at this time. Please try again "
+            self.say("was unable to place a task. Reason: Capacity is unavailable at this time. Please try "
+                     "again "
                      "later or in a different availability zone.")
             primary.next_start = self.cloud.clock() + 10
             return False
@@ -324,22 +329,32 @@ class Service:
 
     def check_circuit(self, primary):
         threshold = primary.threshold()
+        breaker = primary.configuration.get("deploymentCircuitBreaker", {})
+        if breaker.get("resetOnHealthyTask") and any(self.is_healthy(t) for t in primary.tasks):
+            primary.failed = 0
         if threshold is None or primary.state != "IN_PROGRESS" or primary.failed < threshold:
             return False
         self.say(f"(deployment {primary.id}) deployment failed: tasks failed to start.")
         primary.finish("FAILED", "ECS deployment circuit breaker: tasks failed to start.")
-        good = next((d for d in self.history if d.finished and d.reason.endswith("completed.")), None)
-        if primary.configuration["deploymentCircuitBreaker"].get("rollback") and good and not primary.undoes:
-            self.roll_back(primary, good.definition)
+        good = self.last_good()
+        if primary.configuration["deploymentCircuitBreaker"].get("rollback") and good:
+            self.roll_back(primary, good)
         return True
 
-    def roll_back(self, primary, definition):
-        self.say(f"rolling back to the last completed deployment from {primary.id}.")
-        back = self.deploy(definition)
-        back.undoes, primary.rollback = primary, back
-        back.reason = f"ECS deployment circuit breaker: rolling back to deploymentId {back.id}."
-        for task in primary.tasks:
-            task.stop("ServiceSchedulerInitiated", f"Scaling activity initiated by deployment {back.id}")
+    def last_good(self):
+        """The deployment whose tasks still run beside a failed one."""
+        return next((d for d in self.deployments[1:] if d.finished and d.reason.endswith("completed.")), None)
+
+    def roll_back(self, failed, good):
+        """The former deployment is the primary one again; its tasks have never gone."""
+        self.say(f"rolling back to deploymentId {good.id} from {failed.id}.")
+        self.deployments.remove(good)
+        self.deployments.insert(0, good)
+        good.undoes, failed.rollback, failed.rolled_back_at = failed, good, now()
+        good.state, good.failed, good.updated = "IN_PROGRESS", 0, now()
+        good.reason = f"ECS deployment circuit breaker: rolling back to deploymentId {good.id}."
+        for task in failed.tasks:
+            task.stop("ServiceSchedulerInitiated", f"Scaling activity initiated by deployment {good.id}")
 
     # --- what others ask --------------------------------------------------------------------------------
 

@@ -133,7 +133,8 @@ class Engine:
             stack.outputs = self.outputs(stack, document, parameters)
             stack.become(f"{kind}_COMPLETE")
             return
-        reason = f"The following resource(s) failed to {'create' if kind == 'CREATE' else 'update'}: [{failed}]. "
+        verb = "create" if kind == "CREATE" else "update"
+        reason = f"The following resource(s) failed to {verb}: [{failed}]. "
         if kind == "CREATE" and stack.disable_rollback:
             stack.become("CREATE_FAILED", reason)
             return
@@ -203,7 +204,8 @@ class Engine:
             resource = Resource(logical, body["Type"], properties, declared=body)
         reason = "Requested update requires the creation of a new physical resource; hence creating one." \
             if replaced else ""
-        stack.emit(logical, old.physical if old else "", body["Type"], f"{verb}_IN_PROGRESS", reason, properties)
+        stack.emit(logical, old.physical if old else "", body["Type"], f"{verb}_IN_PROGRESS", reason,
+                   properties)
         try:
             self.cloud.pause(self.cloud.mishaps.get("delay", 0))
             ordered = self.cloud.mishaps.get("fail", {}).get(logical)
@@ -241,7 +243,8 @@ class Engine:
         position = {name: index for index, name in enumerate(template.order(bodies))}
         stuck = []
         for resource in sorted(resources, key=lambda r: -position.get(r.logical, 0)):
-            policy = resource.declared.get("DeletionPolicy", "Delete")
+            replaced = stack.resources.get(resource.logical, resource) is not resource
+            policy = resource.declared.get("UpdateReplacePolicy" if replaced else "DeletionPolicy", "Delete")
             if policy in ("Retain", "RetainExceptOnCreate") and resource.physical and not (
                     policy == "RetainExceptOnCreate" and stack.status == "ROLLBACK_IN_PROGRESS"):
                 self.settle(stack, resource, "DELETE_SKIPPED")
@@ -262,7 +265,8 @@ class Engine:
             ordered = self.cloud.mishaps.get("stuck", {}).get(resource.logical)
             if ordered:
                 raise Fault("GeneralServiceException", ordered)
-            find_kind(resource.kind).delete(context.of(resource.logical), resource.physical, resource.properties)
+            find_kind(resource.kind).delete(context.of(resource.logical), resource.physical,
+                                            resource.properties)
         except Exception as error:
             if not is_gone(error):
                 self.settle(stack, resource, "DELETE_FAILED", reason_of(error))
@@ -279,7 +283,8 @@ class Engine:
                 self.settle(stack, resource, "DELETE_SKIPPED")
         stuck = self.remove(stack, context, list(stack.resources.values()), dict(stack.resources))
         if stuck:
-            stack.become("DELETE_FAILED", f"The following resource(s) failed to delete: [{', '.join(stuck)}]. ")
+            stack.become("DELETE_FAILED", f"The following resource(s) failed to delete: "
+                                          f"[{', '.join(stuck)}]. ")
             return
         stack.outputs = []
         stack.deleted = now()

@@ -133,7 +133,8 @@ class Task:
         except Exception:
             trusted = False
         if not trusted:
-            raise StartError("ECS was unable to assume the role that was provided for this task. Please verify "
+            raise StartError("ECS was unable to assume the role that was provided for this task. Please "
+                             "verify "
                              f"that the role '{role_arn}' exists and its trust relationship allows ECS")
         return caller
 
@@ -145,16 +146,19 @@ class Task:
             try:
                 if executor is None:
                     raise Fault("AccessDeniedException", "the task definition has no execution role")
-                text = self.cloud.client(executor, "secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+                client = self.cloud.client(executor, "secretsmanager")
+                text = client.get_secret_value(SecretId=arn)["SecretString"]
                 values[secret["name"]] = str(json.loads(text)[key]) if key else text
             except KeyError:
                 raise StartError(f"ResourceInitializationError: unable to pull secrets or registry auth: "
                                  f"execution resource retrieval failed: unable to retrieve secret from asm: "
-                                 f"retrieved secret from Secrets Manager did not contain json key {key}") from None
+                                 f"retrieved secret from Secrets Manager did not contain json key "
+                                 f"{key}") from None
             except Exception as error:
                 raise StartError(f"ResourceInitializationError: unable to pull secrets or registry auth: "
                                  f"execution resource retrieval failed: unable to retrieve secret from asm: "
-                                 f"service call has been retried 1 time(s): failed to fetch secret {arn} from "
+                                 f"service call has been retried 1 time(s): failed to fetch secret {arn} "
+                                 "from "
                                  f"secrets manager: {error}") from None
         return values
 
@@ -167,9 +171,11 @@ class Task:
         group, prefix = options["awslogs-group"], options.get("awslogs-stream-prefix", "ecs")
         self.log = (executor, group, f"{prefix}/{self.container['name']}/{self.id}")
         try:
-            self.cloud.client(executor, "logs").create_log_stream(logGroupName=group, logStreamName=self.log[2])
+            client = self.cloud.client(executor, "logs")
+            client.create_log_stream(logGroupName=group, logStreamName=self.log[2])
         except Exception as error:
-            raise StartError(f"ResourceInitializationError: failed to validate logger args: create stream has "
+            raise StartError(f"ResourceInitializationError: failed to validate logger args: create stream "
+                             "has "
                              f"been retried 1 times: failed to create Cloudwatch log stream: {error} : exit "
                              f"status 1") from None
 
@@ -187,7 +193,8 @@ class Task:
             raise StartError(f"CannotPullContainerError: pull image manifest has been retried 1 time(s): "
                              f"failed to resolve ref {reference}: {error}") from None
         except Exception as error:
-            raise StartError(f"ResourceInitializationError: unable to pull secrets or registry auth: The task "
+            raise StartError(f"ResourceInitializationError: unable to pull secrets or registry auth: The "
+                             "task "
                              f"cannot pull registry auth from Amazon ECR: {error}") from None
 
     def mounts(self):
@@ -238,7 +245,8 @@ class Task:
 
     def run(self, box):
         receiver, sender = os.pipe()
-        self.process = self.cloud.spawn([sys.executable, "-SEs", os.path.join(HERE, "sandbox.py"), str(sender)],
+        self.process = self.cloud.spawn([sys.executable, "-SEs", os.path.join(HERE, "sandbox.py"),
+                                         str(sender)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, pass_fds=[sender])
         os.close(sender)
@@ -345,9 +353,11 @@ class Task:
         """A program inside the container, as its health check; true when it ends with 0."""
         words = command[1:] if command[0] == "CMD" else ["/bin/sh", "-c", *command[1:]]
         enter = ["nsenter", "--target", str(self.pid), "--mount", "--pid", "--root", "--wd"]
-        enter += ["--user", "--preserve-credentials"] if os.geteuid() else ["-S", self.uid[0], "-G", self.uid[1]]
+        enter += ["--user", "--preserve-credentials"] if os.geteuid() else ["-S", self.uid[0], "-G",
+                                                                            self.uid[1]]
         try:
-            done = self.cloud.spawn([*enter, "--", *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            done = self.cloud.spawn([*enter, "--", *words], stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.DEVNULL,
                                     stderr=subprocess.DEVNULL, env=self.environment)
             return done.wait(timeout) == 0
         except subprocess.TimeoutExpired:
@@ -376,9 +386,11 @@ class Task:
             "startedBy": self.started_by, "lastStatus": self.status, "desiredStatus": self.desired,
             "healthStatus": self.health, "availabilityZone": self.zone, "launchType": "FARGATE",
             "capacityProviderName": self.capacity, "cpu": self.definition.get("cpu", "256"),
-            "memory": self.definition.get("memory", "512"), "containers": [container], "connectivity": "CONNECTED",
+            "memory": self.definition.get("memory", "512"), "containers": [container],
+            "connectivity": "CONNECTED",
             "platformVersion": "1.4.0", "createdAt": self.created, "attachments": [
-                {"id": self.id[:8], "type": "ElasticNetworkInterface", "status": "ATTACHED", "details": details}]}
+                {"id": self.id[:8], "type": "ElasticNetworkInterface", "status": "ATTACHED",
+                 "details": details}]}
         for name, value in (("startedAt", self.started), ("stoppingAt", self.stopping),
                             ("stoppedAt", self.stopped), ("stopCode", self.stop_code),
                             ("stoppedReason", self.reason)):
@@ -387,14 +399,16 @@ class Task:
         return found
 
     def metadata(self, words):
-        """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html"""
+        """Task metadata endpoint version 4, as on Fargate (task-metadata-endpoint-v4-fargate.html)."""
         if words == ["credentials"]:
-            return {"AccessKeyId": self.role.key, "SecretAccessKey": self.role.secret, "Token": self.role.token,
+            return {"AccessKeyId": self.role.key, "SecretAccessKey": self.role.secret,
+                    "Token": self.role.token,
                     "Expiration": (now() + datetime.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ"),
                     "RoleArn": self.definition["taskRoleArn"]}
         network_block = {"NetworkMode": "awsvpc", "IPv4Addresses": [self.address],
                          "PrivateDNSName": f"ip-{self.address.replace('.', '-')}.ec2.internal"}
-        container = {"DockerId": f"{self.id}-1", "Name": self.container["name"], "Image": self.container["image"],
+        container = {"DockerId": f"{self.id}-1", "Name": self.container["name"],
+                     "Image": self.container["image"],
                      "Limits": {"CPU": 2}, "DesiredStatus": self.desired, "KnownStatus": self.status,
                      "Type": "NORMAL", "Networks": [network_block], "ContainerARN": f"{self.arn}/c"}
         if words == ["v4"]:

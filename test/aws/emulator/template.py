@@ -79,8 +79,8 @@ def parameter_values(document, given, previous):
 
 
 class Evaluation:
-    """Values in one stack. `physical(logical)` gives a resource's id, `attribute(logical, name)` an attribute;
-    both give UNKNOWN for what is not made yet."""
+    """Values in one stack. `physical(logical)` gives a resource's id, `attribute(logical, name)` one of its
+    attributes; both give UNKNOWN for what is not made yet."""
 
     def __init__(self, document, parameters, region, stack_name, stack_id, physical, attribute, imports):
         self.document, self.parameters, self.region = document, parameters, region

@@ -1,5 +1,6 @@
 """X-Ray's OTLP endpoint, and what CloudWatch makes of logs: spans in aws/spans, metrics out of EMF lines."""
 
+import datetime
 import json
 import time
 
@@ -12,10 +13,11 @@ SPANS_MAX = 10_000
 cloud = None    # set by the emulator when it starts
 
 
-def receive(call, body, content_type):
+def receive(body, content_type):
     """POST /v1/traces (JSON): spans into the log group, one event each. AWS's limits are the protocol's."""
     if cloud.transaction_search is None:
-        raise Fault("InvalidRequestException", "The OTLP API is supported with CloudWatch Logs as a Trace Segment "
+        raise Fault("InvalidRequestException", "The OTLP API is supported with CloudWatch Logs as a Trace "
+                                               "Segment "
                     "Destination. Please enable the CloudWatch Logs destination for your traces using the "
                     "UpdateTraceSegmentDestination API")
     if "json" not in content_type:
@@ -75,6 +77,29 @@ def store(events):
     stamped = [{"timestamp": e["endTimeUnixNano"] // 1_000_000, "message": json.dumps(e)} for e in events]
     if stamped:
         backend.put_log_events(SPAN_GROUP, "default", stamped)
+
+
+def read_metrics(events):
+    """Embedded metric format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/
+    CloudWatch_Embedded_Metric_Format_Specification.html"""
+    from moto.cloudwatch.models import cloudwatch_backends
+    for event in events:
+        if '"_aws"' not in event["message"]:
+            continue
+        line = json.loads(event["message"])
+        stamp = datetime.datetime.fromtimestamp(line["_aws"]["Timestamp"] / 1000, datetime.UTC)
+        for directive in line["_aws"]["CloudWatchMetrics"]:
+            for names in directive["Dimensions"]:
+                dimensions = [{"Name": n, "Value": str(line[n])} for n in names]
+                data = [datum(line, metric, dimensions, stamp) for metric in directive["Metrics"]]
+                cloudwatch_backends[ACCOUNT][cloud.region].put_metric_data(directive["Namespace"], data)
+
+
+def datum(line, metric, dimensions, stamp):
+    value = line[metric["Name"]]
+    found = {"MetricName": metric["Name"], "Dimensions": dimensions, "Timestamp": stamp,
+             "Unit": metric.get("Unit", "None"), "StorageResolution": 60}
+    return {**found, "Values": value} if isinstance(value, list) else {**found, "Value": value}
 
 
 @operation("xray", "GetTraceSegmentDestination")

@@ -1,7 +1,7 @@
 """Requests read and answers written by botocore's service models, whichever the protocol.
 
-`operation("ecs", "CreateService")` marks the function that answers a call in moto's place. It takes a Call and
-gives the output as a dict with the names of the API reference, or raises a Fault.
+`operation("ecs", "CreateService")` marks the function that answers a call in moto's place. It takes a Call
+and gives the output as a dict with the names of the API reference, or raises a Fault.
 """
 
 import functools
@@ -195,8 +195,9 @@ def logs_resources(p, region, name):
     if not group or name.startswith("DescribeLogGroups"):
         return None
     stream = p.get("logStreamName")
-    suffix = f":log-stream:{stream}" if stream and name in ("PutLogEvents", "CreateLogStream", "GetLogEvents") \
-        else ":*" if name in ("FilterLogEvents", "DescribeLogStreams", "StartQuery") else ""
+    of_stream = stream and name in ("PutLogEvents", "CreateLogStream", "GetLogEvents")
+    of_all = name in ("FilterLogEvents", "DescribeLogStreams", "StartQuery")
+    suffix = f":log-stream:{stream}" if of_stream else ":*" if of_all else ""
     return [arn("logs", region, f"log-group:{group}{suffix}")]
 
 
