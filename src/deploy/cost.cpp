@@ -205,8 +205,10 @@ void Bill::logs(const model::Spec& spec) {
   by_use(group, "logs", amount(log_gb, "GB"), log_gb * price("logs_gb"));
   double kept = log_gb * log_compression * static_cast<double>(spec.aws.log_days) / 30;
   by_use(group, "logs, kept", fmt::format("{} days", spec.aws.log_days), kept * price("logs_gb_month"));
-  if (have_.flow_logs > 0)
-    by_use(group, "flow logs", amount(use_.flow_log_gb, "GB"), use_.flow_log_gb * price("logs_gb"));
+  if (have_.flow_logs + have_.flow_logs_to_s3 > 0) {
+    double usd = have_.flow_logs > 0 ? price("logs_gb") : price("flow_logs_s3_gb") + price("s3_gb_month") * 3;
+    by_use(group, "flow logs", amount(use_.flow_log_gb, "GB"), use_.flow_log_gb * usd);
+  }
   if (have_.delivery_streams > 0) {
     // Firehose counts records in steps of 5 KB; CloudWatch hands it batches larger than that.
     by_use(group, "logs, archive", amount(log_gb, "GB"), log_gb * price("firehose_gb"));

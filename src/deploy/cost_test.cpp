@@ -169,7 +169,7 @@ TEST(MillionCalls, count_only_what_follows_calls) {
 
 TEST(Usage, has_an_option_for_every_assumption_and_every_one_moves_the_total) {
   Inventory inventory = plain_inventory();
-  inventory.file_systems = inventory.repositories = inventory.flow_logs = 1;
+  inventory.file_systems = inventory.repositories = inventory.flow_logs_to_s3 = 1;
   model::Spec spec = plain_spec();
   spec.aws.spot_weight = 3;
   Usage usage;
@@ -211,7 +211,8 @@ json::object document(std::string_view resources) { return {{"Resources", json::
 TEST(Inventory, counts_what_is_billed) {
   json::object base = document(R"({
     "Repository": {"Type": "AWS::ECR::Repository"},
-    "FleetKey": {"Type": "AWS::SecretsManager::Secret"}, "ApiKey": {"Type": "AWS::SecretsManager::Secret"}})");
+    "FleetKey": {"Type": "AWS::SecretsManager::Secret"},
+    "ApiKey": {"Type": "AWS::SecretsManager::Secret"}})");
   json::object service = document(R"({
     "LoadBalancer": {"Type": "AWS::ElasticLoadBalancingV2::LoadBalancer",
       "Properties": {"Scheme": "internet-facing", "Subnets": [{"Ref": "A"}, {"Ref": "B"}]}},

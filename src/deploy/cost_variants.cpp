@@ -23,20 +23,20 @@ void add(Variants& out, const model::Spec& spec, std::string name, std::string n
 void add_capacity(Variants& out, const model::Spec& spec) {
   const bool no_spot = spec.aws.spot_weight == 0;
   if (!no_spot) {
-    add(out, spec, "no Spot", "no task is ever taken away (aws.spot.weight: 0)",
+    add(out, spec, "no Spot", "no task is ever taken away (aws.spot: {weight: 0})",
         [](model::Spec& s) { s.aws.spot_weight = 0; });
   } else {
     add(out, spec, "Spot beyond the first task", "Spot tasks end with two minutes' notice",
         [](model::Spec& s) {
           s.aws.spot_base = 1;
-          s.aws.spot_weight = 1000;
+          s.aws.spot_weight = 100;
         });
   }
   if (no_spot || spec.aws.spot_base > 0) {
     add(out, spec, "all Spot", "every task may end with two minutes' notice, all at once",
         [](model::Spec& s) {
           s.aws.spot_base = 0;
-          s.aws.spot_weight = 1000;
+          s.aws.spot_weight = 100;
         });
   }
 }

@@ -34,7 +34,7 @@ void replace_all(std::string& text, std::string_view what, const std::string& wi
 /// Fills the ARN patterns of the table for one service.
 class ArnFiller {
  public:
-  explicit ArnFiller(const model::Spec& spec) : spec_(spec) {}
+  ArnFiller(const model::Spec& spec, const Document& document) : spec_(spec), document_(document) {}
 
   /// The ARNs that a scope stands for; none where the spec does not use it.
   std::vector<std::string> arns(std::string_view scope) const {
@@ -47,7 +47,12 @@ class ArnFiller {
     if (scope == "key" && !spec_.aws.kms_key.empty()) out.push_back(spec_.aws.kms_key);
     if (scope == "trail" && !spec_.aws.alarms.trail_log_group.empty())
       out.push_back(fill("arn:P:logs:R:A:log-group:" + spec_.aws.alarms.trail_log_group + ":*"));
-    if (scope == "secrets") add_existing_secrets(out);
+    if (scope == "secrets") {
+      // CloudFormation names a secret that has no name by its logical id.
+      for (const Resource& secret : document_.of_type("AWS::SecretsManager::Secret"))
+        out.push_back(fill("arn:P:secretsmanager:R:A:secret:" + secret.id + "-*"));
+      add_existing_secrets(out);
+    }
     return out;
   }
 
@@ -77,6 +82,7 @@ class ArnFiller {
   }
 
   const model::Spec& spec_;
+  const Document& document_;
 };
 
 json::array to_array(const std::set<std::string>& texts) {
@@ -173,7 +179,7 @@ Needs collect(const model::Spec& spec, const Document& document) {
 
 json::object deployer_policy(const model::Spec& spec, const json::object& base, const json::object& service) {
   Document document(base, service);
-  ArnFiller names(spec);
+  ArnFiller names(spec, document);
   Needs needs = collect(spec, document);
   json::array statements;
   std::set<std::string> everywhere;

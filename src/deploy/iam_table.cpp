@@ -1,7 +1,7 @@
 #include "deploy/iam_table.h"
 
-/// One row a resource type and scope. Actions are what the resource handlers of CloudFormation call to create,
-/// read, update, tag and delete: the "handlers" of each type's schema (https://docs.aws.amazon.com/
+/// One row a resource type and scope. Actions are what the resource handlers of CloudFormation call to
+/// create, read, update, tag and delete: the "handlers" of a type's schema (https://docs.aws.amazon.com/
 /// cloudformation-cli/latest/userguide/resource-type-schema.html). Reads that IAM cannot limit go to "any".
 namespace berth::deploy {
 namespace {
@@ -16,7 +16,7 @@ constexpr ScopeRow scopes[] = {
     {"ecs", "arn:P:ecs:R:A:*/NAME:*"},
     {"ecs", "arn:P:ecs:R:A:*/NAME/*"},
     {"repository", "arn:P:ecr:R:A:repository/NAME"},
-    {"secrets", "arn:P:secretsmanager:R:A:secret:NAME*"},
+    {"secrets", "arn:P:secretsmanager:R:A:secret:NAME-*"},
     {"files", "arn:P:elasticfilesystem:R:A:file-system/*"},
     {"files", "arn:P:elasticfilesystem:R:A:access-point/*"},
     {"buckets", "arn:P:s3:::BUCKET-*"},
@@ -27,6 +27,7 @@ constexpr ScopeRow scopes[] = {
     {"spans", "arn:P:logs:R:A:log-group:aws/spans:*"},
     {"alarms", "arn:P:cloudwatch:R:A:alarm:NAME*"},
     {"alarms", "arn:P:cloudwatch::A:dashboard/NAME*"},
+    {"alarms", "arn:P:cloudwatch:R:A:alarm:TargetTracking-service/NAME*"},
     {"topics", "arn:P:sns:R:A:NAME*"},
     {"rules", "arn:P:events:R:A:rule/NAME*"},
     {"scaling", "arn:P:application-autoscaling:R:A:scalable-target/*"},
@@ -143,6 +144,8 @@ constexpr ActionRow rows[] = {
     {"AWS::CloudFront::Distribution", "cloudfront", "distribution",
      "CreateDistribution DeleteDistribution GetDistribution GetDistributionConfig ListTagsForResource "
      "TagResource UntagResource UpdateDistribution"},
+    {"AWS::CloudFront::Function", "cloudfront", "distribution",
+     "CreateFunction DeleteFunction DescribeFunction GetFunction PublishFunction UpdateFunction"},
     {"AWS::CloudFront::VpcOrigin", "cloudfront", "distribution",
      "CreateVpcOrigin DeleteVpcOrigin GetVpcOrigin ListTagsForResource TagResource UntagResource "
      "UpdateVpcOrigin"},
@@ -156,6 +159,8 @@ constexpr ActionRow rows[] = {
      "CreateCachePolicy DeleteCachePolicy GetCachePolicy UpdateCachePolicy"},
     {"AWS::WAFv2::WebACL", "wafv2", "firewall",
      "CreateWebACL DeleteWebACL GetWebACL ListTagsForResource TagResource UntagResource UpdateWebACL"},
+    {"AWS::WAFv2::IPSet", "wafv2", "firewall",
+     "CreateIPSet DeleteIPSet GetIPSet ListTagsForResource TagResource UntagResource UpdateIPSet"},
     {"AWS::WAFv2::WebACLAssociation", "wafv2", "firewall",
      "AssociateWebACL DisassociateWebACL GetWebACLForResource GetWebACL"},
     {"AWS::WAFv2::WebACLAssociation", "elasticloadbalancing", "balancer", "SetWebAcl"},
@@ -180,6 +185,8 @@ constexpr ActionRow rows[] = {
     {"AWS::ApplicationAutoScaling::ScalableTarget", "iam", "any", "linked:ecs.application-autoscaling"},
     {"AWS::ApplicationAutoScaling::ScalingPolicy", "application-autoscaling", "scaling",
      "DeleteScalingPolicy PutScalingPolicy"},
+    // Target tracking makes its alarms in the name of who puts the policy.
+    {"AWS::ApplicationAutoScaling::ScalingPolicy", "cloudwatch", "alarms", "DeleteAlarms PutMetricAlarm"},
     {"AWS::IAM::Role", "iam", "roles",
      "AttachRolePolicy CreateRole DeleteRole DeleteRolePermissionsBoundary DeleteRolePolicy "
      "DetachRolePolicy PutRolePermissionsBoundary PutRolePolicy TagRole UntagRole UpdateAssumeRolePolicy "

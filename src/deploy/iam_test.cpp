@@ -89,7 +89,7 @@ TEST(DeployerPolicy, reaches_zone_key_trail_and_secrets_that_the_spec_names) {
             R"(["arn:aws:logs:*:*:log-group:trail:*"])");
   EXPECT_EQ(
       json::serialize(statement(policy, "Secrets")->at("Resource")),
-      R"(["arn:aws:secretsmanager:*:*:secret:demo*","arn:aws:secretsmanager:us-east-1:1:secret:github-x1",)"
+      R"(["arn:aws:secretsmanager:*:*:secret:demo-*","arn:aws:secretsmanager:us-east-1:1:secret:github-x1",)"
       R"("arn:aws:secretsmanager:*:*:secret:plain-*"])");
 }
 

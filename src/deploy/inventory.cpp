@@ -24,7 +24,10 @@ void count_network(const model::Spec& spec, const Document& document, Inventory&
     if (text_at(*endpoint.properties, "VpcEndpointType") != "Interface") continue;
     inventory.endpoint_zones += zones_of(spec, at(*endpoint.properties, "SubnetIds"));
   }
-  inventory.flow_logs = document.count("AWS::EC2::FlowLog");
+  for (const Resource& log : document.of_type("AWS::EC2::FlowLog")) {
+    bool s3 = text_at(*log.properties, "LogDestinationType") == "s3";
+    ++(s3 ? inventory.flow_logs_to_s3 : inventory.flow_logs);
+  }
 }
 
 void count_monitoring(const Document& document, Inventory& inventory) {

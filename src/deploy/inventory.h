@@ -26,7 +26,8 @@ struct Inventory {
   std::size_t distributions = 0;
   std::size_t web_acls = 0;
   std::size_t web_acl_rules = 0;
-  std::size_t flow_logs = 0;
+  std::size_t flow_logs = 0;  ///< kept by CloudWatch
+  std::size_t flow_logs_to_s3 = 0;
   std::size_t delivery_streams = 0;
   std::size_t keys = 0;          ///< KMS keys of its own
   bool insights = false;         ///< Container Insights with enhanced observability
