@@ -124,8 +124,6 @@ json::object settings_of(const json::object& base, const Composition& compositio
     for (const char* name : {"Entrypoint", "Cmd"}) {
       if (const auto* member = base.if_contains(name)) out[name] = *member;
     }
-  } else if (keeps_directory && directory != "/app") {
-    out["Entrypoint"] = json::array{"/usr/local/bin/berth", "serve", "--spec", "/app/berth.yaml"};
   } else {
     out["Entrypoint"] = json::array{"/usr/local/bin/berth", "serve"};
   }

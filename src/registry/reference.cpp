@@ -75,6 +75,7 @@ bool is_registry(std::string_view registry) {
       return false;
   }
   if (host.front() == '[') return host.back() == ']';
+  if (host.find("..") != std::string_view::npos || host.starts_with('.') || host.ends_with('.')) return false;
   return std::ranges::all_of(host,
                              [](char c) { return is_lower_alnum(c) || is_upper(c) || c == '.' || c == '-'; });
 }

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstring>
 #include <optional>
 
 namespace berth::registry {
@@ -41,7 +40,7 @@ struct Block {
 void append_block(std::string& out, const Block& block, unsigned mode, unsigned owner, std::int64_t time_s) {
   std::array<char, block_bytes> raw{};
   const auto put = [&](std::size_t at, std::size_t room, std::string_view text) {
-    std::memcpy(raw.data() + at, text.data(), std::min(room, text.size()));
+    std::copy_n(text.begin(), std::min(room, text.size()), raw.begin() + static_cast<std::ptrdiff_t>(at));
   };
   put(0, name_bytes, block.name);
   put(100, 8, fmt::format("{:07o}", mode));
