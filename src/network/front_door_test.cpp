@@ -354,6 +354,47 @@ TEST_F(FrontDoorTest, AGetOnAReusedConnectionThatDiesIsTriedOnceMoreOnAFreshOne)
   EXPECT_EQ(door().totals().retries, 1u);
 }
 
+TEST_F(FrontDoorTest, APostThatOnlyAsksWhatAServerOffersIsSentAgainWhenItsTargetDies) {
+  StubTarget& target = add_target();
+  Peer& client = request(get);
+  send(target.peers.front(), std::string(ok));
+  client.take();
+  std::size_t connections = 1;
+  for (const std::string_view method :
+       {"server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list"}) {
+    SCOPED_TRACE(method);
+    const std::string listing = post("{}", "Mcp-Method: " + std::string(method) + "\r\n");
+    send(client, listing);
+    target.peers.back().close();
+    clock.run_until_idle();
+    ASSERT_EQ(target.peers.size(), ++connections);
+    EXPECT_TRUE(target.peers.back().received.starts_with("POST /mcp HTTP/1.1\r\n"));
+    EXPECT_EQ(body_of(target.peers.back().take()), "{}");
+    send(target.peers.back(), std::string(ok));
+    EXPECT_EQ(client.take(), ok);
+    EXPECT_EQ(door().totals().retries, connections - 1);
+  }
+}
+
+TEST_F(FrontDoorTest, APostThatMayActIsNotSentAgainWhenItsTargetDies) {
+  StubTarget& target = add_target();
+  for (const std::string_view field :
+       {"", "Mcp-Method: tools/call\r\n", "Mcp-Method: resources/read\r\n", "Mcp-Method: tools/list/x\r\n",
+        "Mcp-Method: TOOLS/LIST\r\n", "Mcp-Name: tools/list\r\n"}) {
+    SCOPED_TRACE(field);
+    Peer& client = request(get);
+    send(target.peers.back(), std::string(ok));
+    client.take();
+    const std::size_t connections = target.peers.size();
+    send(client, post("{}", field));
+    target.peers.back().close();
+    clock.run_until_idle();
+    EXPECT_EQ(target.peers.size(), connections) << "at most once";
+    EXPECT_EQ(first_line(client.received), "HTTP/1.1 502 Bad Gateway");
+  }
+  EXPECT_EQ(door().totals().retries, 0u);
+}
+
 TEST_F(FrontDoorTest, AnAnswerThatBreaksOffBreaksOffForTheClientToo) {
   StubTarget& target = add_target();
   Peer& client = request(get);
