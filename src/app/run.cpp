@@ -8,6 +8,7 @@
 #include "app/task_process.h"
 #include "app/world.h"
 #include "base/random.h"
+#include "cli/all_verbs.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "net/socket_stream.h"
@@ -21,6 +22,8 @@ constexpr cli::Option run_options[] = {
     {.name = "http", .value = "ADDR:PORT", .meaning = "serve over HTTP there; default 127.0.0.1:3000"},
     {.name = "stdio", .meaning = "serve one client on stdin and stdout"},
     {.name = "task-file", .value = "FILE", .meaning = "be a task of `berth up`"},
+    {.name = "spec", .value = "FILE", .meaning = "with `serve`: the spec; default /app/berth.yaml"},
+    {.name = "data", .value = "FOLDER", .meaning = "with `serve`: the shared volume; default /mnt/data"},
     {.name = "help", .letter = 'h', .meaning = "print this"}};
 
 std::string help(std::string_view program) {
@@ -61,8 +64,15 @@ class Program {
 
  private:
   Task<int> main(std::vector<std::string> words) {
-    // `berth up` runs a native server as `PROGRAM serve --task-file FILE`, as it runs `berth serve`.
-    if (!words.empty() && words.front() == "serve") words.erase(words.begin());
+    // A container's health check, as `berth health`.
+    if (!words.empty() && words.front() == "health") {
+      words.erase(words.begin());
+      co_return co_await check_health(std::move(words));
+    }
+    // `berth up` runs a native server as `PROGRAM serve --task-file FILE`, as it runs `berth serve`; a
+    // container runs `PROGRAM serve`.
+    const bool is_task = !words.empty() && words.front() == "serve";
+    if (is_task) words.erase(words.begin());
     const auto arguments = cli::parse_arguments(words, run_options, 0, false);
     if (!arguments) {
       terminal_->err(arguments.error().message() + "\n\n" + help(name_));
@@ -73,14 +83,29 @@ class Program {
       co_return 0;
     }
     if (arguments->has("stdio")) co_return co_await serve_stdio();
-    if (arguments->has("task-file")) co_return co_await serve_task(*arguments);
+    if (is_task || arguments->has("task-file")) co_return co_await serve_task(*arguments);
     co_return co_await serve_http(*arguments);
   }
 
+  cli::Context context() {
+    return {*terminal_,   *interrupts_, *background_, *clock_, *network_, *launcher_,
+            environment_, "/",          name_,        log_,    {}};
+  }
+
+  Task<int> check_health(std::vector<std::string> words) {
+    cli::Context here = context();
+    const auto arguments = cli::parse_arguments(words, {}, 1, false);
+    if (!arguments) {
+      terminal_->err(arguments.error().message() + "\n");
+      co_return 2;
+    }
+    const cli::ExitCode code = co_await cli::run_health(here, *arguments);
+    co_return static_cast<int>(code);
+  }
+
   Task<int> serve_task(const cli::Arguments& arguments) {
-    cli::Context context{*terminal_,   *interrupts_, *background_, *clock_, *network_, *launcher_,
-                         environment_, "/",          name_,        log_,    {}};
-    const cli::ExitCode code = co_await app::serve(context, arguments, &server_);
+    cli::Context here = context();
+    const cli::ExitCode code = co_await app::serve(here, arguments, &server_);
     co_return static_cast<int>(code);
   }
 

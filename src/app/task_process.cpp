@@ -1,67 +1,103 @@
 #include "app/task_process.h"
 
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
-#include "base/random.h"
+#include "app/aws_signer.h"
 #include "cli/files.h"
 #include "cli/options.h"
 #include "cli/service_access.h"
 #include "cli/verbs.h"
 #include "cluster/task_file.h"
+#include "http/url.h"
 #include "model/parse.h"
+#include "task/runtime/task_settings.h"
 
 namespace berth::app {
 
 namespace {
 
 constexpr std::size_t spec_bytes_max = 4u << 20;
+constexpr std::string_view default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 std::string absolute(const std::string& path, const std::string& directory) {
   return path.starts_with('/') ? path : directory + "/" + path;
 }
 
-bool is_loopback(const std::string& host) { return host.starts_with("127.") || host == "::1"; }
+/// The metadata endpoint is on the machine itself.
+constexpr Duration metadata_patience = std::chrono::seconds(10);
 
-std::string value_or(const std::map<std::string, std::string>& environment, const char* name,
-                     const char* fallback) {
-  const auto found = environment.find(name);
-  return found == environment.end() ? fallback : found->second;
+/// Who ECS says this task is; nullopt elsewhere.
+Task<Result<std::optional<task::EcsTask>>> ask_where(net::Network& network, std::string metadata_uri) {
+  if (metadata_uri.empty()) co_return std::nullopt;
+  auto task =
+      co_await task::ask_ecs(network, std::move(metadata_uri), network.clock().now() + metadata_patience);
+  if (!task) co_return Failure(task.error());
+  co_return std::move(*task);
+}
+
+std::map<std::string, std::string> flags_of(const cli::Arguments& arguments) {
+  std::map<std::string, std::string> flags;
+  for (const auto& [flag, name] :
+       {std::pair{"http", "BERTH_LISTEN"}, {"data", "BERTH_DATA"}, {"tls", "BERTH_TLS"}}) {
+    if (const auto value = arguments.get(flag)) flags[name] = *value;
+  }
+  if (arguments.has("open")) flags["BERTH_OPEN"] = "1";
+  return flags;
+}
+
+/// What telemetry needs of the world: stdout, and AWS's signature where spans go to AWS.
+void connect_telemetry(cli::Context& context, const task::TaskSettings& settings,
+                       task::TelemetryOptions& telemetry) {
+  telemetry.emf = [&terminal = context.terminal](std::string_view line) { terminal.out(line); };
+  telemetry.otlp.environment = context.environment;
+  if (!settings.traces) return;
+  const auto address = http::parse_url(telemetry.otlp.endpoint);
+  const bool is_aws =
+      address && (address->host.ends_with(".amazonaws.com") || address->host.ends_with(".amazonaws.com.cn"));
+  if (is_aws || settings.traces->sign) telemetry.otlp.sign = make_aws_signer(context, settings.region);
 }
 
 /// A task that nobody supervises: the container's, or a developer's.
-Result<task::RuntimeOptions> standalone_options(cli::Context& context, const cli::Arguments& arguments) {
+Task<Result<task::RuntimeOptions>> standalone_options(cli::Context& context,
+                                                      const cli::Arguments& arguments) {
+  const auto settings = task::read_task_settings(context.environment, flags_of(arguments));
+  if (!settings) co_return Failure(settings.error());
   task::RuntimeOptions options;
   const std::string path = absolute(arguments.get("spec").value_or("/app/berth.yaml"), context.directory);
   auto text = cli::read_file(path, spec_bytes_max);
   if (!text) {
-    return Failure(text.error().within("The spec cannot be read (--spec FILE, default /app/berth.yaml)"));
+    co_return Failure(text.error().within("The spec cannot be read (--spec FILE, default /app/berth.yaml)"));
   }
-  model::SpecSource source{std::move(*text), path, path.substr(0, path.rfind('/')), context.environment};
+  model::SpecSource source{.text = std::move(*text),
+                           .file = path,
+                           .directory = path.substr(0, path.rfind('/')),
+                           .environment = context.environment};
   auto spec = model::parse_spec(source);
-  if (!spec) return Failure(spec.error());
+  if (!spec) co_return Failure(spec.error());
   options.spec = std::move(*spec);
+  auto keys = read_keys(options.spec, context.environment);
+  if (!keys) co_return Failure(keys.error());
+  options.keys = std::move(*keys);
+  options.version = cli::version();
+  const auto ecs = co_await ask_where(context.network, settings->metadata_uri);
+  if (!ecs) co_return Failure(ecs.error());
+  const auto applied = task::apply_task_settings(*settings, *ecs, options);
+  if (!applied) co_return Failure(applied.error());
+  connect_telemetry(context, *settings, options.telemetry);
+  co_return options;
+}
 
-  const std::string listen =
-      arguments.get("http").value_or(value_or(context.environment, "BERTH_LISTEN", "0.0.0.0:3000"));
-  const auto endpoint = net::parse_endpoint(listen);
-  if (!endpoint) return Failure(endpoint.error().within("--http"));
-  options.listen = *endpoint;
-  options.data_directory =
-      arguments.get("data").value_or(value_or(context.environment, "BERTH_DATA", "/mnt/data"));
-  options.identity.generation = random_u64();
-  if (!is_loopback(endpoint->host) && options.spec.auth.keys.empty() && !arguments.has("open")) {
-    return fail(
-        ErrorCode::invalid_argument,
-        fmt::format(
-            "{} can be reached from other machines, but the spec has no auth.keys. Add some, listen on "
-            "127.0.0.1, or say --open.",
-            listen));
-  }
-  // With sisters the key comes from the supervisor or a secret store; a task on its own needs no more than
-  // its own.
-  const std::string key = value_or(context.environment, "BERTH_FLEET_KEY", "");
-  options.fleet_key = Secret(key.empty() ? random_bytes(32) : key);
+/// What `berth up` tells a task.
+Result<task::RuntimeOptions> supervised_options(const std::string& task_file,
+                                                const std::map<std::string, std::string>& environment) {
+  auto options = cluster::read_task_file(task_file);
+  if (!options) return options;
+  auto keys = read_keys(options->spec, environment);
+  if (!keys) return Failure(keys.error());
+  options->keys = std::move(*keys);
+  options->version = cli::version();
   return options;
 }
 
@@ -81,11 +117,18 @@ Result<std::vector<std::pair<std::string, Secret>>> read_keys(
 std::vector<std::pair<std::string, std::string>> child_environment(
     const std::map<std::string, std::string>& environment) {
   std::vector<std::pair<std::string, std::string>> out;
-  for (const char* name : {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR",
-                           "NODE_EXTRA_CA_CERTS"}) {
+  for (const char* name :
+       {"LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"}) {
     const auto found = environment.find(name);
     if (found != environment.end()) out.emplace_back(found->first, found->second);
   }
+  // npm and others end without a folder to write to, which a container with a read-only root has in /tmp
+  // alone.
+  const auto home = environment.find("HOME");
+  const bool has_home = home != environment.end() && ::access(home->second.c_str(), W_OK | X_OK) == 0;
+  out.emplace_back("HOME", has_home ? home->second : "/tmp");
+  const auto path = environment.find("PATH");
+  out.emplace_back("PATH", path != environment.end() ? path->second : default_path);
   return out;
 }
 
@@ -118,22 +161,44 @@ Task<int> run_task(task::RuntimeOptions options, net::Network& network, net::Pro
   co_return 0;
 }
 
+namespace {
+
+Task<void> note_interrupt(cli::Interrupts& interrupts, bool& came) {
+  co_await interrupts.next();
+  came = true;
+}
+
+/// The container's process 1 has no default for SIGTERM: asked to stop before it listens, it must still hear.
+Task<Result<task::RuntimeOptions>> interruptible_options(cli::Context& context,
+                                                         const cli::Arguments& arguments) {
+  bool came = false;
+  TaskScope listening(context.clock.executor());
+  listening.spawn(note_interrupt(context.interrupts, came));
+  auto options = co_await standalone_options(context, arguments);
+  listening.cancel();
+  co_await listening.join();
+  if (came) co_return fail(ErrorCode::cancelled, "stopped before it had started.");
+  co_return options;
+}
+
+}  // namespace
+
 Task<cli::ExitCode> serve(cli::Context& context, const cli::Arguments& arguments, Server* native) {
   const auto task_file = arguments.get("task-file");
-  auto options = task_file ? cluster::read_task_file(*task_file) : standalone_options(context, arguments);
+  Result<task::RuntimeOptions> options = fail(ErrorCode::internal, "");
+  if (task_file) {
+    options = supervised_options(*task_file, context.environment);
+  } else {
+    // Hosted servers run as the same user and could read the keys in this process's environment otherwise.
+    ::prctl(PR_SET_DUMPABLE, 0);
+    options = co_await interruptible_options(context, arguments);
+  }
   if (!options) {
     context.terminal.err(fmt::format("berth serve: {}\n", options.error().message()));
     co_return options.error().code() == ErrorCode::invalid_argument ? cli::ExitCode::invalid_spec
                                                                     : cli::ExitCode::failed;
   }
-  auto keys = read_keys(options->spec, context.environment);
-  if (!keys) {
-    context.terminal.err(fmt::format("berth serve: {}\n", keys.error().message()));
-    co_return cli::ExitCode::invalid_spec;
-  }
-  options->keys = std::move(*keys);
   options->environment = child_environment(context.environment);
-  options->version = cli::version();
   options->native = native;
   JsonLineLog log(STDOUT_FILENO, fmt::format(R"("task":{},"zone":{})", json_quote(options->identity.id),
                                              json_quote(options->identity.zone)));

@@ -21,6 +21,8 @@ Task<ExitCode> run_doctor(Context& context, const Arguments& arguments);
 Task<ExitCode> run_schema(Context& context, const Arguments& arguments);
 /// Hands over to Context::serve.
 Task<ExitCode> run_serve(Context& context, const Arguments& arguments);
+/// Whether a task lives: the container's health check.
+Task<ExitCode> run_health(Context& context, const Arguments& arguments);
 Task<ExitCode> run_version(Context& context, const Arguments& arguments);
 
 }  // namespace berth::cli

@@ -60,8 +60,12 @@ constexpr Option serve_options[] = {
      .value = "ADDR:PORT",
      .meaning = "where to listen; default 0.0.0.0:3000 ($BERTH_LISTEN)"},
     {.name = "open",
-     .meaning = "allow a listener beyond loopback without auth.keys: something before it checks callers"},
-    {.name = "data", .value = "FOLDER", .meaning = "the shared volume; default /mnt/data ($BERTH_DATA)"}};
+     .meaning =
+         "allow a listener beyond loopback without keys: something before it checks callers ($BERTH_OPEN=1)"},
+    {.name = "data", .value = "FOLDER", .meaning = "the shared volume; default /mnt/data ($BERTH_DATA)"},
+    {.name = "tls",
+     .value = "HOW",
+     .meaning = "off, or self-signed for a balancer that encrypts without checking ($BERTH_TLS)"}};
 
 constexpr Verb verb_table[] = {
     {.name = "init",
@@ -156,6 +160,16 @@ constexpr Verb verb_table[] = {
      .more =
          "`berth up` starts its tasks this way, with --task-file. SIGTERM drains; a second one ends at once.",
      .run = run_serve},
+    {.name = "health",
+     .summary = "ask a task whether it lives: the container's health check",
+     .usage = "[URL]",
+     .words_max = 1,
+     .more =
+         "URL is /healthz where `berth serve` with this environment listens. Exit code 0 for an answer of "
+         "2xx within two seconds, else 1. A self-signed certificate is accepted on this machine's own "
+         "addresses.",
+     .run = run_health,
+     .hidden = true},
     {.name = "version", .summary = "print the version", .usage = "", .run = run_version},
 };
 

@@ -75,6 +75,54 @@ TEST(CommandLine, with_a_mistake_is_answered_with_what_was_meant) {
   }
 }
 
+/// A task whose /healthz answers with that status.
+class FakeTask final : public http::Service {
+ public:
+  Task<void> serve(http::Exchange& exchange) override {
+    seen = exchange.head().target;
+    auto response = http::json_response(status, "{}");
+    if (status != 0) co_await exchange.respond(std::move(response));
+    if (status == 0) co_await clock->sleep_for(std::chrono::hours(1));
+  }
+  int status = 200;
+  std::string seen;
+  Clock* clock = nullptr;
+};
+
+TEST(Health, is_of_the_task_that_this_environment_describes) {
+  World world;
+  FakeTask task;
+  task.clock = &world.clock;
+  world.serve({"127.0.0.1", 3000}, task);
+  world.serve({"127.0.1.1", 4000}, task);
+  EXPECT_EQ(world.run({"health"}), 0) << world.terminal.errors;
+  EXPECT_EQ(task.seen, "/healthz");
+  world.environment["BERTH_LISTEN"] = "0.0.0.0:3000";
+  EXPECT_EQ(world.run({"health"}), 0) << world.terminal.errors;
+  world.environment["BERTH_LISTEN"] = "127.0.1.1:4000";
+  EXPECT_EQ(world.run({"health"}), 0) << world.terminal.errors;
+  EXPECT_EQ(world.run({"health", "http://127.0.0.1:3000/readyz"}), 0);
+  EXPECT_EQ(task.seen, "/readyz");
+  EXPECT_EQ(world.terminal.output + world.terminal.errors, "");
+}
+
+TEST(Health, of_a_task_that_does_not_answer_well_is_1) {
+  World world;
+  EXPECT_EQ(world.run({"health"}), 1);
+  EXPECT_NE(world.terminal.errors.find("berth health: http://127.0.0.1:3000/healthz: "), std::string::npos);
+  FakeTask task;
+  task.clock = &world.clock;
+  world.serve({"127.0.0.1", 3000}, task);
+  task.status = 503;
+  EXPECT_EQ(world.run({"health"}), 1);
+  EXPECT_NE(world.terminal.errors.find("it answered HTTP 503"), std::string::npos) << world.terminal.errors;
+  EXPECT_EQ(world.run({"health", "nonsense"}), 1);
+  const TimePoint before = world.clock.now();
+  task.status = 0;
+  EXPECT_EQ(world.run({"health"}), 1);
+  EXPECT_EQ(world.clock.now() - before, std::chrono::seconds(2)) << "no longer than that";
+}
+
 TEST(Version, is_printed) {
   World world;
   EXPECT_EQ(world.run({"--version"}), 0);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "http/connection.h"
 
 namespace berth::http {
@@ -31,6 +32,10 @@ class ServerImpl final : public Server {
 
   net::Endpoint local() const override { return local_; }
   std::size_t connections() const override { return open_; }
+  void set_tls(std::shared_ptr<net::TlsContext> tls) override {
+    BERTH_CHECK(tls_ && tls, "a server with TLS stays one");
+    tls_ = std::move(tls);
+  }
 
   Task<std::size_t> drain(TimePoint deadline) override {
     if (shared_.draining) {
@@ -41,12 +46,17 @@ class ServerImpl final : public Server {
     shared_.draining = true;
     deadline_ = deadline;
     const TimePoint now = shared_.clock.now();
-    if (deadline > now) co_await wait_until_empty(now + std::min(drain_grace, (deadline - now) / 2));
+    if (deadline > now) {
+      const Duration half = (deadline - now) / 2;
+      const TimePoint at_least = now + std::min(shared_.limits.drain_accept, half);
+      co_await wait_until_empty(std::max(at_least, now + std::min(shared_.limits.drain_grace, half)),
+                                at_least);
+    }
     shared_.closing = true;
     listener_->close();
     room_.notify();
     for (Connection* const connection : shared_.connections) connection->close_if_idle();
-    co_await wait_until_empty(TimePoint::max());
+    co_await wait_until_empty(TimePoint::max(), TimePoint::min());
     const std::size_t cut = shared_.exchanges;
     scope_.cancel();
     co_await scope_.join();
@@ -71,11 +81,15 @@ class ServerImpl final : public Server {
     ServerImpl* server_;
   };
 
-  /// Until no connection is open, or until `when` or the drain's deadline, which may be brought forward.
-  Task<void> wait_until_empty(TimePoint when) {
+  /// Until no connection is open and `at_least` has come, or until `when` or the drain's deadline, which may
+  /// be brought forward.
+  Task<void> wait_until_empty(TimePoint when, TimePoint at_least) {
     const auto timer = shared_.clock.make_timer();
-    while (open_ > 0 && shared_.clock.now() < std::min(when, deadline_)) {
-      timer->arm(std::min(when, deadline_), [this] { changed_.notify(); });
+    while (true) {
+      const TimePoint now = shared_.clock.now();
+      const TimePoint until = std::min(open_ > 0 ? when : at_least, deadline_);
+      if (now >= until) co_return;
+      timer->arm(until, [this] { changed_.notify(); });
       co_await changed_.wait();
     }
   }

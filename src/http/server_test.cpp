@@ -332,7 +332,7 @@ TEST_F(HttpServer, TimesOutIdleConnectionsHeadsAndBodies) {
   const auto head = connect();
   const auto body = connect();
   body->send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhel");
-  clock.advance(70s);
+  clock.advance(125s);
   EXPECT_EQ(status_line(body->take()), "HTTP/1.1 408 Request Timeout");
   EXPECT_EQ(idle->take(), "");
   head->send("GET / HT");
@@ -408,7 +408,7 @@ TEST_F(HttpServer, DrainClosesIdleConnectionsAndLetsTheRestFinish) {
   busy->send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\nGET /next HTTP/1.1\r\nHost: x\r\n\r\n");
   start_drain(10s);
   EXPECT_EQ(idle->take(), "");
-  clock.advance(drain_grace);
+  clock.advance(limits.drain_grace);
   EXPECT_EQ(idle->take(), "<end>");
   EXPECT_EQ(busy->take(), "");
   EXPECT_FALSE(cut);
@@ -421,7 +421,7 @@ TEST_F(HttpServer, DrainClosesIdleConnectionsAndLetsTheRestFinish) {
 TEST_F(HttpServer, DrainStillAnswersWhatABalancerWasJustHandingOver) {
   const auto idle = connect();
   start_drain(10s);
-  clock.advance(drain_grace / 2);
+  clock.advance(limits.drain_grace / 2);
   idle->send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_EQ(idle->take(), ok("GET /a", closing) + "<end>");
 }

@@ -23,6 +23,9 @@ Result<std::shared_ptr<TlsContext>> make_tls_server(const TlsServerOptions& opti
 /// Client that trusts `ca_pem` (empty: the system's store) and checks the host name.
 Result<std::shared_ptr<TlsContext>> make_tls_client(const std::string& ca_pem);
 
+/// Client that accepts any certificate: for asking this very machine, where there is nobody else to be.
+std::shared_ptr<TlsContext> make_tls_client_unchecked();
+
 /// Both ends prove knowledge of `key` (32 bytes): TLS 1.3 with an external PSK and (EC)DHE, RFC 8446 §2.2.
 /// Mutual authentication between tasks with no certificates to issue or rotate.
 std::shared_ptr<TlsContext> make_tls_peer(const Secret& key);

@@ -233,6 +233,13 @@ Result<std::shared_ptr<TlsContext>> make_tls_client(const std::string& ca_pem) {
   return std::make_shared<TlsContext>(TlsContext::Kind::client, std::move(context));
 }
 
+std::shared_ptr<TlsContext> make_tls_client_unchecked() {
+  SslContextPointer context = new_context(TLS_client_method());
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
+  SSL_CTX_set_alpn_protos(context.get(), alpn_http11.data(), static_cast<unsigned int>(alpn_http11.size()));
+  return std::make_shared<TlsContext>(TlsContext::Kind::client, std::move(context));
+}
+
 std::shared_ptr<TlsContext> make_tls_peer(const Secret& key) {
   BERTH_CHECK(key.reveal().size() == 32, "a peer key has 32 bytes");
   SslContextPointer context = new_context(TLS_method());

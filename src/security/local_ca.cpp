@@ -263,6 +263,22 @@ Result<ServerCertificate> local_certificate(const std::string& directory,
                            not_after(leaf->certificate.get()), ca_path};
 }
 
+Result<ServerCertificate> self_signed_certificate(const std::vector<std::string>& hosts, WallTime now) {
+  const auto names = normalize(hosts);
+  if (!names) return Failure(names.error());
+  const Key key = make_key();
+  const Certificate certificate = begin_certificate("berth task", key, now, leaf_validity);
+  const auto is_signed = sign(certificate, certificate.get(), key,
+                              {{NID_basic_constraints, "critical,CA:FALSE"},
+                               {NID_key_usage, "critical,digitalSignature"},
+                               {NID_ext_key_usage, "serverAuth"},
+                               {NID_subject_key_identifier, "hash"},
+                               {NID_subject_alt_name, alternative_names(*names)}});
+  if (!is_signed) return Failure(is_signed.error());
+  return ServerCertificate{
+      to_pem(certificate.get()), Secret(to_pem(key.get())), not_after(certificate.get()), {}};
+}
+
 Result<ServerCertificate> given_certificate(const std::string& certificate_file, const std::string& key_file,
                                             WallTime now) {
   const auto chain = read_file(certificate_file);

@@ -30,6 +30,12 @@ struct ServerCertificate {
 Result<ServerCertificate> local_certificate(const std::string& directory,
                                             const std::vector<std::string>& hosts, WallTime now);
 
+/// A certificate for localhost, 127.0.0.1, ::1 and `hosts` that vouches for itself (ECDSA P-256, 397 days),
+/// made in memory: behind an AWS load balancer, which encrypts to its targets without checking who they are
+/// (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html),
+/// and for nobody else. invalid_argument for a host that is none.
+Result<ServerCertificate> self_signed_certificate(const std::vector<std::string>& hosts, WallTime now);
+
 /// The certificate chain and key of these PEM files, checked: readable, PEM, the key belongs to the leaf and
 /// has no passphrase, `now` within the validity. The errors name the file and the remedy.
 Result<ServerCertificate> given_certificate(const std::string& certificate_file, const std::string& key_file,

@@ -211,5 +211,20 @@ TEST(TrustInstructions, CanBeTypedAsTheyAre) {
   EXPECT_EQ(trust_instructions("/home/my name/ca.pem")[1].line, "curl --cacert '/home/my name/ca.pem' …");
 }
 
+TEST(SelfSignedCertificate, VouchesForItselfAtThatAddressFor397Days) {
+  const auto made = self_signed_certificate({"10.20.2.106"}, now);
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_EQ(made->ca_path, "");
+  EXPECT_EQ(made->not_after, now - 1h + 397 * day);
+  for (const char* const name : {"10.20.2.106", "127.0.0.1", "localhost"}) {
+    EXPECT_EQ(verify(made->chain_pem, made->chain_pem, name, now), "ok") << name;
+  }
+  EXPECT_NE(verify(made->chain_pem, made->chain_pem, "10.20.2.107", now), "ok");
+  EXPECT_TRUE(read_private_key(made->key_pem.reveal()));
+  const auto another = self_signed_certificate({}, now);
+  EXPECT_NE(another->key_pem.reveal(), made->key_pem.reveal());
+  EXPECT_FALSE(self_signed_certificate({"no name"}, now));
+}
+
 }  // namespace
 }  // namespace berth::security

@@ -8,6 +8,7 @@
 #include "mcp/sealed_handle.h"
 #include "model/spec.h"
 #include "monitoring/metrics.h"
+#include "monitoring/trace.h"
 #include "task/identity.h"
 #include "task/peers.h"
 #include "task/server_host.h"
@@ -21,6 +22,8 @@ struct RequestContext {
   std::string request_id;   ///< for logs
   /// Where the endpoint notes the JSON-RPC method for the access log, before it answers; null: not wanted.
   std::string* mcp_method = nullptr;
+  /// The trace of this request, to be told what it is about and to be passed on; null: not traced.
+  monitoring::RequestTrace* trace = nullptr;
 };
 
 /// The MCP endpoint of one server (`/mcp`, `/NAME/mcp`): Streamable HTTP for every client era on one URL.
@@ -32,6 +35,8 @@ class Endpoint {
   /// finish; at `deadline` cuts the rest. Returns how many calls were cut.
   virtual Task<std::size_t> drain(TimePoint deadline) = 0;
   virtual void write_metrics(monitoring::MetricsWriter& writer) const = 0;
+  /// MCP calls under way; streams that only listen are none.
+  virtual std::size_t calls() const = 0;
 };
 
 /// The world an endpoint lives in; everything outlives it.

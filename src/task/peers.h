@@ -11,17 +11,19 @@
 
 namespace berth::task {
 
+struct RequestContext;
+
 /// Hands a request to the task that owns its state and streams that task's answer back.
 class PeerForwarder {
  public:
   virtual ~PeerForwarder() = default;
 
   /// Sends `exchange`'s request with its (already read) `body` to `handle`'s owner over mutual TLS, with
-  /// the caller's principal, and copies the answer to `exchange` part by part. When the client leaves, the
-  /// owner sees it leave. Errors, only while nothing has been answered yet: unavailable (owner unreachable
-  /// or gone), not_found (another generation lives there).
+  /// the caller's principal (`context`), and copies the answer to `exchange` part by part. When the client
+  /// leaves, the owner sees it leave. Errors, only while nothing has been answered yet: unavailable (owner
+  /// unreachable or gone), not_found (another generation lives there).
   virtual Task<Result<void>> forward(const mcp::Handle& handle, http::Exchange& exchange,
-                                     std::string_view body, std::string_view principal) = 0;
+                                     std::string_view body, const RequestContext& context) = 0;
 };
 
 /// Fans changes of hosted servers out to listeners on this task and, through the fleet, on every other.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "net/network.h"
 #include "net/process.h"
 #include "task/identity.h"
+#include "task/runtime/ecs_task.h"
+#include "task/runtime/telemetry.h"
 #include "task/server_host.h"
 
 namespace berth {
@@ -18,6 +21,10 @@ class Server;
 }
 
 namespace berth::task {
+
+/// How clients are spoken to. `self_signed`: with a certificate that the task makes for itself when it
+/// starts, and anew before it ends; for a balancer that encrypts without checking (an AWS load balancer).
+enum class TaskTls : std::uint8_t { clear, self_signed };
 
 struct RuntimeOptions {
   model::Spec spec;
@@ -31,6 +38,11 @@ struct RuntimeOptions {
   std::vector<std::pair<std::string, std::string>> environment;
   std::string version = "0.0.0";         ///< of this program, for the fleet and the workspace server
   Server* native = nullptr;              ///< the server of a native program (kind native); not owned
+  TaskTls tls = TaskTls::clear;
+  std::optional<Duration> idle_timeout;  ///< of client connections; default http::ServerLimits'
+  std::optional<Duration> drain_grace;   ///< how long a drain goes on accepting; default: as long as it must
+  std::optional<EcsTask> ecs;            ///< where this runs, for /metrics
+  TelemetryOptions telemetry;
 };
 
 /// One task: the MCP endpoints, /healthz, /readyz and /metrics on `listen`, the peer listener, the hosts.

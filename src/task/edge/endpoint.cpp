@@ -4,6 +4,7 @@
 #include "task/edge/answers.h"
 #include "task/edge/legacy_edge.h"
 #include "task/edge/modern_edge.h"
+#include "task/edge/tracing.h"
 
 namespace berth::task {
 namespace {
@@ -56,6 +57,7 @@ class EndpointImpl final : public Endpoint {
   }
 
   void write_metrics(monitoring::MetricsWriter& writer) const override;
+  std::size_t calls() const override { return shared_.counters.calls; }
 
  private:
   /// One request being answered.
@@ -106,6 +108,7 @@ Task<void> EndpointImpl::post(http::Exchange& exchange, const RequestContext& co
     co_return;
   }
   if (value->is(json::Kind::array)) {
+    note(context, "batch", {});
     co_await batch(incoming, *value);
     co_return;
   }
@@ -117,6 +120,7 @@ Task<void> EndpointImpl::post(http::Exchange& exchange, const RequestContext& co
   }
   incoming.message = *message;
   incoming.parts = mcp::split_params(message->params);
+  note(context, message->method, incoming.parts);
   co_await dispatch(incoming);
 }
 

@@ -28,6 +28,8 @@ class LegacyCall final : public mcp::CallObserver,
              std::optional<mcp::LoggingLevel> log_level);
   ~LegacyCall();
 
+  /// The traceparent that the server is told instead of the client's; before start().
+  void trace_as(std::string traceparent) { trace_parent_ = std::move(traceparent); }
   void start();
   /// The client's answer to what was asked under `key`: the value of `result`, or an error object.
   void answer(std::string_view key, json::Slice result, json::Slice error);

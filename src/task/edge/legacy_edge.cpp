@@ -9,6 +9,7 @@
 #include "task/edge/answers.h"
 #include "task/edge/listen.h"
 #include "task/edge/pump.h"
+#include "task/edge/tracing.h"
 
 namespace berth::task::edge {
 namespace {
@@ -72,8 +73,8 @@ Task<bool> LegacyEdge::check_version(const Incoming& incoming) {
 Task<bool> LegacyEdge::forward(const mcp::Handle& handle, const Incoming& incoming) {
   if (incoming.context.forwarded) co_return false;
   ++shared_.counters.forwarded;
-  const auto forwarded = co_await shared_.world.peers.forward(handle, incoming.exchange, incoming.body,
-                                                              incoming.context.principal);
+  const auto forwarded =
+      co_await shared_.world.peers.forward(handle, incoming.exchange, incoming.body, incoming.context);
   co_return forwarded.has_value() || incoming.exchange.answered();
 }
 
@@ -266,6 +267,7 @@ void LegacyEdge::begin_call(const Incoming& incoming, const Message& message, co
   const auto level = session ? session->log_level : mcp::LoggingLevel::info;
   const auto call =
       std::make_shared<LegacyCall>(shared_, session, std::move(caller), stream, message, parts, level);
+  if (std::string own = own_trace_parent(incoming.context); !own.empty()) call->trace_as(std::move(own));
   stream.add_call(call);
   call->start();
 }

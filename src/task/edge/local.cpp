@@ -52,7 +52,7 @@ class LocalChangeBus final : public ChangeBus {
 class NoPeers final : public PeerForwarder {
  public:
   Task<Result<void>> forward(const mcp::Handle& handle, http::Exchange&, std::string_view,
-                             std::string_view) override {
+                             const RequestContext&) override {
     co_return fail(ErrorCode::unavailable,
                    "Task '" + handle.owner + "' cannot be reached: this task has no sisters.");
   }

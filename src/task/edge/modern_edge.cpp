@@ -9,6 +9,7 @@
 #include "task/edge/listen.h"
 #include "task/edge/progress.h"
 #include "task/edge/sse_stream.h"
+#include "task/edge/tracing.h"
 
 namespace berth::task::edge {
 namespace {
@@ -96,7 +97,7 @@ Task<bool> ModernEdge::open_state(const Incoming& incoming, mcp::ModernRequest& 
   } else {
     ++shared_.counters.forwarded;
     const auto forwarded =
-        co_await shared_.world.peers.forward(*handle, incoming.exchange, incoming.body, principal);
+        co_await shared_.world.peers.forward(*handle, incoming.exchange, incoming.body, incoming.context);
     if (forwarded || incoming.exchange.answered()) co_return false;
     why = "belongs to a task that has gone";
   }
@@ -129,6 +130,8 @@ Task<void> ModernEdge::call(const Incoming& incoming, const mcp::Caller& caller,
     if (!agreed) co_return;
   }
   if (!shared_.facts.known) co_await shared_.learn(caller);
+  if (std::string own = own_trace_parent(incoming.context); !own.empty())
+    request.trace_parent = std::move(own);
   const mcp::Call call{.caller = &caller,
                        .method = incoming.message.method,
                        .params = request.params,

@@ -58,6 +58,7 @@ Task<UrlCall::Step> UrlCall::try_modern(int attempt) {
   http::Headers headers;
   add_post_headers(headers);
   add_modern_headers(headers, call_.method, call_.params);
+  add_trace_header(headers, call_.trace_parent);
   const json::Slice params = json::Slice::trusted(call_.params.empty() ? "{}" : call_.params);
   const std::string tool = call_.method == "tools/call" ? params.find("name").as_string().value_or("") : "";
   if (const auto* mirrored = tool.empty() ? nullptr : world_.tool_params(tool)) {
@@ -92,6 +93,7 @@ Task<UrlCall::Step> UrlCall::try_legacy(int attempt) {
   http::Headers headers;
   add_post_headers(headers);
   session_->add_headers(headers);
+  add_trace_header(headers, call_.trace_parent);
   std::string meta;
   append_legacy_meta(meta, call_, number_);
   std::string body;

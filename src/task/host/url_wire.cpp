@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "mcp/headers.h"
+#include "monitoring/trace.h"
 
 namespace berth::task::host {
 
@@ -46,6 +47,13 @@ void add_modern_headers(http::Headers& headers, std::string_view method, std::st
   if (member.empty() || params.empty()) return;
   const auto name = json::Slice::trusted(params).find(member).as_string();
   if (name) headers.set("Mcp-Name", mcp::encode_header_value(*name));
+}
+
+void add_trace_header(http::Headers& headers, std::string_view trace_parent) {
+  if (const auto context = monitoring::parse_traceparent(trace_parent)) {
+    headers.set("traceparent",
+                monitoring::to_traceparent(context->trace, context->span, context->sampled.value_or(false)));
+  }
 }
 
 Result<mcp::Era> judge_discover(int status, std::string_view body) {

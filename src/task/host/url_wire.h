@@ -19,6 +19,8 @@ namespace berth::task::host {
 void add_post_headers(http::Headers& headers);
 /// MCP-Protocol-Version, Mcp-Method, and Mcp-Name where the method has one (2026-07-28, Streamable HTTP).
 void add_modern_headers(http::Headers& headers, std::string_view method, std::string_view params);
+/// traceparent (W3C Trace Context), when the text is one: it may be a client's.
+void add_trace_header(http::Headers& headers, std::string_view trace_parent);
 
 /// What an answer to server/discover says about the upstream's era. unavailable: no evidence (401, 403, 429,
 /// 5xx); the error says why. `body` may be anything.

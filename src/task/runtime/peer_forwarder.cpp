@@ -4,6 +4,9 @@
 
 #include <array>
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <optional>
+
+#include "task/endpoint.h"
 
 namespace berth::task {
 
@@ -22,7 +25,8 @@ bool is_dropped(std::string_view name) {
 }
 
 http::ClientRequest make_request(const mcp::Handle& handle, const http::RequestHead& head,
-                                 std::string_view body, std::string_view principal) {
+                                 std::string_view body, std::string_view principal,
+                                 const monitoring::OpenSpan* hop) {
   http::ClientRequest request;
   request.method = head.method;
   request.target = head.target;
@@ -31,6 +35,7 @@ http::ClientRequest make_request(const mcp::Handle& handle, const http::RequestH
   }
   request.headers.add(principal_header, principal);
   request.headers.add(generation_header, fmt::format("{:016x}", handle.generation));
+  if (hop != nullptr) request.headers.set("traceparent", hop->traceparent());
   request.body = body;
   return request;
 }
@@ -40,23 +45,35 @@ class Forwarder final : public PeerForwarder {
   explicit Forwarder(PeerClients& clients) : clients_(clients) {}
 
   Task<Result<void>> forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view body,
-                             std::string_view principal) override {
+                             const RequestContext& context) override {
     using namespace asio::experimental::awaitable_operators;
     auto client = clients_.at(handle.owner_address);
     if (!client) co_return fail(ErrorCode::unavailable, client.error().message());
     // Shared, because the exchange may outlive this coroutine when it is cancelled.
     const auto left = std::make_shared<Signal>(clients_.network().clock().executor());
     exchange.on_disconnect([left] { left->notify(); });
-    auto request = make_request(handle, exchange.head(), body, principal);
+    std::optional<monitoring::OpenSpan> hop;
+    if (context.trace != nullptr && context.trace->sampled()) begin_hop(hop, *context.trace, handle);
+    auto request = make_request(handle, exchange.head(), body, context.principal, hop ? &*hop : nullptr);
     // Whichever ends first ends the other: leaving unwinds the relay, which closes its connection to the
     // owner.
     auto ended = co_await (relay(*client, std::move(request), exchange) || left->wait());
     exchange.on_disconnect(nullptr);
-    if (auto* const outcome = std::get_if<0>(&ended)) co_return *outcome;
+    auto* const outcome = std::get_if<0>(&ended);
+    if (hop && outcome != nullptr && !*outcome) hop->fail(outcome->error().message());
+    if (outcome != nullptr) co_return *outcome;
     co_return Result<void>();
   }
 
  private:
+  static void begin_hop(std::optional<monitoring::OpenSpan>& hop, monitoring::RequestTrace& trace,
+                        const mcp::Handle& handle) {
+    hop.emplace(trace.tracer(), monitoring::Span::Kind::client, trace.span()->context());
+    hop->name("forward to the owner");
+    hop->add("berth.owner", handle.owner);
+    hop->add("server.address", handle.owner_address);
+  }
+
   /// Copies the answer; errors only before anything was copied.
   static Task<Result<void>> relay(std::shared_ptr<http::Client> client, http::ClientRequest request,
                                   http::Exchange& exchange) {

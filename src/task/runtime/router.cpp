@@ -77,17 +77,11 @@ class Router::Observed final : public http::Exchange {
     --route_.in_flight;
     const TimePoint now = router_.clock_.now();
     route_.count(status_, (headed_ == TimePoint{} ? now : headed_) - began_);
+    if (router_.options_.meter != nullptr && is_call())
+      router_.options_.meter->on_call(status_ >= 500, now - began_);
+    if (trace) finish_trace();
     const LogLevel level = status_ < 300 ? LogLevel::debug : LogLevel::info;
-    if (router_.log_.threshold() > level) return;
-    router_.log_.write(level, "request",
-                       {{"request_id", request_id},
-                        {"server", route_.server.name},
-                        {"method", head().method},
-                        {"path", head().path()},
-                        {"status", status_},
-                        {"ms", milliseconds(now - began_)},
-                        {"principal", principal},
-                        {"mcp_method", mcp_method}});
+    if (router_.log_.threshold() <= level) log(level, milliseconds(now - began_));
   }
 
   const http::RequestHead& head() const override { return inner_.head(); }
@@ -112,8 +106,43 @@ class Router::Observed final : public http::Exchange {
   std::string request_id;
   std::string principal;
   std::string mcp_method;
+  std::optional<monitoring::RequestTrace> trace;
 
  private:
+  /// Something with an end to be waited for: neither a stream that listens nor what the router refused.
+  bool is_call() const {
+    return !principal.empty() && head().method == "POST" && mcp_method != "subscriptions/listen";
+  }
+
+  /// Requests that nobody vouches for leave no span, whatever their headers ask for.
+  void finish_trace() {
+    monitoring::OpenSpan* const span = trace->span();
+    if (span == nullptr) return;
+    if (!is_call()) return span->discard();
+    span->add("berth.server", route_.server.name);
+    span->add("berth.principal", router_.options_.pseudonym(principal));
+    span->add("http.request.method", head().method);
+    span->add("http.response.status_code", std::int64_t{status_});
+    if (status_ >= 500) span->fail(fmt::format("HTTP {}", status_));
+  }
+
+  void log(LogLevel level, double ms) {
+    const std::string trace_id = trace ? to_string(trace->id()) : std::string();
+    const LogField id{"request_id", request_id};
+    const LogField server{"server", route_.server.name};
+    const LogField method{"method", head().method};
+    const LogField path{"path", head().path()};
+    const LogField status{"status", status_};
+    const LogField time{"ms", ms};
+    const LogField who{"principal", principal};
+    const LogField what{"mcp_method", mcp_method};
+    if (trace_id.empty())
+      router_.log_.write(level, "request", {id, server, method, path, status, time, who, what});
+    else
+      router_.log_.write(level, "request",
+                         {id, server, method, path, status, time, who, what, {"trace_id", trace_id}});
+  }
+
   void answer(int status, http::Headers& headers) {
     status_ = status;
     headed_ = router_.clock_.now();
@@ -194,8 +223,19 @@ Task<void> Router::serve_mcp(http::Exchange& exchange, Route& route,
                           : std::string(authenticator_.identify(head.headers).value_or("anonymous"));
   context.request_id = observed.request_id;
   observed.principal = context.principal;
-  if (log_.threshold() <= LogLevel::info) context.mcp_method = &observed.mcp_method;
+  const bool is_measured = options_.meter != nullptr || options_.tracer != nullptr;
+  if (is_measured || log_.threshold() <= LogLevel::info) context.mcp_method = &observed.mcp_method;
+  if (options_.tracer != nullptr) trace(observed);
+  if (observed.trace) context.trace = &*observed.trace;
   co_await route.server.endpoint->serve(observed, std::move(context));
+}
+
+/// Streams that a client opens with GET last for hours and are no work.
+void Router::trace(Observed& observed) const {
+  if (observed.head().method != "POST") return;
+  const http::Headers& headers = observed.head().headers;
+  observed.trace.emplace(*options_.tracer,
+                         options_.tracer->begin(headers.get("traceparent"), headers.get("X-Amzn-Trace-Id")));
 }
 
 std::optional<http::Response> Router::refuse_caller(const http::Headers& headers) const {

@@ -9,7 +9,9 @@
 
 #include "base/log.h"
 #include "http/service.h"
+#include "monitoring/emf.h"
 #include "monitoring/metrics.h"
+#include "monitoring/trace.h"
 #include "task/endpoint.h"
 #include "task/runtime/authenticator.h"
 #include "task/runtime/host_guard.h"
@@ -35,6 +37,10 @@ class Router final : public http::Service {
     Authenticator::Keys keys;
     std::string task;  ///< id, shown by /healthz
     std::function<void(monitoring::MetricsWriter&)> more_metrics;
+    /// Null: no traces. Spans show of a principal only what `pseudonym` makes of it.
+    monitoring::Tracer* tracer = nullptr;
+    std::function<std::string(std::string_view principal)> pseudonym;
+    monitoring::CallMeter* meter = nullptr;  ///< null: calls are not measured
   };
   Router(Options options, Clock& clock, Log& log);
   ~Router() override;
@@ -62,6 +68,7 @@ class Router final : public http::Service {
   http::Response readiness() const;
   http::Response unknown_path(std::string_view path) const;
   http::Response metrics() const;
+  void trace(Observed& observed) const;
   std::string request_id(const http::Headers& headers);
 
   Options options_;

@@ -1,7 +1,13 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
+#include <iterator>
 #include <utility>
 
+#include "base/check.h"
 #include "base/random.h"
 #include "http/server.h"
 #include "task/runtime/fleet.h"
@@ -9,6 +15,8 @@
 #include "task/runtime/peer_forwarder.h"
 #include "task/runtime/peer_service.h"
 #include "task/runtime/router.h"
+#include "task/runtime/self_signed.h"
+#include "task/runtime/traced_host.h"
 
 namespace berth::task {
 
@@ -19,6 +27,18 @@ using namespace std::chrono_literals;
 constexpr std::size_t fleet_key_bytes_min = 32;
 /// Of a drain's time, what is kept for ending the hosted servers after their calls.
 constexpr Duration host_reserve_max = 2s;
+/// What the last spans may take even when nothing is left of a drain's time.
+constexpr Duration telemetry_time_min = 500ms;
+
+/// The same for the same caller in every task, and nothing that leads back to it.
+std::string pseudonym(const Secret& fleet_key, std::string_view principal) {
+  if (principal == "anonymous") return std::string(principal);
+  const Secret derived = mcp::derive_key(fleet_key, fmt::format("principal in traces: {}", principal));
+  std::string out;
+  for (const char byte : derived.reveal().substr(0, 8))
+    fmt::format_to(std::back_inserter(out), "{:02x}", static_cast<unsigned char>(byte));
+  return out;
+}
 
 class BusSink final : public ChangeSink {
  public:
@@ -50,11 +70,15 @@ struct Hosted {
   Hosted(ChangeBus& bus, const std::string& name) : sink(bus, name) {}
   BusSink sink;
   HostedServer hosted;
+  std::unique_ptr<ServerHost> traced;  ///< around the host; null where there are no traces
   std::unique_ptr<Endpoint> endpoint;
 };
 
-http::ServerLimits server_limits(const model::LimitsSpec& limits) {
+http::ServerLimits server_limits(const RuntimeOptions& options) {
+  const model::LimitsSpec& limits = options.spec.limits;
   http::ServerLimits out;
+  out.idle_timeout = options.idle_timeout.value_or(out.idle_timeout);
+  out.drain_accept = options.drain_grace.value_or(out.drain_accept);
   out.head_bytes_max = limits.head_bytes_max;
   out.head_fields_max = limits.head_fields_max;
   out.target_bytes_max = limits.target_bytes_max;
@@ -67,12 +91,25 @@ http::ServerLimits server_limits(const model::LimitsSpec& limits) {
 class RuntimeImpl final : public Runtime {
  public:
   RuntimeImpl(RuntimeOptions options, net::Network& network, Log& log)
-      : options_(std::move(options)), network_(network), log_(log), sealer_(options_.fleet_key) {}
+      : options_(std::move(options)),
+        network_(network),
+        log_(log),
+        sealer_(options_.fleet_key),
+        scope_(network.clock().executor()) {}
 
   /// Everything that can fail; when it does, nothing has been started.
   Result<void> assemble(RuntimeParts parts) {
     auto checked = check();
     if (!checked) return checked;
+    auto telemetry = Telemetry::make(std::move(options_.telemetry), options_.identity.id,
+                                     options_.identity.zone, network_, log_);
+    if (!telemetry) return Failure(telemetry.error());
+    telemetry_ = std::move(*telemetry);
+    if (options_.tls == TaskTls::self_signed) {
+      auto made = make_self_signed(options_.listen, network_.clock().wall());
+      if (!made) return Failure(made.error());
+      own_tls_ = std::move(*made);
+    }
     auto listener = network_.listen(options_.listen);
     if (!listener) return Failure(listener.error());
     std::unique_ptr<net::Listener> peer_listener;
@@ -105,6 +142,8 @@ class RuntimeImpl final : public Runtime {
   void start(std::unique_ptr<net::Listener> listener, std::unique_ptr<net::Listener> peer_listener,
              std::optional<FleetFolder> folder, const std::shared_ptr<net::TlsContext>& peer_tls);
   void write_metrics(monitoring::MetricsWriter& writer) const;
+  std::size_t calls() const;
+  Task<void> renew_certificate();
   ChangeBus& bus() { return sisters_ ? static_cast<ChangeBus&>(sisters_->bus) : *local_bus_; }
 
   static Task<void> drain_endpoint(Endpoint& endpoint, TimePoint deadline, std::size_t& cut);
@@ -115,6 +154,8 @@ class RuntimeImpl final : public Runtime {
   net::Network& network_;
   Log& log_;
   mcp::HandleSealer sealer_;
+  std::unique_ptr<Telemetry> telemetry_;
+  std::optional<SelfSigned> own_tls_;
   std::unique_ptr<ChangeBus> local_bus_;
   std::unique_ptr<PeerForwarder> no_peers_;
   std::unique_ptr<Sisters> sisters_;
@@ -123,6 +164,7 @@ class RuntimeImpl final : public Runtime {
   std::unique_ptr<http::Server> server_;
   bool draining_ = false;
   TimePoint deadline_{};  ///< of the drain
+  TaskScope scope_;
 };
 
 Result<void> RuntimeImpl::check() {
@@ -140,8 +182,12 @@ Result<void> RuntimeImpl::check() {
   if (options_.data_directory.empty()) return {};
   std::error_code error;
   std::filesystem::create_directories(options_.data_directory, error);
-  if (!error) return {};
-  return Failure(errno_error(error.value(), "making the data folder " + options_.data_directory));
+  if (error) return Failure(errno_error(error.value(), "making the data folder " + options_.data_directory));
+  if (::access(options_.data_directory.c_str(), R_OK | W_OK | X_OK) == 0) return {};
+  return Failure(errno_error(
+      errno, fmt::format("the data folder {} must be writable for user {}; mount a volume there, or "
+                         "name another folder (--data, BERTH_DATA)",
+                         options_.data_directory, ::geteuid())));
 }
 
 Result<std::unique_ptr<net::Listener>> RuntimeImpl::listen_to_peers() {
@@ -158,8 +204,13 @@ void RuntimeImpl::make_hosts(const RuntimeParts& parts) {
   for (const model::ServerSpec& spec : options_.spec.servers) {
     auto made = std::make_unique<Hosted>(bus(), spec.name);
     made->hosted = parts.make_host(spec, made->sink, options_.identity);
+    ServerHost* host = made->hosted.host.get();
+    if (monitoring::Tracer* const tracer = telemetry_->tracer()) {
+      made->traced = make_traced_host(*host, spec.name, *tracer);
+      host = made->traced.get();
+    }
     EndpointWorld world{.server = spec.name,
-                        .host = *made->hosted.host,
+                        .host = *host,
                         .limits = options_.spec.limits,
                         .spec = spec,
                         .identity = options_.identity,
@@ -185,9 +236,15 @@ void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr
   options.keys = std::move(options_.keys);
   options.task = options_.identity.id;
   options.more_metrics = [this](monitoring::MetricsWriter& writer) { write_metrics(writer); };
+  options.tracer = telemetry_->tracer();
+  options.meter = telemetry_->meter();
+  options.pseudonym = [this](std::string_view principal) { return pseudonym(options_.fleet_key, principal); };
   router_ = std::make_unique<Router>(std::move(options), clock, log_);
-  const http::ServerLimits limits = server_limits(options_.spec.limits);
-  server_ = http::make_server(std::move(listener), nullptr, *router_, clock, log_, limits);
+  const http::ServerLimits limits = server_limits(options_);
+  std::shared_ptr<net::TlsContext> tls = own_tls_ ? own_tls_->tls : nullptr;
+  server_ = http::make_server(std::move(listener), std::move(tls), *router_, clock, log_, limits);
+  if (own_tls_) scope_.spawn(renew_certificate());
+  telemetry_->start([this] { return calls(); });
   if (sisters_) {
     const TaskIdentity& identity = options_.identity;
     Member self{identity.id, identity.peer_address, identity.generation, identity.zone, options_.version, 0};
@@ -202,6 +259,23 @@ void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr
                              {"servers", hosted_.size()}});
 }
 
+std::size_t RuntimeImpl::calls() const {
+  std::size_t sum = 0;
+  for (const auto& hosted : hosted_) sum += hosted->endpoint->calls();
+  return sum;
+}
+
+Task<void> RuntimeImpl::renew_certificate() {
+  while (true) {
+    co_await network_.clock().sleep_for(own_tls_->renew_after);
+    auto made = make_self_signed(options_.listen, network_.clock().wall());
+    BERTH_CHECK(made, "what could be made once can be made again");
+    own_tls_ = std::move(*made);
+    server_->set_tls(own_tls_->tls);
+    log_.info("certificate_renewed");
+  }
+}
+
 void RuntimeImpl::write_metrics(monitoring::MetricsWriter& writer) const {
   writer.gauge("berth_http_connections", "Open client connections.", {},
                static_cast<double>(server_->connections()));
@@ -209,6 +283,17 @@ void RuntimeImpl::write_metrics(monitoring::MetricsWriter& writer) const {
                sisters_ ? static_cast<double>(sisters_->bus.peers()) : 0);
   writer.counter("berth_peer_changes_dropped_total", "Changes that did not reach a sister task.", {},
                  sisters_ ? static_cast<double>(sisters_->bus.dropped()) : 0);
+  telemetry_->write_metrics(writer);
+  if (!options_.ecs) return;
+  const EcsTask& ecs = *options_.ecs;
+  writer.gauge("berth_task_info", "Always 1; its labels say where this task runs.",
+               {{"task", ecs.id},
+                {"zone", ecs.zone},
+                {"cluster", ecs.cluster},
+                {"service", ecs.service},
+                {"family", ecs.family},
+                {"revision", ecs.revision}},
+               1);
 }
 
 Task<void> RuntimeImpl::drain_endpoint(Endpoint& endpoint, TimePoint deadline, std::size_t& cut) {
@@ -251,6 +336,9 @@ Task<void> RuntimeImpl::drain(TimePoint deadline) {
     co_await sisters_->fleet->stop();
     co_await sisters_->bus.stop();
   }
+  scope_.cancel();
+  co_await scope_.join();
+  co_await telemetry_->stop(std::max(deadline_, network_.clock().now() + telemetry_time_min));
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(network_.clock().now() - began);
   log_.info("task_drained", {{"calls_cut", cut}, {"ms", took.count()}});
 }

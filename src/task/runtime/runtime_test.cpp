@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/testing/sim_clock.h"
 #include "http/client.h"
 #include "net/testing/memory_network.h"
@@ -57,6 +59,10 @@ class TaskRuntime : public ::testing::Test {
     clock.advance(time);
   }
 
+  Task<void> connect_into(std::unique_ptr<net::Stream>& stream) {
+    auto connected = co_await network->connect(address, clock.now() + 1s);
+    if (connected) stream = std::move(*connected);
+  }
   Task<void> fetch_into(http::ClientRequest request) {
     auto fetched = co_await client->fetch(std::move(request), 100'000);
     answer = fetched ? std::move(*fetched) : http::Response{0, {}, fetched.error().message()};
@@ -203,6 +209,67 @@ TEST_F(TaskRuntime, DrainStopsReadinessEndsStreamsAndThenTheServers) {
   clock.advance(1s);
   EXPECT_TRUE(drained);
   EXPECT_TRUE(fakes.hosts[0]->drained);
+  runtime.reset();
+}
+
+TEST_F(TaskRuntime, SpeaksTlsWithACertificateOfItsOwnAndRenewsIt) {
+  options.tls = TaskTls::self_signed;
+  options.ecs = EcsTask{"arn", "1", "r", "c", "svc", "demo", "26", "us-west-2b", "10.0.0.1"};
+  start();
+  http::ClientOptions secure;
+  secure.endpoint = address;
+  secure.tls = net::make_tls_client_unchecked();
+  secure.tls_host_name = "anything";
+  secure.idle_connections_max = 0;
+  client = http::make_client(*network, std::move(secure));
+  EXPECT_TRUE(ask("GET", "/healthz").starts_with("200 "));
+  EXPECT_NE(ask("GET", "/metrics")
+                .find("berth_task_info{task=\"1\",zone=\"us-west-2b\",cluster=\"c\",service="
+                      "\"svc\",family=\"demo\",revision=\"26\"} 1\n"),
+            std::string::npos);
+  clock.advance(24h * 366);
+  EXPECT_EQ(std::ranges::count(log.lines, "certificate_renewed"), 0);
+  clock.advance(24h);
+  EXPECT_EQ(std::ranges::count(log.lines, "certificate_renewed"), 1);
+  EXPECT_TRUE(ask("GET", "/healthz").starts_with("200 ")) << answer.body;
+}
+
+TEST_F(TaskRuntime, AClientThatIsSlowWithItsHandshakeKeepsNobodyWaiting) {
+  options.tls = TaskTls::self_signed;
+  start();
+  std::vector<std::unique_ptr<net::Stream>> silent(50);
+  for (auto& stream : silent) scope.spawn(connect_into(stream));
+  clock.run_until_idle();
+  http::ClientOptions secure;
+  secure.endpoint = address;
+  secure.tls = net::make_tls_client_unchecked();
+  client = http::make_client(*network, std::move(secure));
+  EXPECT_TRUE(ask("GET", "/readyz").starts_with("200 ")) << answer.body;
+}
+
+TEST_F(TaskRuntime, ABalancersHealthChecksAreAnsweredWhateverTheirHost) {
+  options.keys.emplace_back("alice", Secret("key-of-alice"));
+  options.spec.listener.hosts = {"mcp.example.com"};
+  start();
+  for (const std::string_view host : {"10.20.2.106:3000", "some.other.name", "mcp.example.com"}) {
+    EXPECT_TRUE(ask("GET", "/readyz", with("Host", host)).starts_with("200 ")) << host;
+    EXPECT_TRUE(ask("GET", "/healthz", with("Host", host)).starts_with("200 ")) << host;
+  }
+  http::Headers headers = with("Host", "mcp.example.com");
+  headers.add("X-API-Key", "key-of-alice");
+  EXPECT_EQ(ask("POST", "/mcp", headers, "x"), "200 demo on 1 for alice got x");
+}
+
+TEST_F(TaskRuntime, GoesOnAcceptingForAWhileThatABalancerNeeds) {
+  options.drain_grace = 5s;
+  start();
+  scope.spawn(drain_until(clock.now() + 30s));
+  clock.advance(4s);
+  EXPECT_TRUE(ask("GET", "/readyz").starts_with("503 "));
+  EXPECT_EQ(ask("POST", "/mcp", {}, "x"), "200 demo on 1 for anonymous got x");
+  EXPECT_EQ(answer.headers.get("Connection"), "close");
+  clock.advance(2s);
+  EXPECT_TRUE(drained);
   runtime.reset();
 }
 

@@ -23,12 +23,12 @@ Task<void> drain_into(Endpoint& endpoint, TimePoint deadline,
 }  // namespace
 
 Task<Result<void>> FakePeers::forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view,
-                                      std::string_view principal) {
+                                      const RequestContext& from) {
   ++forwarded;
   const auto at = endpoints.find(handle.owner_address);
   if (at == endpoints.end()) co_return fail(ErrorCode::unavailable, "The task is gone.");
   RequestContext context;
-  context.principal = principal;
+  context.principal = from.principal;
   context.forwarded = true;
   co_await at->second->serve(exchange, std::move(context));
   co_return Result<void>();

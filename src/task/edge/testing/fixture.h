@@ -20,7 +20,7 @@ class FakePeers final : public PeerForwarder {
   std::map<std::string, Endpoint*> endpoints;  ///< by address
   std::size_t forwarded = 0;
   Task<Result<void>> forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view body,
-                             std::string_view principal) override;
+                             const RequestContext& context) override;
 };
 
 /// Which task a request goes to, and whose it is.

@@ -29,7 +29,7 @@ Task<void> FakeEndpoint::forward(http::Exchange& exchange, std::string token, co
     co_return;
   }
   const auto body = co_await exchange.read_body(1000);
-  const auto done = co_await world_.peers.forward(*handle, exchange, body.value_or(""), context.principal);
+  const auto done = co_await world_.peers.forward(*handle, exchange, body.value_or(""), context);
   if (done || exchange.answered()) co_return;
   auto response =
       http::text_response(done.error().code() == ErrorCode::not_found ? 404 : 503, done.error().message());

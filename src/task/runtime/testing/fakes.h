@@ -43,6 +43,7 @@ class FakeEndpoint final : public Endpoint {
     go_on.notify();
     co_return 0;
   }
+  std::size_t calls() const override { return 7; }
   void write_metrics(monitoring::MetricsWriter& writer) const override {
     writer.gauge("fake_endpoint", "Fake.", {{"server", world_.server}}, 1);
   }

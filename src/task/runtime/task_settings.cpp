@@ -1,0 +1,222 @@
+#include "task/runtime/task_settings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "base/random.h"
+
+namespace berth::task {
+
+namespace {
+
+using namespace std::chrono_literals;
+using Variables = std::map<std::string, std::string>;
+
+constexpr std::size_t fleet_key_bytes = 32;
+constexpr std::uint16_t peer_port = 3001;
+/// A load balancer learns that a Spot task goes only when the task does.
+constexpr Duration ecs_drain_grace = 5s;
+constexpr std::size_t hosts_max = 100;
+
+/// Looks values up and remembers the first that is wrong.
+class Reader {
+ public:
+  Reader(const Variables& environment, const Variables& flags) : environment_(environment), flags_(flags) {}
+
+  /// Empty: not set.
+  std::string text(const std::string& name) const {
+    for (const Variables* from : {&flags_, &environment_}) {
+      const auto found = from->find(name);
+      if (found != from->end() && !found->second.empty()) return found->second;
+    }
+    return {};
+  }
+
+  /// Which of `words` it is; the first when it is not set.
+  std::size_t choice(const std::string& name, std::initializer_list<std::string_view> words) {
+    const std::string value = text(name);
+    const auto found = std::ranges::find(words, value);
+    if (value.empty()) return 0;
+    if (found != words.end()) return static_cast<std::size_t>(found - words.begin());
+    refuse(name, value, fmt::format("write {}", fmt::join(words, " or ")));
+    return 0;
+  }
+
+  std::optional<double> number(const std::string& name, double min, double max) {
+    const std::string value = text(name);
+    if (value.empty()) return std::nullopt;
+    double number = 0;
+    const char* const end = value.data() + value.size();
+    const auto parsed = std::from_chars(value.data(), end, number);
+    if (parsed.ec == std::errc() && parsed.ptr == end && number >= min && number <= max) return number;
+    refuse(name, value, fmt::format("write a number from {} to {}", min, max));
+    return std::nullopt;
+  }
+
+  std::optional<Duration> seconds(const std::string& name, double min, double max) {
+    const auto value = number(name, min, max);
+    if (!value) return std::nullopt;
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(*value));
+  }
+
+  net::Endpoint endpoint(const std::string& name, const net::Endpoint& otherwise) {
+    const std::string value = text(name);
+    if (value.empty()) return otherwise;
+    auto endpoint = net::parse_endpoint(value);
+    if (endpoint) return *std::move(endpoint);
+    refuse(name, value, "write ADDRESS:PORT with a numeric address");
+    return otherwise;
+  }
+
+  std::optional<Error> problem;
+
+ private:
+  void refuse(const std::string& name, const std::string& value, const std::string& remedy) {
+    if (problem) return;
+    problem = Error(ErrorCode::invalid_argument, fmt::format("{} is '{}'; {}.", name, value, remedy));
+  }
+
+  const Variables& environment_;
+  const Variables& flags_;
+};
+
+std::vector<std::string> split(std::string_view text) {
+  std::vector<std::string> out;
+  while (!text.empty() && out.size() < hosts_max) {
+    std::string_view part = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), part.size() + 1));
+    while (part.starts_with(' ')) part.remove_prefix(1);
+    while (part.ends_with(' ')) part.remove_suffix(1);
+    if (!part.empty()) out.emplace_back(part);
+  }
+  return out;
+}
+
+bool is_loopback(const std::string& host) { return host.starts_with("127.") || host == "::1"; }
+
+/// What makes this process a task among sisters.
+Result<void> take_identity(const TaskSettings& settings, const std::optional<EcsTask>& ecs,
+                           RuntimeOptions& options) {
+  options.identity.generation = random_u64();
+  if (ecs) {
+    options.identity.id = ecs->id;
+    options.identity.zone = ecs->zone;
+    options.identity.peer_address = net::to_string({ecs->address, peer_port});
+    options.ecs = *ecs;
+  }
+  if (!settings.peer_address.empty()) options.identity.peer_address = settings.peer_address;
+  options.fleet_key = settings.fleet_key;
+  if (!options.fleet_key.empty()) return {};
+  if (!options.identity.peer_address.empty()) {
+    return fail(
+        ErrorCode::invalid_argument,
+        "BERTH_FLEET_KEY is not set, and tasks that speak to each other share one: at least 32 bytes, "
+        "the same in every task of the service.");
+  }
+  // A task on its own needs no more than its own.
+  options.fleet_key = Secret(random_bytes(fleet_key_bytes));
+  return {};
+}
+
+/// All but what only the composition root has: where lines go, who signs, whom TLS trusts.
+void take_telemetry(const TaskSettings& settings, const std::optional<EcsTask>& ecs,
+                    RuntimeOptions& options) {
+  TelemetryOptions& telemetry = options.telemetry;
+  telemetry.service = settings.service.empty() ? options.spec.name : settings.service;
+  telemetry.emf_period = settings.emf_period;
+  if (!settings.traces) return;
+  telemetry.trace_ratio = settings.traces->ratio;
+  telemetry.otlp.endpoint = otlp_endpoint(*settings.traces, settings.region);
+  telemetry.otlp.version = options.version;
+  telemetry.otlp.resource = {{"service.name", telemetry.service},
+                             {"service.version", options.version},
+                             {"service.instance.id", options.identity.id}};
+  if (!ecs) return;
+  for (const auto& [name, value] : {std::pair<const char*, const std::string&>{"cloud.region", ecs->region},
+                                    {"cloud.availability_zone", ecs->zone},
+                                    {"aws.ecs.task.arn", ecs->arn},
+                                    {"aws.ecs.task.family", ecs->family},
+                                    {"aws.ecs.task.revision", ecs->revision}}) {
+    telemetry.otlp.resource.emplace_back(name, value);
+  }
+  telemetry.otlp.resource.emplace_back("cloud.provider", "aws");
+  telemetry.otlp.resource.emplace_back("cloud.platform", "aws_ecs");
+}
+
+}  // namespace
+
+Result<TaskSettings> read_task_settings(const Variables& environment, const Variables& flags) {
+  Reader reader(environment, flags);
+  TaskSettings settings;
+  settings.listen = reader.endpoint("BERTH_LISTEN", settings.listen);
+  settings.tls =
+      reader.choice("BERTH_TLS", {"off", "self-signed"}) == 1 ? TaskTls::self_signed : TaskTls::clear;
+  settings.data_directory = reader.text("BERTH_DATA");
+  if (settings.data_directory.empty()) settings.data_directory = "/mnt/data";
+  settings.open = reader.choice("BERTH_OPEN", {"0", "1"}) == 1;
+  settings.hosts = split(reader.text("BERTH_HOSTS"));
+  settings.api_key = Secret(reader.text("BERTH_API_KEY"));
+  settings.fleet_key = Secret(reader.text("BERTH_FLEET_KEY"));
+  if (!reader.text("BERTH_PEER_LISTEN").empty())
+    settings.peer_address = net::to_string(reader.endpoint("BERTH_PEER_LISTEN", {}));
+  settings.idle_timeout = reader.seconds("BERTH_IDLE_TIMEOUT", 1, 4000);
+  settings.drain_grace = reader.seconds("BERTH_DRAIN_GRACE", 0, 60);
+  settings.metadata_uri = reader.text("ECS_CONTAINER_METADATA_URI_V4");
+  settings.service = reader.text("BERTH_SERVICE");
+  settings.region = reader.text("AWS_REGION");
+  if (reader.choice("BERTH_METRICS", {"off", "emf"}) == 1)
+    settings.emf_period = reader.seconds("BERTH_METRICS_PERIOD", 1, 60).value_or(60s);
+  if (reader.choice("BERTH_TRACES", {"off", "otlp"}) == 1) {
+    TaskSettings::Traces traces;
+    traces.ratio = reader.number("BERTH_TRACES_RATIO", 0, 1).value_or(traces.ratio);
+    traces.endpoint = reader.text("BERTH_OTLP_ENDPOINT");
+    traces.sign = reader.choice("BERTH_OTLP_SIGN", {"0", "1"}) == 1;
+    settings.traces = std::move(traces);
+  }
+  if (reader.problem) return Failure(*reader.problem);
+  if (settings.traces && otlp_endpoint(*settings.traces, settings.region).empty()) {
+    return fail(
+        ErrorCode::invalid_argument,
+        "BERTH_TRACES is 'otlp', but nothing says where to: set BERTH_OTLP_ENDPOINT, or AWS_REGION for "
+        "X-Ray.");
+  }
+  return settings;
+}
+
+Result<void> apply_task_settings(const TaskSettings& settings, const std::optional<EcsTask>& ecs,
+                                 RuntimeOptions& options) {
+  const bool is_open = settings.open || (ecs && options.spec.aws.open);
+  if (!settings.api_key.empty()) options.keys.emplace_back("deploy", settings.api_key);
+  if (!is_loopback(settings.listen.host) && options.keys.empty() && !is_open) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{} can be reached from other machines, but the spec has no auth.keys and "
+                            "BERTH_API_KEY is not set. Add a key, listen on 127.0.0.1, or say --open "
+                            "(BERTH_OPEN=1).",
+                            net::to_string(settings.listen)));
+  }
+  auto identified = take_identity(settings, ecs, options);
+  if (!identified) return identified;
+  options.listen = settings.listen;
+  options.tls = settings.tls;
+  options.data_directory = settings.data_directory;
+  options.idle_timeout = settings.idle_timeout;
+  options.drain_grace = settings.drain_grace;
+  if (ecs && !options.drain_grace) options.drain_grace = ecs_drain_grace;
+  if (ecs) options.spec.tasks.drain_timeout = std::min(options.spec.tasks.drain_timeout, ecs_drain_max);
+  auto& hosts = options.spec.listener.hosts;
+  hosts.insert(hosts.end(), settings.hosts.begin(), settings.hosts.end());
+  take_telemetry(settings, ecs, options);
+  return {};
+}
+
+std::string otlp_endpoint(const TaskSettings::Traces& traces, const std::string& region) {
+  if (!traces.endpoint.empty()) return traces.endpoint;
+  if (region.empty()) return {};
+  const std::string_view suffix = region.starts_with("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
+  return fmt::format("https://xray.{}.{}/v1/traces", region, suffix);
+}
+
+}  // namespace berth::task
