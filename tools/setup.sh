@@ -99,3 +99,21 @@ need_npm() {
   [ "$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)" -ge 20 ] ||
     { say "Node 20 or newer is needed, and neither this machine nor npm has it."; return 1; }
 }
+
+# What the tests against an emulated AWS need: moto and cfn-lint in the python3 of PATH, or else by pip in
+# build/venv, whose python3 then is first on PATH; a registry, a load balancer and namespaces by apt.
+aws_tools='moto[server,all]==5.2.1 cfn-lint>=1.51 boto3>=1.43'
+need_aws_tools() {
+  local venv=$root/build/venv
+  if ! python3 -c 'import moto, cfnlint, boto3, cryptography' 2>/dev/null; then
+    if [ ! -x "$venv/bin/moto_server" ]; then
+      say "pip install $aws_tools (build/venv)"
+      need_packages python3-venv || return 1
+      # shellcheck disable=SC2086
+      { python3 -m venv "$venv" && "$venv/bin/pip" install -q $aws_tools; } >"$root/build/venv.log" 2>&1 ||
+        { tail -n 5 "$root/build/venv.log"; return 1; }
+    fi
+    PATH="$venv/bin:$PATH"
+  fi
+  need_packages docker-registry haproxy util-linux
+}

@@ -309,12 +309,12 @@ class Distribution(Kind):
     @staticmethod
     def hold(ctx, physical, p, domain):
         config = p["DistributionConfig"]
-        load_balancers = []
+        vpc_origins = []
         for origin in config["Origins"]:
             identity = origin.get("VpcOriginConfig", {}).get("VpcOriginId")
             if identity is not None:
-                load_balancers.append(ctx.cloud.vpc_origins[identity]["Arn"])
-        ctx.cloud.distributions[physical] = {"domain": domain, "origins": load_balancers, "config": config}
+                vpc_origins.append(ctx.cloud.vpc_origins[identity])
+        ctx.cloud.distributions[physical] = {"domain": domain, "origins": vpc_origins, "config": config}
         ctx.cloud.balancer.changed()
 
     @staticmethod

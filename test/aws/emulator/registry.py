@@ -7,6 +7,7 @@ ECR permission of the same meaning.
 
 import base64
 import datetime
+import fnmatch
 import hashlib
 import http.client
 import json
@@ -44,6 +45,7 @@ class Repository:
         self.arn = arn("ecr", region, f"repository/{self.name}")
         self.uri = f"{endpoint}/{self.name}"
         self.mutability = p.get("imageTagMutability", "MUTABLE")
+        self.exclusions = p.get("imageTagMutabilityExclusionFilters", [])
         self.scan_on_push = p.get("imageScanningConfiguration", {}).get("scanOnPush", False)
         self.encryption = p.get("encryptionConfiguration", {"encryptionType": "AES256"})
         self.tags = p.get("tags", [])
@@ -54,6 +56,7 @@ class Repository:
     def describe(self):
         return {"repositoryArn": self.arn, "registryId": ACCOUNT, "repositoryName": self.name,
                 "repositoryUri": self.uri, "createdAt": self.created, "imageTagMutability": self.mutability,
+                "imageTagMutabilityExclusionFilters": self.exclusions,
                 "imageScanningConfiguration": {"scanOnPush": self.scan_on_push},
                 "encryptionConfiguration": self.encryption}
 
@@ -63,7 +66,10 @@ class Repository:
         return next((i for i in self.images.values() if identity.get("imageTag") in i.tags), None)
 
     def refuse_overwriting(self, tag, digest):
+        """Immutable tags stay with their image, but for those that the exclusion filters name."""
         holder = self.find({"imageTag": tag})
+        if any(fnmatch.fnmatchcase(tag, f["filter"]) for f in self.exclusions):
+            return
         if self.mutability.startswith("IMMUTABLE") and holder and holder.digest != digest:
             raise Fault("ImageTagAlreadyExistsException", f"The image tag '{tag}' already exists in the "
                         f"'{self.name}' repository and cannot be overwritten because the tag is immutable.")
@@ -325,6 +331,7 @@ def put_scanning(call):
 @operation("ecr", "PutImageTagMutability")
 def put_mutability(call):
     need(call).mutability = call.params["imageTagMutability"]
+    need(call).exclusions = call.params.get("imageTagMutabilityExclusionFilters", [])
     return {}
 
 
