@@ -7,7 +7,7 @@
 #include <set>
 
 #include "model/aws_names.h"
-#include "model/nearest_name.h"
+#include "model/units.h"
 
 namespace berth::model {
 namespace {
@@ -169,6 +169,7 @@ class AwsChecks {
       report(at + "public_subnets", id, id_problem(id, "subnet-"));
     for (const std::string& id : network.private_subnets)
       report(at + "private_subnets", id, id_problem(id, "subnet-"));
+    check_ports();
     if (network.vpc.empty()) {
       for (std::string key : {"public_subnets", "private_subnets"}) {
         bool given =
@@ -191,6 +192,14 @@ class AwsChecks {
     }
     check_subnets("private_subnets", network.private_subnets, true);
     check_subnets("public_subnets", network.public_subnets, !aws_.domain.empty() && !aws_.internal);
+  }
+
+  void check_ports() {
+    for (const std::string& port : aws_.network.egress_ports) {
+      Result<std::uint64_t> number = parse_count(port);
+      if (!number || *number == 0 || *number > 65535)
+        report("aws.network.egress_ports", port, "is no TCP port; write a number from 1 to 65535");
+    }
   }
 
   /// `required`: the list must be there; two zones are what a load balancer and the loss of one need.
@@ -222,7 +231,7 @@ class AwsChecks {
   }
 
   void check_rest() {
-    if (!aws_.kms_key.empty()) report("aws.kms_key", aws_.kms_key, arn_problem(aws_.kms_key, "kms", "key/"));
+    if (!aws_.kms_key.empty()) report("aws.kms_key", aws_.kms_key, key_problem(aws_.kms_key));
     if (!aws_.permissions_boundary.empty()) {
       report("aws.permissions_boundary", aws_.permissions_boundary,
              boundary_problem(aws_.permissions_boundary));
@@ -255,6 +264,16 @@ class AwsChecks {
         arn_part(arn, 5).starts_with("policy/"))
       return {};
     return arn_problem(arn, "iam", "policy/");
+  }
+
+  static std::string key_problem(const std::string& arn) {
+    std::string wrong = arn_problem(arn, "kms", "key/");
+    if (!wrong.empty()) return wrong;
+    std::string_view id = arn_part(arn, 5).substr(4);
+    bool good = id.size() == 36 && std::ranges::all_of(id, [](char c) {
+                  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-';  // a UUID, or mrk-…
+                });
+    return good ? std::string() : "has no id of a key; write key/01234567-89ab-cdef-0123-456789abcdef";
   }
 
   std::size_t most_tasks() const {

@@ -82,6 +82,9 @@ inline constexpr Field network_table[] = {
         "egress", egress_names,
         "How tasks reach the world from their private subnets: one NAT gateway, one in each zone (survives "
         "the loss of a zone), or endpoints of the AWS services alone, with no way to the internet."),
+    words<&AwsNetworkSpec::egress_ports>(
+        "egress_ports", 0, 20,
+        "TCP ports that the tasks may call, besides 443 and those of `url`: `[5432]` for a database."),
     plain<&AwsNetworkSpec::flow_logs>(flag, "flow_logs",
                                       "Records who spoke to whom in the VPC that is made."),
 };
@@ -132,7 +135,7 @@ inline constexpr Field aws_table[] = {
                                  "one is requested"),
     plain<&AwsSpec::internal>(flag, "internal",
                               "The load balancer has private addresses only; needs `domain`."),
-    words<&AwsSpec::allow>("allow", 1, 50, "Networks that may reach it, as CIDR blocks."),
+    words<&AwsSpec::allow>("allow", 1, 25, "Networks that may reach it, as CIDR blocks."),
     plain<&AwsSpec::waf>(flag, "waf",
                          "A web application firewall: AWS's common rules, known bad inputs, and at most "
                          "2,000 requests of one address in five minutes."),

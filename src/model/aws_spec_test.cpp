@@ -49,13 +49,13 @@ aws:
   profile: work
   account: 012345678901
   architecture: arm64
-  network: {cidr: 10.30.0.0/16, egress: endpoints, flow_logs: false}
+  network: {cidr: 10.30.0.0/16, egress: endpoints, egress_ports: [5432], flow_logs: false}
   domain: mcp.example.com
   hosted_zone: Z0123456789ABC
   certificate: arn:aws:acm:eu-central-1:012345678901:certificate/0a1b
   allow: [192.0.2.0/24]
   waf: true
-  kms_key: arn:aws:kms:eu-central-1:012345678901:key/0a1b
+  kms_key: arn:aws:kms:eu-central-1:012345678901:key/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9
   permissions_boundary: arn:aws:iam::012345678901:policy/bound
   tags: {team: "${blue}", cost: "42"}
   spot: {base: 2, weight: 0}
@@ -206,6 +206,8 @@ constexpr Mistake mistakes[] = {
      "one."},
     {"aws: {network: {vpc: main, private_subnets: [subnet-0a1b2c3d, subnet-1a1b2c3d]}}",
      "2:17: aws.network.vpc is \"main\", which is no id; write one such as vpc-0a1b2c3d4e5f60718."},
+    {"aws: {network: {egress_ports: [5432, http]}}",
+     "2:17: aws.network.egress_ports is \"http\", which is no TCP port; write a number from 1 to 65535."},
     {"aws: {network: {egress: none}}",
      "2:25: aws.network.egress is \"none\"; write nat or nat_per_zone or endpoints."},
     {"aws: {allow: [10.0.0.0]}\n",
@@ -218,6 +220,10 @@ constexpr Mistake mistakes[] = {
     {"aws: {kms_key: alias/mine}",
      "2:7: aws.kms_key is \"alias/mine\", which is no ARN; write "
      "arn:aws:kms:eu-central-1:123456789012:key/…."},
+    {"aws: {kms_key: \"arn:aws:kms:eu-central-1:123456789012:key/mine\"}",
+     "2:7: aws.kms_key is \"arn:aws:kms:eu-central-1:123456789012:key/mine\", which has no id of a key; "
+     "write "
+     "key/01234567-89ab-cdef-0123-456789abcdef."},
     {"aws: {permissions_boundary: \"arn:aws:iam::123456789012:role/x\"}",
      "2:7: aws.permissions_boundary is \"arn:aws:iam::123456789012:role/x\", which is not a whole ARN; write "
      "arn:aws:iam::123456789012:policy/…."},

@@ -223,7 +223,7 @@ constexpr Field spec_table[] = {
                          "without an engine. This block and those that follow mean nothing to `berth up`."),
     listed<&Spec::permissions>(
         "permissions", permission_table,
-        "What the tasks may do in AWS, besides their own file system, bucket, logs and "
+        "What the tasks may do in AWS, besides their own file system and "
         "traces: statements of the task role.",
         50),
     nested<&Spec::scaling>(

@@ -154,6 +154,7 @@ struct AwsNetworkSpec {
   std::vector<std::string> private_subnets;         ///< with `vpc`: of the tasks
   std::string cidr = "10.20.0.0/16";                ///< of its own VPC
   enum class Egress : std::uint8_t { nat, nat_per_zone, endpoints } egress = Egress::nat;
+  std::vector<std::string> egress_ports;            ///< TCP ports that tasks may call besides 443
   bool flow_logs = true;
 };
 
