@@ -14,16 +14,17 @@ import { execute, packages } from './berth.mjs';
 
 const info = { name: 'berth-test-client', version: '1.0.0' };
 
-/// Name → function that connects to a URL and gives an SDK client.
+/// Name → function that connects to a URL, with header fields of its own, and gives an SDK client.
 export const sdkClients = {
-  'SDK 1.x': (url) => connect(new ClientV1(info), new TransportV1(new URL(url))),
-  'SDK 2.x legacy': (url) => connect(new ClientV2(info), new TransportV2(new URL(url))),
-  'SDK 2.x auto': (url) => connectV2(url, 'auto'),
-  'SDK 2.x pinned modern': (url) => connectV2(url, { pin: '2026-07-28' }),
+  'SDK 1.x': (url, headers) => connect(new ClientV1(info), transport(TransportV1, url, headers)),
+  'SDK 2.x legacy': (url, headers) => connect(new ClientV2(info), transport(TransportV2, url, headers)),
+  'SDK 2.x auto': (url, headers) => connectV2(url, 'auto', headers),
+  'SDK 2.x pinned modern': (url, headers) => connectV2(url, { pin: '2026-07-28' }, headers),
 };
 
-const connectV2 = (url, mode) =>
-  connect(new ClientV2(info, { versionNegotiation: { mode } }), new TransportV2(new URL(url)));
+const transport = (Transport, url, headers = {}) => new Transport(new URL(url), { requestInit: { headers } });
+const connectV2 = (url, mode, headers) =>
+  connect(new ClientV2(info, { versionNegotiation: { mode } }), transport(TransportV2, url, headers));
 
 async function connect(client, transport) {
   await client.connect(transport);

@@ -5,9 +5,14 @@ user     POST {name, policy}: a user with that policy alone; its keys
 role     POST {name, trust, policy}: a role, for assume-role tests
 calls    GET: [[action, caller, status] …] since the last DELETE
 state    GET: tasks, targets, where the load balancers' names are answered
+left     GET: names of what costs money or takes a name: buckets, file systems, log groups, stacks …
+secrets  GET: name → value of every secret
+furnish  POST {zone: name}, {certificate: name} or {vpc: CIDR block}: what a real account has before a deploy;
+         its id, its ARN, or {vpc, public_subnets, private_subnets} with a NAT gateway
 kill     POST {task}: the task's processes die, as when its host does
 """
 
+import ipaddress
 import json
 
 import access
@@ -56,6 +61,63 @@ def state():
     return {"tasks": tasks, "targets": targets, "https": fronts, "http": plain}
 
 
+def secrets():
+    from moto.secretsmanager.models import secretsmanager_backends
+    store = secretsmanager_backends[access.ACCOUNT][cloud.region].secrets
+    return {secret.name: secret.versions[secret.default_version_id].get("secret_string", "")
+            for secret in store.values()}
+
+
+def left():
+    caller = access.find_caller(cloud.admin["access_key_id"])
+
+    def ask(service, operation, key, name):
+        return sorted(row[name] for row in getattr(cloud.client(caller, service), operation)()[key])
+    vpcs = cloud.client(caller, "ec2").describe_vpcs()["Vpcs"]
+    return {"buckets": ask("s3", "list_buckets", "Buckets", "Name"),
+            "file_systems": ask("efs", "describe_file_systems", "FileSystems", "FileSystemId"),
+            "repositories": sorted(cloud.registry.repositories),
+            "load_balancers": ask("elbv2", "describe_load_balancers", "LoadBalancers", "LoadBalancerName"),
+            "vpcs": sorted(v["VpcId"] for v in vpcs if not v["IsDefault"]),
+            "log_groups": ask("logs", "describe_log_groups", "logGroups", "logGroupName"),
+            "stacks": sorted(s.name for e in cloud.engines.values() for s in e.stacks.values()
+                             if s.status != "DELETE_COMPLETE")}
+
+
+def furnish(given):
+    caller = access.find_caller(cloud.admin["access_key_id"])
+    if "zone" in given:
+        route53 = cloud.client(caller, "route53")
+        made = route53.create_hosted_zone(Name=given["zone"], CallerReference="furnish")
+        return {"id": made["HostedZone"]["Id"].rpartition("/")[2]}
+    if "certificate" in given:
+        made = cloud.client(caller, "acm").request_certificate(DomainName=given["certificate"])
+        return {"arn": made["CertificateArn"]}
+    return furnish_vpc(cloud.client(caller, "ec2"), ipaddress.ip_network(given["vpc"]))
+
+
+def furnish_vpc(ec2, block):
+    vpc = ec2.create_vpc(CidrBlock=str(block))["Vpc"]["VpcId"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(VpcId=vpc, InternetGatewayId=gateway)
+    ranges, found = block.subnets(new_prefix=block.prefixlen + 8), {"vpc": vpc}
+    way = {"GatewayId": gateway}
+    for kind in ("public_subnets", "private_subnets"):
+        table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+        ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **way)
+        found[kind] = []
+        for zone in "abc":
+            subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=str(next(ranges)),
+                                       AvailabilityZone=cloud.region + zone)["Subnet"]["SubnetId"]
+            ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+            found[kind].append(subnet)
+        if kind == "public_subnets":
+            address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+            nat = ec2.create_nat_gateway(SubnetId=found[kind][0], AllocationId=address)["NatGateway"]
+            way = {"NatGatewayId": nat["NatGatewayId"]}
+    return found
+
+
 def answer(words, environ, body):
     method, word = environ["REQUEST_METHOD"], words[0] if words else ""
     given = json.loads(body) if body else {}
@@ -71,6 +133,12 @@ def answer(words, environ, body):
         return 200, cloud.front.calls
     if word == "state":
         return 200, state()
+    if word == "left":
+        return 200, left()
+    if word == "secrets":
+        return 200, secrets()
+    if word == "furnish" and method == "POST":
+        return 200, furnish(given)
     if word == "kill" and method == "POST":
         cloud.tasks_by_id[given["task"].rpartition("/")[2]].kill()
         return 200, {}

@@ -159,7 +159,8 @@ class Repository(Kind):
     @staticmethod
     def exclusions(p):
         name = "ImageTagMutabilityExclusionFilter"
-        filters = [{"filterType": f[f"{name}Type"], "filter": f[f"{name}Value"]} for f in p.get(f"{name}s", [])]
+        filters = [{"filterType": f[f"{name}Type"], "filter": f[f"{name}Value"]}
+                   for f in p.get(f"{name}s", [])]
         return {"imageTagMutabilityExclusionFilters": filters} if filters else {}
 
     @staticmethod
