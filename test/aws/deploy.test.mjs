@@ -122,6 +122,38 @@ describe('a service on AWS', () => {
     assert.deepEqual(await zones(sdkClients['SDK 2.x auto']), ['a', 'b', 'c']);
   });
 
+  test('with any one statement of the roles removed something fails, with all of them nothing', async () => {
+    const roles = Object.entries(await cloud.control('without'))
+      .filter(([role]) => /ExecutionRole|TaskRole/.test(role));
+    assert.equal(roles.length, 2);
+    for (const [role, policies] of roles) {
+      for (const [policy, statements] of Object.entries(policies)) {
+        for (const [statement, words] of statements.entries()) {
+          await cloud.forget();
+          await cloud.control('without', { role, policy, statement });
+          const [lost] = await cloud.running('trial');
+          await cloud.control('kill', { task: lost.id });
+          await until(`a failure without ${JSON.stringify(words)}`, someFailure);
+          await cloud.control('without', {});
+          await until('three tasks again', async () => (await cloud.running('trial')).length === 3);
+        }
+      }
+    }
+    await cloud.forget();
+    assert.deepEqual(await zones(sdkClients['SDK 2.x auto']), ['a', 'b', 'c']);
+    const made = await cloud.control('calls');
+    assert.deepEqual(made.filter(([, caller, status]) => /assumed-role/.test(caller) && status >= 400), []);
+  });
+
+  /// A refused call of a task or of what starts it; asks the service meanwhile, so that it has spans to send.
+  async function someFailure() {
+    const client = await sdkClients['SDK 2.x auto'](`${url}/mcp`, headers);
+    await client.callTool({ name: 'whoami', arguments: {} });
+    await client.finish();
+    const made = await cloud.control('calls');
+    return made.some(([, caller, status]) => /assumed-role/.test(caller) && status >= 400);
+  }
+
   test('scale changes the number of tasks', async () => {
     for (const count of [5, 3]) {
       await project.must('scale', String(count), '--on', 'aws', '--yes');

@@ -5,6 +5,8 @@ user     POST {name, policy}: a user with that policy alone; its keys
 role     POST {name, trust, policy}: a role, for assume-role tests
 calls    GET: [[action, caller, status] …] since the last DELETE
 state    GET: tasks, targets, where the load balancers' names are answered
+without  POST {role, policy, statement}: takes that statement (its number) out of a role's policy; {}: puts
+         back all that were taken out. GET: {role: {policy: [statement …]}}
 left     GET: names of what costs money or takes a name: buckets, file systems, log groups, stacks …
 secrets  GET: name → value of every secret
 furnish  POST {zone: name}, {certificate: name} or {vpc: CIDR block}: what a real account has before a deploy;
@@ -19,6 +21,7 @@ import access
 from faults import Fault
 
 cloud = None    # set by the emulator when it starts
+taken_out = {}  # (role, policy) → its text as it was
 
 
 def make_user(name, policy):
@@ -66,6 +69,26 @@ def secrets():
     store = secretsmanager_backends[access.ACCOUNT][cloud.region].secrets
     return {secret.name: secret.versions[secret.default_version_id].get("secret_string", "")
             for secret in store.values()}
+
+
+def role_policies():
+    return {role.name: {name: access.parsed(text)["Statement"] for name, text in role.policies.items()}
+            for role in access.iam().roles.values()}
+
+
+def without(given):
+    roles = {role.name: role for role in access.iam().roles.values()}
+    if not given:
+        for (role, policy), text in taken_out.items():
+            roles[role].policies[policy] = text
+        taken_out.clear()
+        return {}
+    policies, name = roles[given["role"]].policies, given["policy"]
+    taken_out.setdefault((given["role"], name), policies[name])
+    document = access.parsed(policies[name])
+    gone = document["Statement"].pop(given["statement"])
+    policies[name] = json.dumps(document)
+    return gone
 
 
 def left():
@@ -133,6 +156,8 @@ def answer(words, environ, body):
         return 200, cloud.front.calls
     if word == "state":
         return 200, state()
+    if word == "without":
+        return 200, without(given) if method == "POST" else role_policies()
     if word == "left":
         return 200, left()
     if word == "secrets":

@@ -48,6 +48,8 @@ class Mishaps:
     expired    [access key id]            ExpiredToken
     clock      seconds                    how far the service's clock is ahead of the caller's
     spot       true                       no Fargate Spot capacity
+    fail_start reason                     no task gets so far as to run
+    unvalidated true                      no certificate is ever validated
     unhealthy  true                       every target fails its health check
     findings   {"CRITICAL": 1}            what an image scan finds
     """

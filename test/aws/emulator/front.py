@@ -3,6 +3,7 @@
 Paths of the emulator itself: /_emulator/… (the tests' control), /_task/… (a task's metadata and credentials).
 """
 
+import contextlib
 import io
 import json
 import sys
@@ -78,9 +79,7 @@ class Front:
         except Exception:
             traceback.print_exc(file=sys.stderr)
             status, headers, answer = Fault("InternalFailure", "The emulator failed.", 500).response(protocol)
-        with self.lock:
-            self.calls.append((action, caller.arn if caller else "", status))
-            del self.calls[:-CALLS_KEPT]
+        self.note(action, caller, status)
         answer = answer.encode() if isinstance(answer, str) else answer
         headers.pop("content-length", None)
         headers.pop("Content-Length", None)
@@ -90,6 +89,21 @@ class Front:
         start_response(f"{status} .", [(k, str(v)) for k, v in headers.items()] +
                        [("content-length", str(len(answer)))])
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer]
+
+    def note(self, action, caller, status):
+        with self.lock:
+            self.calls.append((action, caller.arn if caller else "", status))
+            del self.calls[:-CALLS_KEPT]
+
+    @contextlib.contextmanager
+    def noting(self, action, caller):
+        """For what is asked beside the API: notes `action`, and whether a Fault refused it."""
+        try:
+            yield
+        except Fault as fault:
+            self.note(action, caller, fault.status)
+            raise
+        self.note(action, caller, 200)
 
     def authorize(self, call):
         call.resources = wire.resources_of(call)

@@ -94,6 +94,7 @@ def efs_folder(task, volume):
                    "elasticfilesystem:AccessedViaMountTarget": "true"}
         if not all(role_allows(task.role, f"elasticfilesystem:{action}", arn, context)
                    for action in ("ClientMount", "ClientWrite")):
+            task.cloud.front.note("elasticfilesystem:ClientMount", task.role, 403)
             raise StartError(fault + "b'mount.nfs4: access denied by server while mounting 127.0.0.1:/'")
     folder = os.path.join(task.cloud.state, "efs", volume["fileSystemId"])
     point = authorization.get("accessPointId")

@@ -197,7 +197,8 @@ def door_of(registry):
             if cloud.mishaps.take("drop", "ecr:" + action):
                 self.connection.shutdown(socket.SHUT_RDWR)
                 raise ConnectionResetError("as ordered")
-            authorize(caller, "ecr:" + action, [arn("ecr", cloud.region, f"repository/{name}")])
+            with cloud.front.noting("ecr:" + action, caller):
+                authorize(caller, "ecr:" + action, [arn("ecr", cloud.region, f"repository/{name}")])
             repository = registry.repositories.get(name)
             if repository is None:
                 raise Fault("RepositoryNotFoundException", f"The repository with name '{name}' does not "

@@ -94,6 +94,9 @@ class Task:
     def prepare(self):
         """Everything before the first instruction; the description for sandbox.py."""
         definition, container = self.definition, self.container
+        ordered = self.cloud.mishaps.get("fail_start")
+        if ordered:
+            raise StartError(ordered)
         network.check_way_out(self)
         execution = definition.get("executionRoleArn")
         if definition.get("taskRoleArn"):

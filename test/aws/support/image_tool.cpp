@@ -70,7 +70,8 @@ Task<Result<registry::Image>> make_base(Clock& clock, Words words) {
       {"architecture", architecture},
       {"os", "linux"},
       {"config", json::object{{"Env", json::array{"PATH=/usr/local/bin:/usr/bin:/bin"}}}},
-      {"rootfs", json::object{{"type", "layers"}, {"diff_ids", {made->layer.diff_id}}}}};
+      {"rootfs", json::object{{"type", "layers"}, {"diff_ids", json::array{made->layer.diff_id}}}},
+      {"history", json::array{json::object{{"created_by", "a root file system"}}}}};
   image.config = json::serialize(config);
   const json::object manifest{{"schemaVersion", 2},
                               {"mediaType", registry::oci_manifest},
