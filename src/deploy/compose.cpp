@@ -165,6 +165,8 @@ class Filler {
     std::size_t first_line = 0;  // comments stand before the first turn alone
     for (const Turn& turn : found->second) {
       Lines replaced(block.begin() + static_cast<std::ptrdiff_t>(first_line), block.end());
+      // Turns of several lines stand apart, as resources do.
+      if (&turn != &found->second.front() && block.size() > 3) out_ += '\n';
       for (std::string& line : replaced) {
         for (const auto& [word, with] : turn.words) replace_all(line, word, with);
       }
@@ -274,6 +276,7 @@ std::string compose(const std::vector<std::string>& names, const std::string& de
       bool main_section = section == "Resources" || !part.sections.contains("Resources");
       if (main_section) {
         for (const std::string& line : part.intro) body += fmt::format("  {}\n", line);
+        if (!part.intro.empty()) body += '\n';
       }
       for (const std::string& line : found->second) body += line + "\n";
     }

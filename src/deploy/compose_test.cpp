@@ -125,6 +125,7 @@ TEST(Fragment, is_repeated_for_each_turn_with_its_own_fillings) {
   SubnetA:
     Cidr: "10.0.0.0/24"
     Name: "A of ${AWS::StackName}"
+
   SubnetB:
     Name: "B of ${AWS::StackName}"
 

@@ -15,7 +15,7 @@ json::object variable(const std::string& name, json::value value) {
   return {{"Name", name}, {"Value", std::move(value)}};
 }
 
-/// Settings of `berth serve` in a task (ARCHITECTURE.md, "Environment of a task").
+/// Settings of `berth serve` in a task (docs/task.md).
 json::array environment_variables(const model::Spec& spec) {
   json::array out;
   out.push_back(variable("BERTH_TLS", "self-signed"));
@@ -23,10 +23,11 @@ json::array environment_variables(const model::Spec& spec) {
   out.push_back(variable("BERTH_HOSTS", spec.aws.domain.empty() ? get_att("LoadBalancer", "DNSName")
                                                                 : json::value(spec.aws.domain)));
   // Longer than the load balancer's 120 s, so that it is never the task that closes first.
-  out.push_back(variable("BERTH_IDLE_TIMEOUT", "150s"));
+  out.push_back(variable("BERTH_IDLE_TIMEOUT", "150"));
   out.push_back(variable("BERTH_METRICS", "emf"));
-  if (spec.aws.traces) out.push_back(variable("BERTH_TRACES", "xray"));
-  if (spec.aws.open) out.push_back(variable("BERTH_OPEN", "true"));
+  if (spec.scaling.high_resolution) out.push_back(variable("BERTH_METRICS_PERIOD", "20"));
+  if (spec.aws.traces) out.push_back(variable("BERTH_TRACES", "otlp"));
+  if (spec.aws.open) out.push_back(variable("BERTH_OPEN", "1"));
   return out;
 }
 

@@ -120,11 +120,11 @@ class Linter {
            entries(member(member(resource, "Properties"), "ContainerDefinitions"))) {
         for (const json::value* variable : entries(member(*container, "Environment"))) {
           if (text(member(*variable, "Name")) != "BERTH_IDLE_TIMEOUT") continue;
-          Result<model::Milliseconds> kept = model::parse_duration(text(member(*variable, "Value")));
-          if (kept && kept->count() > static_cast<std::int64_t>(*idle) * 1000) continue;
+          Result<double> kept = model::parse_number(text(member(*variable, "Value")));
+          if (kept && *kept > static_cast<double>(*idle)) continue;
           found("idle-timeout",
-                fmt::format("idle_timeout.timeout_seconds is {}, but {} keeps idle connections for "
-                            "{}, which must be longer.",
+                fmt::format("idle_timeout.timeout_seconds is {}, but {} keeps idle connections "
+                            "for {} s, which must be longer.",
                             *idle, std::string_view(id), text(member(*variable, "Value"))));
         }
       }

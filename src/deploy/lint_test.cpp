@@ -24,7 +24,7 @@ constexpr std::string_view sound =
     "Volumes": [{"Name": "data", "EFSVolumeConfiguration": {"TransitEncryption": "ENABLED",
       "AuthorizationConfig": {"IAM": "ENABLED", "AccessPointId": "fsap-1"}}}],
     "ContainerDefinitions": [{"Name": "berth", "PortMappings": [{"ContainerPort": 3000}], "StopTimeout": 120,
-      "Environment": [{"Name": "BERTH_IDLE_TIMEOUT", "Value": "150s"}]}]}},
+      "Environment": [{"Name": "BERTH_IDLE_TIMEOUT", "Value": "150"}]}]}},
   "Service": {"Type": "AWS::ECS::Service", "DependsOn": ["Https"], "Properties": {
     "TaskDefinition": {"Ref": "Task"}, "AvailabilityZoneRebalancing": "ENABLED",
     "CapacityProviderStrategy": [{"CapacityProvider": "FARGATE", "Base": 1},
@@ -73,13 +73,11 @@ constexpr Mistake mistakes[] = {
      "attribute-key Lb: idle_timeout.seconds is no attribute that it has."},
     {"\"Value\": \"120\"", "\"Value\": \"5000\"",
      "attribute-value Lb: idle_timeout.timeout_seconds is 5000, not a number from 1 to 4000.\n"
-     "idle-timeout Lb: idle_timeout.timeout_seconds is 5000, but Task keeps idle connections for 150s, which "
-     "must be "
-     "longer."},
-    {"\"Value\": \"150s\"", "\"Value\": \"2m\"",
-     "idle-timeout Lb: idle_timeout.timeout_seconds is 120, but Task keeps idle connections for 2m, which "
-     "must be "
-     "longer."},
+     "idle-timeout Lb: idle_timeout.timeout_seconds is 5000, but Task keeps idle connections for 150 s, "
+     "which must be longer."},
+    {"\"Value\": \"150\"", "\"Value\": \"120\"",
+     "idle-timeout Lb: idle_timeout.timeout_seconds is 120, but Task keeps idle connections for 120 s, "
+     "which must be longer."},
     {"\"Value\": \"30\"", "\"Value\": \"30s\"",
      "attribute-value Tg: deregistration_delay.timeout_seconds is 30s, not a number from 0 to 3600."},
     {"\"HealthCheckTimeoutSeconds\": 2", "\"HealthCheckTimeoutSeconds\": 5",

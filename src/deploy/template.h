@@ -54,9 +54,10 @@ std::map<std::string, std::string> stack_tags(const model::Spec& spec);
 /// FileSystemId, ArtifactsBucketName, LogsBucketName, LoadBalancerDns. Container name: "berth".
 ///
 /// Environment of the container: BERTH_TLS=self-signed; BERTH_HOSTS, a host name that requests come under
-/// besides listener.hosts; BERTH_IDLE_TIMEOUT=150s, how long idle connections are kept (longer than the load
-/// balancer does); BERTH_METRICS=emf; BERTH_TRACES=xray with traces; BERTH_OPEN=true with aws.open. Secrets:
-/// BERTH_FLEET_KEY, BERTH_API_KEY (principal "deploy"), and each of Spec::variables.
+/// besides listener.hosts; BERTH_IDLE_TIMEOUT=150, how long idle connections are kept (longer than the load
+/// balancer does); BERTH_METRICS=emf, with BERTH_METRICS_PERIOD=20 at high resolution; BERTH_TRACES=otlp with
+/// traces; BERTH_OPEN=1 with aws.open. Secrets: BERTH_FLEET_KEY, BERTH_API_KEY (principal "deploy"), and each
+/// of Spec::variables.
 ///
 /// An image that runs, and the one before it, must carry a tag that begins with "running" in ECR: such tags
 /// may be moved, and protect from the deletion after 90 days.

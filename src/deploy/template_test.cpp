@@ -192,7 +192,7 @@ TEST(Template, gives_each_secret_to_the_task_and_to_nobody_else) {
 TEST(Template, makes_an_api_key_unless_there_are_keys_or_the_service_is_open) {
   EXPECT_TRUE(compose_base(spec_of("default"))->json().contains("ApiKeyArn"));
   EXPECT_FALSE(compose_base(spec_of("open"))->json().contains("ApiKeyArn"));
-  EXPECT_TRUE(service_of("open").json().contains(R"({"Name":"BERTH_OPEN","Value":"true"})"));
+  EXPECT_TRUE(service_of("open").json().contains(R"({"Name":"BERTH_OPEN","Value":"1"})"));
 }
 
 TEST(Template, lets_tasks_call_the_ports_of_their_servers) {
