@@ -4,7 +4,6 @@
 
 #include <array>
 
-#include "base/random.h"
 #include "registry/files.h"
 
 namespace berth::registry {
@@ -52,25 +51,22 @@ class EngineRun {
                     why));
   }
 
+  /// One name a project, so that the engine keeps one image of it: with it go the layers that the next build
+  /// finds done.
   Task<Result<Image>> build(Engine engine, EngineBuild build) {
-    const std::string tag = "localhost/berth-build:" + random_hex(8);
-    std::vector<std::string> argv = {std::string(engine.name),
-                                     "build",
-                                     "--platform",
-                                     "linux/" + build.architecture,
-                                     "-f",
-                                     build.dockerfile,
-                                     "-t",
-                                     tag,
-                                     build.directory};
+    const std::string project = digest_of(build.directory + "\n" + build.dockerfile);
+    const std::string tag = "localhost/berth-build:" + std::string(hex_of(project).substr(0, 12));
+    std::vector<std::string> argv = {
+        std::string(engine.name), "build", "--platform", "linux/" + build.architecture, "-f",
+        build.dockerfile,         "-t",    tag};
+    if (engine.name == "buildah") argv.emplace_back("--layers");
+    argv.push_back(build.directory);
     auto built = co_await run(std::move(argv), build.directory);
     if (!built) co_return Failure(built.error());
     auto folder = store_.make_work_folder();
     if (!folder) co_return Failure(folder.error());
     auto image = co_await take_over(engine, tag, *folder);
     remove_tree(*folder);
-    std::vector<std::string> untag = {std::string(engine.name), "rmi", tag};
-    co_await run(std::move(untag), {});
     co_return image;
   }
 

@@ -16,8 +16,9 @@ struct EngineBuild {
 };
 
 /// Builds with the first of docker, podman and buildah that is on PATH and answers, and takes the image
-/// over into the store; the engine's own copy loses its name. Its output goes to `progress` line by line.
-/// not_found names the engines and why each was not taken; unavailable has the engine's last words.
+/// over into the store; the engine keeps its copy as localhost/berth-build:…, one a project, for what it
+/// need not do again. Its output goes to `progress` line by line. not_found names the engines and why each
+/// was not taken; unavailable has the engine's last words.
 Task<Result<Image>> build_with_engine(EngineBuild build, const BlobStore& store, Environment environment,
                                       net::ProcessLauncher& launcher, Clock& clock, Progress progress);
 

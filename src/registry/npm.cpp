@@ -283,6 +283,12 @@ Task<Result<LayerMaker::Made>> make_npm_layer(NpmInputs inputs, const LayerMaker
   if (auto written = write_project(folder.path(), files); !written) co_return Failure(written.error());
   const auto options = options_for(inputs);
   if (progress) progress("npm: installing");
+  if (progress && is_cross(inputs.architecture)) {
+    progress(fmt::format(
+        "npm: install scripts of packages do not run, since the image is for {} and this machine is "
+        "not",
+        inputs.architecture));
+  }
   if (inputs.project) {
     const bool is_locked = files.contains("package-lock.json") || files.contains("npm-shrinkwrap.json");
     std::vector<std::string> argv = {"npm", is_locked ? "ci" : "install"};

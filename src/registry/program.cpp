@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <exception>
 #include <memory>
 
 namespace berth::registry {
@@ -91,15 +95,30 @@ Task<Result<ProgramResult>> run_program(net::ProcessLauncher& launcher, Clock& c
   scope.spawn(feed((*process)->input(), std::move(call.input)));
   scope.spawn(drain(output));
   scope.spawn(drain(errors));
-  const auto waited = co_await (*process)->wait();
-  result.status = waited;
+  std::exception_ptr cancelled;
+  try {
+    result.status = co_await (*process)->wait();
+  } catch (...) {
+    cancelled = std::current_exception();
+  }
   alarm->cancel();
+  // The readers end before what they read into does, also when this coroutine is being cancelled.
+  const auto state = co_await asio::this_coro::cancellation_state;
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  if (cancelled || state.cancelled() != asio::cancellation_type::none) {
+    (*process)->signal(9);
+    scope.cancel();
+    co_await scope.join();
+    if (cancelled) std::rethrow_exception(cancelled);
+    throw boost::system::system_error(asio::error::operation_aborted);
+  }
   // A grandchild may have left with the pipes open; the program itself has said all it had to say.
   const TimePoint patience = clock.now() + std::chrono::seconds(2);
   (*process)->output().set_deadline(patience);
   (*process)->errors().set_deadline(patience);
   (*process)->input().close();
   co_await scope.join();
+  co_await asio::this_coro::reset_cancellation_state();
   if (timed_out) {
     co_return fail(ErrorCode::deadline_exceeded,
                    fmt::format("`{}` did not end within {} s and was stopped.", call.argv.front(),

@@ -16,6 +16,20 @@ constexpr int index_depth_max = 3;
 
 std::string pull_scope(const Reference& from) { return "repository:" + from.repository + ":pull"; }
 
+std::string tag_key(const Reference& from, const std::string& tag) {
+  return "tag\n" + from.registry + "/" + from.repository + ":" + tag;
+}
+
+RegistryClient::Call manifest_call(const Reference& from, const std::string& name) {
+  RegistryClient::Call call;
+  call.target = fmt::format("/v2/{}/manifests/{}", from.repository, name);
+  for (const std::string_view type : {oci_index, oci_manifest, docker_index, docker_manifest}) {
+    call.headers.add("Accept", type);
+  }
+  call.scope = pull_scope(from);
+  return call;
+}
+
 }  // namespace
 
 std::string megabytes(std::uint64_t bytes) {
@@ -29,17 +43,29 @@ void Transfer::say(std::string text) const {
   if (progress_) progress_(text);
 }
 
+/// What a tag meant when it was pulled last, if it still means that. Asking by HEAD is free where pulls are
+/// counted (Docker Hub).
+Task<Result<std::optional<Transfer::Fetched>>> Transfer::known_manifest(Reference from, std::string name) {
+  std::optional<Fetched> known;
+  std::string digest = is_digest(name) ? name : store_.recall(tag_key(from, name)).value_or("");
+  if (!is_digest(digest) || !store_.has(digest, 0)) co_return known;
+  if (!is_digest(name)) {
+    RegistryClient::Call call = manifest_call(from, name);
+    call.method = "HEAD";
+    auto answer = co_await client_.fetch(std::move(call));
+    if (!answer) co_return Failure(answer.error());
+    if (answer->status != 200 || answer->headers.get("Docker-Content-Digest") != digest) co_return known;
+  }
+  auto text = store_.read(digest, manifest_bytes_max);
+  if (text) known = Fetched{std::move(*text), std::move(digest)};
+  co_return known;
+}
+
 Task<Result<Transfer::Fetched>> Transfer::fetch_manifest(Reference from, std::string name) {
-  if (is_digest(name) && store_.has(name, 0)) {
-    auto known = store_.read(name, manifest_bytes_max);
-    if (known) co_return Fetched{std::move(*known), std::move(name)};
-  }
-  RegistryClient::Call call;
-  call.target = fmt::format("/v2/{}/manifests/{}", from.repository, name);
-  for (const std::string_view type : {oci_index, oci_manifest, docker_index, docker_manifest}) {
-    call.headers.add("Accept", type);
-  }
-  call.scope = pull_scope(from);
+  auto known = co_await known_manifest(from, name);
+  if (!known) co_return Failure(known.error());
+  if (*known) co_return std::move(**known);
+  RegistryClient::Call call = manifest_call(from, name);
   auto answer = co_await client_.fetch(std::move(call));
   if (!answer) co_return Failure(answer.error());
   if (answer->status != 200) {
@@ -56,6 +82,7 @@ Task<Result<Transfer::Fetched>> Transfer::fetch_manifest(Reference from, std::st
   }
   auto stored = store_.put(fetched.text);
   if (!stored) co_return Failure(stored.error());
+  if (!is_digest(name)) store_.remember(tag_key(from, name), fetched.digest);
   co_return fetched;
 }
 

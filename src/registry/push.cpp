@@ -15,6 +15,8 @@ namespace berth::registry {
 namespace {
 
 constexpr std::size_t part_bytes = 256 * 1024;
+/// A registry reads a large blob again before it says that it has it.
+constexpr auto upload_patience = std::chrono::minutes(5);
 
 std::string push_scope(const Reference& to) { return "repository:" + to.repository + ":pull,push"; }
 
@@ -37,6 +39,12 @@ class FileParts {
           ::pread(file_.number(), buffer_.data(), buffer_.size(), static_cast<off_t>(begin_ + offset));
       if (count < 0 && errno == EINTR) continue;
       if (count < 0) return Failure(errno_error(errno, fmt::format("reading '{}'", path_)));
+      if (count == 0) {
+        ::unlink(path_.c_str());
+        return fail(
+            ErrorCode::not_found,
+            fmt::format("The blob '{}' was cut short and has been removed; run the same again.", path_));
+      }
       return std::string_view(buffer_.data(), static_cast<std::size_t>(count));
     }
   }
@@ -112,6 +120,7 @@ Task<Result<http::Response>> Transfer::upload_whole(Reference to, BlobInfo blob,
   call.headers.set("Content-Type", "application/octet-stream");
   call.scope = push_scope(to);
   call.repeatable = false;  // an upload that broke is begun anew
+  call.patience = upload_patience;
   call.body_bytes = parts->bytes();
   call.body_part = [parts](std::uint64_t offset) { return parts->read(offset); };
   co_return co_await client_.fetch(std::move(call));
@@ -151,6 +160,7 @@ Task<Result<http::Response>> Transfer::upload_chunks(Reference to, BlobInfo blob
   last.target = with_digest(location, blob.digest);
   last.scope = push_scope(to);
   last.repeatable = false;
+  last.patience = upload_patience;
   co_return co_await client_.fetch(std::move(last));
 }
 

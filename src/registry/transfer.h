@@ -33,6 +33,7 @@ class Transfer {
     bool is_done = false;  ///< mounted from another repository
   };
 
+  Task<Result<std::optional<Fetched>>> known_manifest(Reference from, std::string name);
   Task<Result<Fetched>> fetch_manifest(Reference from, std::string name);
   Task<Result<void>> pull_blob(Reference from, BlobInfo blob, std::string_view what);
   Task<Result<void>> receive(http::ClientResponse& answer, BlobStore::Writer& writer,

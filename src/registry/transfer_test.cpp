@@ -1,5 +1,7 @@
 #include "registry/transfer.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <deque>
 
@@ -277,6 +279,17 @@ TEST_F(Registry, IsNotSentWhatItHas) {
   EXPECT_EQ(count("POST"), 0u);
 }
 
+TEST_F(Registry, IsAskedForATagThatWasPulledBeforeByHeadAlone) {
+  const Image image = publish("x");
+  EXPECT_EQ(pull("127.0.0.1:5000/app:1"), "1 layers");
+  fake.log.clear();
+  EXPECT_EQ(pull("127.0.0.1:5000/app:1"), "1 layers");
+  EXPECT_EQ(fake.log, (std::vector<std::string>{"HEAD /v2/app/manifests/1"}));
+  EXPECT_EQ(push(image_of("another")), "1 layers");
+  EXPECT_EQ(pull("127.0.0.1:5000/app:1"), "1 layers");
+  EXPECT_EQ(count("GET /v2/app/manifests/1"), 1u);
+}
+
 TEST_F(Registry, WithATokenServiceGetsATokenForTheScope) {
   fake.challenge = R"(Bearer realm="http://127.0.0.1:5000/token",service="fake")";
   login = {"me", Secret("secret")};
@@ -298,8 +311,7 @@ TEST_F(Registry, WithBasicGetsTheLogin) {
   EXPECT_EQ(push(image_of("x")), "1 layers");
   login = {"AWS", Secret("wrong")};
   const std::string refused = push(image_of("x"));
-  EXPECT_TRUE(has(refused, "permission_denied: reaching it as AWS: 127.0.0.1:5000 answers 401"))
-      << refused;
+  EXPECT_TRUE(has(refused, "permission_denied: reaching it as AWS: 127.0.0.1:5000 answers 401")) << refused;
   EXPECT_TRUE(has(refused, "docker login 127.0.0.1:5000"));
   login = {};
   EXPECT_TRUE(has(push(image_of("x")), "wants a login and there is none"));
@@ -376,6 +388,14 @@ TEST_F(Registry, IsSentAnUploadAgainThatFailed) {
   fake.faults.push_back({"PUT", "/blobs/uploads/", http::text_response(502, "")});
   EXPECT_EQ(push(image_of("x")), "1 layers");
   EXPECT_TRUE(has(said, "sending it again"));
+}
+
+TEST_F(Registry, IsNotSentABlobThatWasCutShort) {
+  const Image image = image_of("a whole layer");
+  const std::string path = folder + "/store/blobs/sha256/" + image.layers[0].digest.substr(7);
+  ASSERT_EQ(::truncate(path.c_str(), 5), 0);
+  EXPECT_TRUE(has(push(image), "was cut short and has been removed; run the same again"));
+  EXPECT_FALSE(fake.blobs.contains(image.layers[0].digest));
 }
 
 TEST_F(Registry, TakesInPiecesWhatIsTooLargeInOne) {

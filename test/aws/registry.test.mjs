@@ -1,0 +1,248 @@
+// Images against real registries and engines: assembled without an engine, pushed to Debian's docker-registry
+// on loopback, run by podman as a Fargate task is, built by podman and buildah from a Dockerfile. What a
+// machine has not is skipped by name. Times are printed; the limits leave room for a busy machine.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import {
+  chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { execute, packages, program, root, until } from '../support/berth.mjs';
+
+const tool = process.env.BERTH_IMAGE_TOOL ?? ['build/dev', 'build/release']
+  .map((build) => join(root, build, 'test/aws/support/image_tool')).find((path) => existsSync(path));
+const node = (existsSync(packages) ? readdirSync(packages) : [])
+  .filter((name) => name.startsWith('node-linux-')).map((name) => join(packages, name, 'bin/node'))
+  .find((file) => existsSync(file));
+const works = (name, ...words) => execute(name, words).then(({ code }) => code === 0, () => false);
+const has = {
+  registry: await works('docker-registry', '--version'),
+  podman: await works('podman', '--version'),
+  buildah: await works('buildah', '--version'),
+  npm: await works('npm', '--version'),
+};
+const authorities = '/etc/ssl/certs/ca-certificates.crt';
+const server = '@modelcontextprotocol/server-everything@2026.8.31';
+
+const folder = mkdtempSync(join(tmpdir(), 'berth-images-'));
+const path = (...parts) => join(folder, ...parts);
+function write(name, text) {
+  mkdirSync(dirname(path(name)), { recursive: true });
+  writeFileSync(path(name), text);
+  return path(name);
+}
+
+// Podman with a store of its own, and limits that a machine without CAP_SYS_RESOURCE can give.
+const containers = {
+  CONTAINERS_CONF: write('containers.conf', '[containers]\n' +
+    'default_ulimits = ["nofile=20000:20000", "nproc=30000:30000"]\n' +
+    'log_driver = "k8s-file"\n[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\n' +
+    'events_logger = "file"\n'),
+  CONTAINERS_STORAGE_CONF: write('storage.conf', '[storage]\ndriver = "overlay"\n' +
+    `graphroot = "${path('podman')}"\nrunroot = "${path('podman-run')}"\n`),
+  CONTAINERS_REGISTRIES_CONF: path('registries.conf'),
+  BUILDAH_ISOLATION: 'chroot',
+};
+const environment = { ...process.env, ...containers, DOCKER_HOST: 'unix:///nowhere', HOME: path('home') };
+const npmEnvironment = {
+  npm_config_prefer_offline: 'true', npm_config_cache: join(process.env.HOME, '.npm') };
+const podman = (...words) => execute('podman', words, { env: environment, timeout: 120_000 });
+
+/// Runs image_tool; what it printed, or a failed test with its error. {…, ms} with the whole time.
+async function tryImage(verb, options, input = '') {
+  const words = Object.entries(options).map(([name, value]) => `${name}=${value}`);
+  const ran = await execute(tool, [verb, ...words],
+    { env: { ...environment, ...npmEnvironment }, input, timeout: 300_000 });
+  assert.ok(ran.out, `image_tool printed nothing: ${ran.err}`);
+  return { ...JSON.parse(ran.out), ms: ran.milliseconds };
+}
+async function image(verb, options, input) {
+  const made = await tryImage(verb, options, input);
+  assert.equal(made.error, undefined, made.error);
+  return made;
+}
+
+const freePort = () => new Promise((done) => {
+  const listener = createServer().listen(0, '127.0.0.1', () => {
+    const { port } = listener.address();
+    listener.close(() => done(port));
+  });
+});
+
+const running = [];
+/// Debian's docker-registry; its host:port.
+async function startRegistry(name, more = '') {
+  const port = await freePort();
+  const config = write(`${name}.yml`, `version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n` +
+    `storage: {filesystem: {rootdirectory: ${path(name)}}, delete: {enabled: true}}\n` +
+    `http: {addr: "127.0.0.1:${port}", secret: test}\n${more}`);
+  running.push(spawn('docker-registry', ['serve', config], { stdio: 'ignore' }));
+  await until('the registry answers', () => fetch(`http://127.0.0.1:${port}/v2/`));
+  return `127.0.0.1:${port}`;
+}
+
+/// The root file system of a base image: a node and the libraries that it needs.
+async function makeNodeRoot() {
+  const { out } = await execute('ldd', [node]);
+  for (const library of out.match(/\/[^ \n]+/g)) {
+    mkdirSync(dirname(path('rootfs', library)), { recursive: true });
+    copyFileSync(library, path('rootfs', library));
+    chmodSync(path('rootfs', library), 0o755);
+  }
+  mkdirSync(path('rootfs/usr/local/bin'), { recursive: true });
+  copyFileSync(node, path('rootfs/usr/local/bin/node'));
+}
+
+const state = {};
+before(async () => {
+  mkdirSync(path('home'));
+  if (!has.registry || !tool || !existsSync(program)) return;
+  state.registry = await startRegistry('registry');
+  write('registries.conf', `[[registry]]\nlocation = "${state.registry}"\ninsecure = true\n`);
+  if (!node) return;
+  await makeNodeRoot();
+  state.base = `${state.registry}/node:22`;
+  await image('base', { store: path('store-base'), directory: path('rootfs'), push: state.base });
+});
+after(async () => {
+  for (const child of running) child.kill('SIGKILL');
+  if (has.podman && existsSync(path('podman'))) await podman('rm', '--all', '--force');
+  // Podman leaves its graph folder mounted upon itself.
+  await execute('umount', ['--lazy', path('podman/overlay')]).catch(() => {});
+  rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+});
+
+const missing = (...names) => names.filter((name) => !has[name]).map((name) => `there is no ${name}`)[0] ??
+  (tool && existsSync(program) ? false : 'image_tool or berth is not built');
+const common = () => ({
+  store: path('store'), berth: program, ca: authorities,
+  spec: write('spec.yaml', 'name: app\nserver:\n  command: [node, ' +
+    '/app/node_modules/.berth/package/@modelcontextprotocol/server-everything, stdio]\n'),
+});
+
+test('an image of berth alone has at most 10 MB', { skip: missing('registry') }, async () => {
+  const made = await image('assemble', { ...common(), push: `${state.registry}/scratch:1` });
+  assert.ok(made.bytes <= 10e6, `${made.bytes} bytes`);
+  assert.deepEqual(made.config.config.Entrypoint, ['/usr/local/bin/berth', 'serve']);
+  const back = await image('pull', { store: path('store-back'), from: `${state.registry}/scratch:1` });
+  assert.equal(back.digest, made.digest);
+});
+
+describe('an MCP server from npm on a node base', {
+  skip: missing('registry', 'npm') || (!node && 'there is no node') }, () => {
+  const options = () => ({ ...common(), base: state.base, directory: path('app'), package: server });
+
+  test('is built and pushed in 15 s, the same digest in another store', async (t) => {
+    write('app/server.mjs', 'one');
+    const first = await image('assemble', { ...options(), push: `${state.registry}/app:1` });
+    t.diagnostic(`cold: ${Math.round(first.ms)} ms`);
+    assert.ok(first.ms < 45_000, `${first.ms} ms`);
+    const second = await image('assemble', { ...options(), store: path('store-other') });
+    assert.equal(second.digest, first.digest);
+    const again = await image('assemble', { ...options(), push: `${state.registry}/app:1` });
+    assert.equal(again.digest, first.digest);
+    assert.equal(again.pushed.bytes_sent, 0);
+  });
+
+  test('is there again 2 s after a change of the source, which alone is sent', async (t) => {
+    write('app/server.mjs', 'two');
+    const changed = await image('assemble', { ...options(), push: `${state.registry}/app:2` });
+    t.diagnostic(`after a change: ${Math.round(changed.ms)} ms`);
+    assert.ok(changed.ms < 2_000, `${changed.ms} ms`);
+    assert.equal(changed.pushed.layers_sent, 1);
+  });
+
+  const skip = missing('podman');
+  test('answers as a task: 0.5 CPU, 1 GB, read-only root, no network', { skip }, async () => {
+    const started = await podman('run', '--detach', '--name', 'task', '--network', 'none', '--read-only',
+      '--cap-drop=all', '--security-opt=no-new-privileges', '--cpus', '0.5', '--memory', '1g',
+      '--tls-verify=false', `${state.registry}/app:2`, '--open');
+    assert.equal(started.code, 0, started.err);
+    const ask = (script) => podman('exec', 'task', 'node', '-e', script);
+    const healthz = 'fetch("http://127.0.0.1:3000/healthz").then((a) => console.log(a.status))';
+    await until('/healthz answers 200', async () => (await ask(healthz)).out === '200\n');
+    const initialize = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params: {
+      protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } } });
+    const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+    const request = JSON.stringify({ method: 'POST', body: initialize, headers });
+    const answer = await ask(
+      `fetch('http://127.0.0.1:3000/mcp', ${request}).then((a) => a.text()).then(console.log)`);
+    assert.match(answer.out, /mcp-servers\/everything/);
+  });
+});
+
+test('a project\'s dependencies come by its lock file, without its own scripts',
+  { skip: missing('registry', 'npm') || (!node && 'there is no node') }, async () => {
+    write('project/package.json', JSON.stringify({ name: 'p', version: '1.0.0', type: 'module',
+      dependencies: { lib: 'file:./lib' }, scripts: { prepare: 'touch prepared && false' } }));
+    write('project/lib/package.json', JSON.stringify({ name: 'lib', version: '1.0.0', main: 'index.js' }));
+    write('project/lib/index.js', 'exports.x = 1;');
+    const locked = await execute('npm', ['install', '--package-lock-only', '--ignore-scripts'],
+      { cwd: path('project'), env: { ...process.env, ...npmEnvironment } });
+    assert.equal(locked.code, 0, locked.err);
+    const options = { ...common(), base: state.base, directory: path('project'), npm: 1 };
+    const made = await image('assemble', options);
+    assert.ok(made.progress.some((line) => line.includes('(npm)')), made.progress.join('\n'));
+    assert.ok(!existsSync(path('project/prepared')));
+    write('project/package.json', '{');
+    assert.match((await tryImage('assemble', options)).error, /package.json' is not a JSON object/);
+    rmSync(path('project/package.json'));
+    assert.match((await tryImage('assemble', options)).error, /has no package.json/);
+  });
+
+test('a registry that wants a password gets the right one', { skip: missing('registry') }, async () => {
+  write('htpasswd', 'AWS:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n');
+  const auth = `auth: {htpasswd: {realm: test, path: ${path('htpasswd')}}}\n`;
+  const registry = await startRegistry('closed', auth);
+  const push = `${registry}/scratch:1`;
+  assert.match((await tryImage('assemble', { ...common(), push })).error, /wants a login and there is none/);
+  const refused = await tryImage('assemble', { ...common(), push, user: 'AWS' }, 'mistaken');
+  assert.equal(refused.code, 'permission_denied');
+  assert.ok(!refused.error.includes('mistaken'));
+  await image('assemble', { ...common(), push, user: 'AWS' }, 'secret');
+  // What `docker login` has stored serves as well.
+  write('home/.docker/config.json', JSON.stringify({ auths: { [registry]: { auth: btoa('AWS:secret') } } }));
+  await image('assemble', { ...common(), push });
+});
+
+for (const engine of ['podman', 'buildah']) {
+  test(`${engine} builds a Dockerfile, and berth starts it`,
+    { skip: missing('registry', engine) || (!node && 'there is no node') }, async () => {
+      // A PATH on which that engine is the only one.
+      mkdirSync(path(`bin-${engine}`), { recursive: true });
+      const { out } = await execute('sh', ['-c', `command -v ${engine}`]);
+      write(`bin-${engine}/${engine}`, `#!/bin/sh\nPATH='${process.env.PATH}' exec ${out.trim()} "$@"\n`);
+      chmodSync(path(`bin-${engine}/${engine}`), 0o755);
+      const dockerfile = write('docker/Dockerfile',
+        `FROM ${state.base}\nWORKDIR /srv\nCOPY . .\nUSER 1234\n` + 'CMD ["node", "server.mjs"]\n');
+      write('docker/server.mjs', '');
+      const saved = environment.PATH;
+      environment.PATH = path(`bin-${engine}`);
+      try {
+        const options = { ...common(), dockerfile, directory: path('docker') };
+        const made = await image('build', { ...options, push: `${state.registry}/${engine}:1` });
+        const { Entrypoint, Cmd, User, WorkingDir } = made.config.config;
+        assert.deepEqual({ Entrypoint, Cmd, User, WorkingDir }, {
+          Entrypoint: ['/usr/local/bin/berth', 'serve'], Cmd: undefined, User: '1234', WorkingDir: '/srv' });
+        const again = await image('build', { ...options, push: `${state.registry}/${engine}:1` });
+        assert.equal(again.digest, made.digest);
+        write('docker/Dockerfile', 'FROM scratch\nRUN nothing\n');
+        const broken = await tryImage('build', options);
+        assert.match(broken.error, new RegExp(`\`${engine} build\` exited with code`));
+      } finally {
+        environment.PATH = saved;
+      }
+    });
+}
+
+test('without an engine a Dockerfile is refused', { skip: missing('registry') }, async () => {
+  const saved = environment.PATH;
+  environment.PATH = path('nowhere');
+  const refused = await tryImage('build', { ...common(), dockerfile: 'Dockerfile', directory: folder });
+  environment.PATH = saved;
+  assert.match(refused.error, /docker: not on PATH\n {2}podman: not on PATH/);
+});
