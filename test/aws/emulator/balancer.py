@@ -22,6 +22,8 @@ from access import ACCOUNT
 from certificates import Authority
 from wire import operation
 
+# CloudFront's managed policy AllViewerExceptHostHeader: the origin sees its own name.
+ALL_BUT_HOST = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
 SLOTS = 16      # targets that one group can hold at a time
 cloud = None    # set by the emulator when it starts
 
@@ -383,7 +385,9 @@ class Balancer:
             protocol = (distribution["origins"] or [{}])[0].get("OriginProtocolPolicy", "http-only")
             chosen = (secure if protocol == "https-only" else plain) or secure or plain
             names.append(f"d{name}")
-            return self.frontend(f"d{name}", chosen[0], load_balancer, distribution["domain"], True, headers)
+            policy = distribution["config"]["DefaultCacheBehavior"].get("OriginRequestPolicyId")
+            host = load_balancer.dns_name if policy == ALL_BUT_HOST else distribution["domain"]
+            return self.frontend(f"d{name}", chosen[0], load_balancer, host, True, headers)
         return []
 
     @staticmethod

@@ -15,6 +15,7 @@ import collections
 import json
 import os
 import queue
+import shutil
 import signal
 import socket
 import subprocess
@@ -64,8 +65,9 @@ class Spawner:
         while True:
             arguments, options, answer = self.orders.get()
             try:
-                answer.put(subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *arguments],
-                                            start_new_session=True, **options))
+                # A container's environment may have a PATH of its own.
+                words = [shutil.which("setpriv"), "--pdeathsig", "KILL", shutil.which(arguments[0])]
+                answer.put(subprocess.Popen([*words, *arguments[1:]], start_new_session=True, **options))
             except OSError as error:
                 answer.put(error)
 

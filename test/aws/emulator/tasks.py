@@ -1,8 +1,8 @@
 """One ECS task: what Fargate does between "run it" and its last word, with a real process.
 
 Differences from Fargate, all of them: the task's address is one of loopback (127.N.zone.n) and is also told
-by BERTH_LISTEN; the metadata and credentials endpoints are reached by a full URL on loopback; CPU and memory
-are not limited.
+by BERTH_LISTEN; metadata, credentials and X-Ray (BERTH_OTLP_ENDPOINT) are reached by a full URL on loopback;
+CPU and memory are not limited.
 """
 
 import datetime
@@ -239,7 +239,8 @@ class Task:
         found = {"ECS_CONTAINER_METADATA_URI_V4": f"{base}/v4", "ECS_AGENT_URI": base,
                  "AWS_REGION": self.cloud.region, "AWS_DEFAULT_REGION": self.cloud.region,
                  "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE", "AWS_ENDPOINT_URL": self.cloud.url,
-                 "BERTH_LISTEN": f"{self.address}:{port}"}
+                 "BERTH_LISTEN": f"{self.address}:{port}", "BERTH_OTLP_SIGN": "1",
+                 "BERTH_OTLP_ENDPOINT": f"{self.cloud.url}/v1/traces"}
         if self.role:
             found["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{base}/credentials"
         return found

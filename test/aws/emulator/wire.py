@@ -69,6 +69,7 @@ def operation(service, *names):
     return mark
 
 
+@functools.cache
 def model(service):
     return get_service_model(BOTO_NAMES.get(service, service))
 
