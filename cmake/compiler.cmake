@@ -18,9 +18,10 @@ add_link_options(-fuse-ld=lld)
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   add_compile_options(-fstack-protector-strong -ffunction-sections -fdata-sections)
   add_compile_definitions(_FORTIFY_SOURCE=2)
-  add_link_options(-Wl,--gc-sections -Wl,-z,relro,-z,now)
+  add_link_options(-Wl,--gc-sections -Wl,--icf=safe -Wl,-z,relro,-z,now)
   if(BERTH_STATIC)
-    add_link_options(-static)
+    # Without symbols: what users download and what goes into the container image is this file.
+    add_link_options(-static -Wl,--strip-all)
   endif()
 endif()
 

@@ -42,6 +42,9 @@ function(berth_check_floor name)
   endforeach()
 endfunction()
 
+# Folders whose speed nobody would notice are compiled for size: the program is also the container image.
+set(BERTH_COLD model security aws registry cluster deploy cli app)
+
 # berth_library(name [SOURCES …] [TESTING …] [TESTS …] [USES …] [LINKS …])
 #   SOURCES  files of the static library berth_<name>; relative to the calling folder
 #   TESTING  fakes for other folders' tests: library berth_<name>_testing
@@ -54,6 +57,9 @@ function(berth_library name)
   list(TRANSFORM ARG_TEST_USES PREPEND berth_)
   add_library(berth_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(berth_${name} PUBLIC ${ARG_USES} ${ARG_LINKS})
+  if(CMAKE_BUILD_TYPE STREQUAL "Release" AND name IN_LIST BERTH_COLD)
+    target_compile_options(berth_${name} PRIVATE -Os)
+  endif()
   if(ARG_TESTING)
     add_library(berth_${name}_testing STATIC EXCLUDE_FROM_ALL ${ARG_TESTING})
     target_link_libraries(berth_${name}_testing PUBLIC berth_${name})
