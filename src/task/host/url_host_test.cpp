@@ -309,6 +309,25 @@ TEST_F(UrlHostTest, streams_progress_and_tells_the_upstream_of_a_cancelled_call)
   EXPECT_EQ(gone.outcomes, 0);
 }
 
+TEST_F(UrlHostTest, tells_either_era_of_the_trace_in_the_body_and_in_the_header) {
+  constexpr std::string_view parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  for (const bool modern : {false, true}) {
+    SCOPED_TRACE(modern);
+    upstream.modern = modern;
+    make();
+    mcp::Call traced;
+    traced.trace_parent = parent;
+    call(R"({"name":"echo"})", caller, traced);
+    EXPECT_EQ(upstream.seen.back().header("traceparent"), parent);
+    EXPECT_NE(upstream.seen.back().body.find(R"("traceparent":")" + std::string(parent)), std::string::npos);
+    traced.trace_parent = "x\r\nEvil: 1";
+    call(R"({"name":"echo"})", caller, traced);
+    EXPECT_EQ(upstream.seen.back().header("traceparent"), "") << "a client's text is no header field";
+    calls.clear();
+    drain(seconds(1));
+  }
+}
+
 TEST_F(UrlHostTest, parks_a_call_that_asks_and_goes_on_with_the_answer) {
   make();
   Observer& first = call(R"({"name":"ask"})", asker);

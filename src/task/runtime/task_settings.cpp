@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/random.h"
+#include "model/units.h"
 
 namespace berth::task {
 
@@ -20,6 +21,8 @@ constexpr std::uint16_t peer_port = 3001;
 /// A load balancer learns that a Spot task goes only when the task does.
 constexpr Duration ecs_drain_grace = 5s;
 constexpr std::size_t hosts_max = 100;
+constexpr Duration standard_resolution = 60s;
+constexpr Duration high_resolution = 20s;  ///< scaling.high_resolution
 
 /// Looks values up and remembers the first that is wrong.
 class Reader {
@@ -56,11 +59,21 @@ class Reader {
     return std::nullopt;
   }
 
-  std::optional<Duration> seconds(const std::string& name, double min, double max) {
-    const auto value = number(name, min, max);
-    if (!value) return std::nullopt;
-    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(*value));
+  /// "150s", "1m30s", or a number of seconds.
+  std::optional<Duration> duration(const std::string& name, Duration min, Duration max) {
+    const std::string value = text(name);
+    if (value.empty()) return std::nullopt;
+    const bool is_number = value.find_first_not_of("0123456789.") == std::string::npos;
+    const auto parsed = model::parse_duration(is_number ? value + "s" : value);
+    if (parsed && *parsed >= min && *parsed <= max) return *parsed;
+    const auto shown = [](Duration limit) {
+      return model::format_duration(std::chrono::duration_cast<model::Milliseconds>(limit));
+    };
+    refuse(name, value, fmt::format("write a time from {} to {}, such as 30s", shown(min), shown(max)));
+    return std::nullopt;
   }
+
+  bool flag(const std::string& name) { return choice(name, {"0", "1", "false", "true"}) % 2 == 1; }
 
   net::Endpoint endpoint(const std::string& name, const net::Endpoint& otherwise) {
     const std::string value = text(name);
@@ -108,6 +121,9 @@ Result<void> take_identity(const TaskSettings& settings, const std::optional<Ecs
     options.ecs = *ecs;
   }
   if (!settings.peer_address.empty()) options.identity.peer_address = settings.peer_address;
+  // Nobody gave it a name, and its sisters must not have the same one.
+  if (!ecs && !settings.peer_address.empty())
+    options.identity.id = fmt::format("{:016x}", options.identity.generation);
   options.fleet_key = settings.fleet_key;
   if (!options.fleet_key.empty()) return {};
   if (!options.identity.peer_address.empty()) {
@@ -125,8 +141,12 @@ Result<void> take_identity(const TaskSettings& settings, const std::optional<Ecs
 void take_telemetry(const TaskSettings& settings, const std::optional<EcsTask>& ecs,
                     RuntimeOptions& options) {
   TelemetryOptions& telemetry = options.telemetry;
-  telemetry.service = settings.service.empty() ? options.spec.name : settings.service;
-  telemetry.emf_period = settings.emf_period;
+  telemetry.service = settings.service;
+  // Alarms and dashboards know the service by the name that ECS has for it.
+  if (telemetry.service.empty() && ecs) telemetry.service = ecs->service;
+  if (telemetry.service.empty()) telemetry.service = options.spec.name;
+  const Duration standard = options.spec.scaling.high_resolution ? high_resolution : standard_resolution;
+  if (settings.emf) telemetry.emf_period = settings.emf_period.value_or(standard);
   if (!settings.traces) return;
   telemetry.trace_ratio = settings.traces->ratio;
   telemetry.otlp.endpoint = otlp_endpoint(*settings.traces, settings.region);
@@ -156,24 +176,31 @@ Result<TaskSettings> read_task_settings(const Variables& environment, const Vari
       reader.choice("BERTH_TLS", {"off", "self-signed"}) == 1 ? TaskTls::self_signed : TaskTls::clear;
   settings.data_directory = reader.text("BERTH_DATA");
   if (settings.data_directory.empty()) settings.data_directory = "/mnt/data";
-  settings.open = reader.choice("BERTH_OPEN", {"0", "1"}) == 1;
+  settings.open = reader.flag("BERTH_OPEN");
   settings.hosts = split(reader.text("BERTH_HOSTS"));
   settings.api_key = Secret(reader.text("BERTH_API_KEY"));
   settings.fleet_key = Secret(reader.text("BERTH_FLEET_KEY"));
   if (!reader.text("BERTH_PEER_LISTEN").empty())
     settings.peer_address = net::to_string(reader.endpoint("BERTH_PEER_LISTEN", {}));
-  settings.idle_timeout = reader.seconds("BERTH_IDLE_TIMEOUT", 1, 4000);
-  settings.drain_grace = reader.seconds("BERTH_DRAIN_GRACE", 0, 60);
+  settings.idle_timeout = reader.duration("BERTH_IDLE_TIMEOUT", 1s, 4000s);
+  settings.drain_grace = reader.duration("BERTH_DRAIN_GRACE", 0s, 60s);
   settings.metadata_uri = reader.text("ECS_CONTAINER_METADATA_URI_V4");
   settings.service = reader.text("BERTH_SERVICE");
   settings.region = reader.text("AWS_REGION");
-  if (reader.choice("BERTH_METRICS", {"off", "emf"}) == 1)
-    settings.emf_period = reader.seconds("BERTH_METRICS_PERIOD", 1, 60).value_or(60s);
-  if (reader.choice("BERTH_TRACES", {"off", "otlp"}) == 1) {
+  settings.emf = reader.choice("BERTH_METRICS", {"off", "emf"}) == 1;
+  settings.emf_period = reader.duration("BERTH_METRICS_PERIOD", 1s, 60s);
+  if (reader.choice("BERTH_TRACES", {"off", "otlp", "xray"}) > 0) {
     TaskSettings::Traces traces;
     traces.ratio = reader.number("BERTH_TRACES_RATIO", 0, 1).value_or(traces.ratio);
     traces.endpoint = reader.text("BERTH_OTLP_ENDPOINT");
-    traces.sign = reader.choice("BERTH_OTLP_SIGN", {"0", "1"}) == 1;
+    traces.sign = reader.flag("BERTH_OTLP_SIGN");
+    // Where the SDKs would send what is meant for X-Ray.
+    const std::string own = reader.text("AWS_ENDPOINT_URL_XRAY");
+    const std::string instead = own.empty() ? reader.text("AWS_ENDPOINT_URL") : own;
+    if (traces.endpoint.empty() && !instead.empty()) {
+      traces.endpoint = instead + (instead.ends_with('/') ? "v1/traces" : "/v1/traces");
+      traces.sign = true;
+    }
     settings.traces = std::move(traces);
   }
   if (reader.problem) return Failure(*reader.problem);

@@ -23,18 +23,19 @@ struct TaskSettings {
   Secret api_key;                         ///< BERTH_API_KEY; empty: none
   Secret fleet_key;                       ///< BERTH_FLEET_KEY; empty: none
   std::string peer_address;               ///< BERTH_PEER_LISTEN; empty: the task's own address, port 3001
-  std::optional<Duration> idle_timeout;   ///< BERTH_IDLE_TIMEOUT, in seconds
-  std::optional<Duration> drain_grace;    ///< BERTH_DRAIN_GRACE, in seconds
+  std::optional<Duration> idle_timeout;   ///< BERTH_IDLE_TIMEOUT
+  std::optional<Duration> drain_grace;    ///< BERTH_DRAIN_GRACE
   std::string metadata_uri;               ///< ECS_CONTAINER_METADATA_URI_V4; empty: not on ECS
-  std::string service;                    ///< BERTH_SERVICE; empty: the spec's name
+  std::string service;                    ///< BERTH_SERVICE; empty: ECS's name, else the spec's
   std::string region;                     ///< AWS_REGION, which Fargate sets
-  std::optional<Duration> emf_period;     ///< BERTH_METRICS=emf: BERTH_METRICS_PERIOD, default 60 s
+  bool emf = false;                       ///< BERTH_METRICS=emf
+  std::optional<Duration> emf_period;     ///< BERTH_METRICS_PERIOD; default 60 s, or 20 s (high_resolution)
   struct Traces {
     double ratio = 0.05;   ///< BERTH_TRACES_RATIO, 0 to 1: of the calls whose caller has not decided
-    std::string endpoint;  ///< BERTH_OTLP_ENDPOINT; empty: X-Ray's of the task's region
+    std::string endpoint;  ///< BERTH_OTLP_ENDPOINT, AWS_ENDPOINT_URL…; empty: X-Ray's of the region
     bool sign = false;     ///< BERTH_OTLP_SIGN: sign although the endpoint is not AWS's own
   };
-  std::optional<Traces> traces;  ///< BERTH_TRACES=otlp
+  std::optional<Traces> traces;  ///< BERTH_TRACES=otlp or xray
 };
 
 /// Reads them. `flags` stands for the command line, which goes first: the same names in the same form. A

@@ -15,7 +15,7 @@ using Variables = std::map<std::string, std::string>;
 constexpr std::string_view metadata = R"({
   "Cluster": "arn:aws:ecs:us-west-2:111122223333:cluster/demo",
   "TaskARN": "arn:aws:ecs:us-west-2:111122223333:task/demo/158d1c8083dd49d6b527399fd6414f5c",
-  "Family": "demo", "Revision": "26", "ServiceName": "demo", "LaunchType": "FARGATE",
+  "Family": "demo", "Revision": "26", "ServiceName": "demo-Service-1x", "LaunchType": "FARGATE",
   "AvailabilityZone": "us-west-2d",
   "Containers": [
     {"Name": "init", "Networks": []},
@@ -25,7 +25,7 @@ const EcsTask described{"arn:aws:ecs:us-west-2:111122223333:task/demo/158d1c8083
                         "158d1c8083dd49d6b527399fd6414f5c",
                         "us-west-2",
                         "demo",
-                        "demo",
+                        "demo-Service-1x",
                         "demo",
                         "26",
                         "us-west-2d",
@@ -49,7 +49,7 @@ TEST(TaskSettings, DefaultToAContainerOnItsOwn) {
   EXPECT_EQ(settings.data_directory, "/mnt/data");
   EXPECT_EQ(settings.tls, TaskTls::clear);
   EXPECT_FALSE(settings.open);
-  EXPECT_FALSE(settings.emf_period);
+  EXPECT_FALSE(settings.emf);
   EXPECT_FALSE(settings.traces);
 }
 
@@ -64,7 +64,7 @@ TEST(TaskSettings, ComeFromTheEnvironmentAndTheCommandLineGoesFirst) {
                                       {"BERTH_TRACES", "otlp"},
                                       {"BERTH_TRACES_RATIO", "0.5"},
                                       {"AWS_REGION", "us-west-2"},
-                                      {"BERTH_IDLE_TIMEOUT", "300"},
+                                      {"BERTH_IDLE_TIMEOUT", "150s"},
                                       {"BERTH_SERVICE", ""}},
                                      {{"BERTH_DATA", "/other"}});
   EXPECT_EQ(net::to_string(settings.listen), "127.0.1.1:3000");
@@ -74,7 +74,7 @@ TEST(TaskSettings, ComeFromTheEnvironmentAndTheCommandLineGoesFirst) {
   EXPECT_EQ(settings.hosts, (std::vector<std::string>{"mcp.example.com", "d1.cloudfront.net"}));
   EXPECT_EQ(settings.emf_period, 20s);
   EXPECT_EQ(settings.traces->ratio, 0.5);
-  EXPECT_EQ(settings.idle_timeout, 300s);
+  EXPECT_EQ(settings.idle_timeout, 150s);
 }
 
 TEST(TaskSettings, AValueThatIsWrongIsNamedWithWhatToWriteInstead) {
@@ -85,15 +85,32 @@ TEST(TaskSettings, AValueThatIsWrongIsNamedWithWhatToWriteInstead) {
     return settings ? std::string() : settings.error().message();
   };
   EXPECT_EQ(problem("BERTH_TLS", "yes"), "BERTH_TLS is 'yes'; write off or self-signed.");
-  EXPECT_EQ(problem("BERTH_OPEN", "true"), "BERTH_OPEN is 'true'; write 0 or 1.");
+  EXPECT_EQ(problem("BERTH_OPEN", "yes"), "BERTH_OPEN is 'yes'; write 0 or 1 or false or true.");
   EXPECT_EQ(problem("BERTH_LISTEN", "3000"),
             "BERTH_LISTEN is '3000'; write ADDRESS:PORT with a numeric address.");
   EXPECT_EQ(problem("BERTH_TRACES_RATIO", "5%"), "BERTH_TRACES_RATIO is '5%'; write a number from 0 to 1.");
   EXPECT_EQ(problem("BERTH_TRACES_RATIO", "nan"), "BERTH_TRACES_RATIO is 'nan'; write a number from 0 to 1.");
   EXPECT_EQ(problem("BERTH_METRICS_PERIOD", "0"),
-            "BERTH_METRICS_PERIOD is '0'; write a number from 1 to 60.");
+            "BERTH_METRICS_PERIOD is '0'; write a time from 1s to 1m, such as 30s.");
   EXPECT_NE(problem("BERTH_METRICS", "statsd"), "");
   EXPECT_FALSE(read_task_settings({{"BERTH_TRACES", "otlp"}}, {})) << "there is nowhere to send them";
+}
+
+TEST(TaskSettings, MetricsComeMoreOftenWhereTheServiceScalesByThem) {
+  RuntimeOptions options = with_spec();
+  const TaskSettings settings = read({{"BERTH_OPEN", "true"}, {"BERTH_METRICS", "emf"}});
+  ASSERT_TRUE(apply_task_settings(settings, std::nullopt, options));
+  EXPECT_EQ(options.telemetry.emf_period, 60s);
+  options.spec.scaling.high_resolution = true;
+  ASSERT_TRUE(apply_task_settings(settings, std::nullopt, options));
+  EXPECT_EQ(options.telemetry.emf_period, 20s);
+}
+
+TEST(TaskSettings, SpansGoWhereTheSdksWouldSendThem) {
+  const TaskSettings settings = read(
+      {{"BERTH_TRACES", "xray"}, {"AWS_REGION", "us-west-2"}, {"AWS_ENDPOINT_URL", "http://127.0.0.1:5000"}});
+  EXPECT_EQ(otlp_endpoint(*settings.traces, settings.region), "http://127.0.0.1:5000/v1/traces");
+  EXPECT_TRUE(settings.traces->sign);
 }
 
 TEST(TaskSettings, ATaskThatOthersReachNeedsAKeyOrSaysThatItIsOpen) {
@@ -132,7 +149,7 @@ TEST(TaskSettings, OnEcsTheTaskIsOneOfSisters) {
   EXPECT_EQ(options.spec.listener.hosts, (std::vector<std::string>{"mcp.example.com"}));
   EXPECT_EQ(options.spec.tasks.drain_timeout, 110s) << "ECS kills after 120 s";
   EXPECT_EQ(options.drain_grace, 5s);
-  EXPECT_EQ(options.telemetry.service, "demo");
+  EXPECT_EQ(options.telemetry.service, "demo-Service-1x") << "as the dashboard knows it";
 }
 
 TEST(TaskSettings, SistersNeedTheKeyThatTheyShare) {
@@ -141,6 +158,18 @@ TEST(TaskSettings, SistersNeedTheKeyThatTheyShare) {
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message().find("BERTH_FLEET_KEY is not set"), std::string::npos);
   EXPECT_EQ(refused.error().message().find("secret"), std::string::npos);
+}
+
+TEST(TaskSettings, SistersElsewhereHaveNamesOfTheirOwn) {
+  const TaskSettings settings = read({{"BERTH_OPEN", "1"},
+                                      {"BERTH_PEER_LISTEN", "10.0.0.1:3001"},
+                                      {"BERTH_FLEET_KEY", std::string(32, 'k')}});
+  RuntimeOptions one = with_spec();
+  RuntimeOptions two = with_spec();
+  ASSERT_TRUE(apply_task_settings(settings, std::nullopt, one));
+  ASSERT_TRUE(apply_task_settings(settings, std::nullopt, two));
+  EXPECT_EQ(one.identity.peer_address, "10.0.0.1:3001");
+  EXPECT_NE(one.identity.id, two.identity.id);
 }
 
 TEST(TaskSettings, AnOpenServiceOnEcsIsOpenByItsSpec) {
