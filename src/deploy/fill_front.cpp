@@ -55,6 +55,7 @@ void fill_front(const model::Spec& spec, Fillings& fillings) {
   bool everybody = std::ranges::find(aws.allow, "0.0.0.0/0") != aws.allow.end();
   // With a domain the security group lets in those who may; behind CloudFront only the firewall sees them.
   conditions["allow_list"] = cdn && !everybody;
+  values["ipv6"] = !(cdn && !everybody);
   values["allow"] = json::array(aws.allow.begin(), aws.allow.end());
   values["rate_limit"] = rate_limit(cdn);
 

@@ -149,6 +149,7 @@ void fill_tasks(const model::Spec& spec, Fillings& fillings) {
   values["task_role_reason"] = task_role_reason(spec);
   values["capacity"] = capacity(spec.aws);
   values["exec"] = spec.aws.exec;
+  values["read_only_root"] = !spec.aws.exec;
 }
 
 }  // namespace berth::deploy

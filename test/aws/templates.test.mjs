@@ -1,7 +1,7 @@
 // AWS's own tools over the templates of every option set in specs/: cfn-lint (schemas of all resource types,
-// references, IAM actions), cdk-nag (AwsSolutions) and the published resource specification. What a machine
-// has not is skipped by name: cfn-lint comes with `pip install cfn-lint`, the npm packages with `npm ci
-// --prefix build/nag` after copying nag/package.json there, which this test does when the network is there.
+// references, IAM actions), cdk-nag (AwsSolutions), the published resource specification, and the emulator.
+// What a machine has not is skipped by name: cfn-lint comes with moto, and the npm packages of nag/ are
+// installed into build/nag by this test when the network is there.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -44,6 +44,7 @@ async function installNag() {
 const tools = {
   printer: printer !== undefined,
   cfnLint: await works('cfn-lint', '--version'),
+  moto: await works('python3', '-c', 'import boto3, moto'),
   nag: await installNag(),
 };
 
@@ -81,6 +82,12 @@ describe('Templates', () => {
       run(process.execPath, [join(here, 'nag/nag.mjs'), nagFolder, ...share], options)
         .then(({ stdout }) => stdout, ({ stdout, stderr }) => stdout + stderr)));
     assert.equal(found.join(''), '');
+  });
+
+  test('come up as stacks of the emulator and go again', { skip: skip('moto') }, async () => {
+    const { stdout, stderr } = await run('python3', [join(here, 'templates_stacks.py'), folder], options)
+      .catch((error) => error);
+    assert.equal(stdout + stderr, '');
   });
 
   test('have only types and properties that AWS publishes', { skip: skip('nag') }, async () => {
