@@ -25,4 +25,11 @@ Task<ExitCode> run_serve(Context& context, const Arguments& arguments);
 Task<ExitCode> run_health(Context& context, const Arguments& arguments);
 Task<ExitCode> run_version(Context& context, const Arguments& arguments);
 
+Task<ExitCode> run_plan(Context& context, const Arguments& arguments);
+Task<ExitCode> run_deploy(Context& context, const Arguments& arguments);
+Task<ExitCode> run_rollback(Context& context, const Arguments& arguments);
+Task<ExitCode> run_destroy(Context& context, const Arguments& arguments);
+/// `berth scale N` for the service on AWS.
+Task<ExitCode> run_scale_on_aws(Context& context, const Arguments& arguments);
+
 }  // namespace berth::cli

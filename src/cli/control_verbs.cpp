@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/all_verbs.h"
+#include "cli/aws_session.h"
 #include "cli/control.h"
 #include "cli/spec_file.h"
 #include "cli/status_view.h"
@@ -65,6 +66,12 @@ Task<ExitCode> run_status(Context& context, const Arguments& arguments) {
 }
 
 Task<ExitCode> run_scale(Context& context, const Arguments& arguments) {
+  Result<Place> place = find_place(context, arguments);
+  if (!place) {
+    context.terminal.err(fmt::format("berth scale: {}\n", printable(place.error().message())));
+    co_return ExitCode::usage;
+  }
+  if (*place == Place::aws) co_return co_await run_scale_on_aws(context, arguments);
   if (arguments.words().empty()) {
     context.terminal.err("berth scale: say how many tasks: berth scale 5\n");
     co_return ExitCode::usage;

@@ -14,6 +14,8 @@ enum class ExitCode : std::uint8_t {
   already_running = 5,  ///< the service is already up
   unhealthy = 6,        ///< it runs, but not every task is healthy; or doctor found a broken link
   tool_error = 7,       ///< the tool was called and answered that it failed (isError)
+  not_confirmed = 8,    ///< the answer was no, or nobody could be asked and --yes was not given
+  interrupted = 130,    ///< Ctrl-C; stderr says what goes on by itself
 };
 
 }  // namespace berth::cli

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/verbs.h"
 #include "codec/sse.h"
+#include "http/url.h"
 #include "mcp/core.h"
 #include "mcp/headers.h"
 
@@ -17,35 +18,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t answer_bytes_max = 64u << 20;
-
-struct Url {
-  net::Endpoint endpoint;
-  std::string host;       ///< name for TLS
-  std::string authority;  ///< Host header
-  std::string path;
-  bool tls = false;
-};
-
-Result<Url> parse_url(const std::string& text) {
-  Url url;
-  url.tls = text.starts_with("https://");
-  std::size_t start = text.find("://");
-  Failure bad = fail(ErrorCode::invalid_argument, fmt::format("{} is no http or https URL.", text));
-  if (start == std::string::npos) return bad;
-  std::string rest = text.substr(start + 3);
-  std::size_t slash = std::min(rest.find('/'), rest.size());
-  url.authority = rest.substr(0, slash);
-  url.path = slash == rest.size() ? "/" : rest.substr(slash);
-  std::size_t colon = url.authority.rfind(':');
-  bool has_port = colon != std::string::npos && url.authority.find(']', colon) == std::string::npos;
-  url.host = has_port ? url.authority.substr(0, colon) : url.authority;
-  std::string port = has_port ? url.authority.substr(colon + 1) : (url.tls ? "443" : "80");
-  std::string numeric = url.host == "localhost" ? "127.0.0.1" : url.host;
-  Result<net::Endpoint> endpoint = net::parse_endpoint(fmt::format("{}:{}", numeric, port));
-  if (!endpoint) return Failure(endpoint.error());
-  url.endpoint = *endpoint;
-  return url;
-}
 
 Error error_of(const json::object& error) {
   const json::value* message = error.if_contains("message");
@@ -59,17 +31,12 @@ Error error_of(const json::object& error) {
 
 class Client final : public McpClient {
  public:
-  Client(Context& context, McpAddress address, Url url, Asking asking)
-      : context_(context), address_(std::move(address)), url_(std::move(url)), asking_(asking) {
-    http::ClientOptions options;
-    options.endpoint = url_.endpoint;
-    options.host_header = url_.authority;
-    options.tls = url_.tls ? address_.tls : nullptr;
-    options.tls_host_name = url_.host;
-    client_ = http::make_client(context.network, options);
-  }
+  Client(Context& context, McpAddress address, http::UrlAddress url, Asking asking)
+      : context_(context), address_(std::move(address)), url_(std::move(url)), asking_(asking) {}
 
   Task<Result<std::string>> request(McpRequest request) override {
+    const Result<void> found = co_await find_host();
+    if (!found) co_return Failure(found.error());
     ++id_;
     http::ClientRequest message = write(request);
     TimePoint deadline = message.deadline;
@@ -85,6 +52,21 @@ class Client final : public McpClient {
   }
 
  private:
+  /// Once, and again after a failure: a new name may not be known yet.
+  Task<Result<void>> find_host() {
+    if (client_) co_return Result<void>();
+    const Result<net::Endpoint> endpoint =
+        co_await http::resolve(context_.clock.executor(), url_.host, url_.port);
+    if (!endpoint) co_return Failure(endpoint.error());
+    http::ClientOptions options;
+    options.endpoint = *endpoint;
+    options.host_header = url_.host_header();
+    options.tls = url_.tls ? address_.tls : nullptr;
+    options.tls_host_name = url_.host;
+    client_ = http::make_client(context_.network, options);
+    co_return Result<void>();
+  }
+
   http::ClientRequest write(const McpRequest& request) const {
     json::object params = json::parse(request.params).as_object();
     json::object& meta =
@@ -98,7 +80,7 @@ class Client final : public McpClient {
     if (request.on_notification) meta["progressToken"] = id_;
     http::ClientRequest out;
     out.method = "POST";
-    out.target = url_.path;
+    out.target = url_.target;
     out.headers.add("Content-Type", "application/json");
     out.headers.add("Accept", "application/json, text/event-stream");
     out.headers.add("MCP-Protocol-Version", mcp::modern_version);
@@ -162,7 +144,7 @@ class Client final : public McpClient {
 
   Context& context_;
   McpAddress address_;
-  Url url_;
+  http::UrlAddress url_;
   Asking asking_;
   std::int64_t id_ = 0;
   std::unique_ptr<http::Client> client_;
@@ -171,7 +153,7 @@ class Client final : public McpClient {
 }  // namespace
 
 Result<std::unique_ptr<McpClient>> make_mcp_client(Context& context, McpAddress address, Asking asking) {
-  Result<Url> url = parse_url(address.url);
+  Result<http::UrlAddress> url = http::parse_url(address.url);
   if (!url) return Failure(url.error());
   return std::make_unique<Client>(context, std::move(address), std::move(*url), asking);
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cli/all_verbs.h"
+#include "cli/aws_session.h"
 #include "cli/text.h"
 #include "model/nearest_name.h"
 
@@ -46,8 +47,47 @@ constexpr Option connect_options[] = {file_option,
                                        .value = "NAME",
                                        .meaning = "claude, cursor, vscode or json; default: all of them"},
                                       {.name = "https", .meaning = "use the HTTPS URL"}};
-constexpr Option scale_options[] = {file_option,
-                                    {.name = "wait", .meaning = "return when every task is healthy"}};
+constexpr Option yes_option{.name = "yes", .letter = 'y', .meaning = "do not ask"};
+constexpr Option scale_options[] = {
+    file_option,   {.name = "wait", .meaning = "return when every task is healthy"},
+    on_option,     yes_option,
+    region_option, profile_option};
+constexpr Option plan_options[] = {
+    file_option,
+    json_option,
+    {.name = "iam",
+     .meaning = "print the policy that whoever deploys needs (with --json: as parts that fit)"},
+    {.name = "no-drift", .meaning = "do not look for what was changed by hand"},
+    region_option,
+    profile_option};
+constexpr Option deploy_options[] = {
+    file_option,
+    yes_option,
+    json_option,
+    {.name = "dry-run", .meaning = "the same as `berth plan`"},
+    {.name = "no-wait", .meaning = "return once the stack's operation has been started"},
+    {.name = "image",
+     .value = "IMAGE",
+     .meaning = "deploy this image, which starts berth, instead of building one"},
+    {.name = "berth-binary",
+     .value = "FILE",
+     .meaning = "the static berth for the image; default: this program"},
+    {.name = "ignore-scan", .meaning = "deploy whatever the registry's scan finds"},
+    region_option,
+    profile_option};
+constexpr Option rollback_options[] = {
+    file_option,   yes_option,
+    json_option,   {.name = "no-wait", .meaning = "return once it has been started"},
+    region_option, profile_option};
+constexpr Option destroy_options[] = {
+    file_option,
+    yes_option,
+    json_option,
+    {.name = "keep-data", .meaning = "file system, buckets and logs stay, and what they cost is said"},
+    {.name = "delete-data", .meaning = "they are deleted, for good"},
+    {.name = "forget-secrets", .meaning = "secrets are gone at once, without a recovery window"},
+    region_option,
+    profile_option};
 constexpr Option plain_options[] = {file_option};
 constexpr Option validate_options[] = {json_option};
 constexpr Option doctor_options[] = {file_option, key_option, json_option};
@@ -121,10 +161,12 @@ constexpr Verb verb_table[] = {
      .run = run_connect},
     {.name = "scale",
      .summary = "change how many tasks run",
-     .usage = "N [--wait]",
+     .usage = "N [--wait] [--on aws|here]",
      .options = scale_options,
      .words_max = 1,
-     .more = "Until the service stops; tasks.count in berth.yaml says how many it starts with.",
+     .more =
+         "Until the service stops; tasks.count in berth.yaml says how many it starts with. On AWS it asks "
+         "first, and widens scaling.min and scaling.max where N lies outside, until the next deploy.",
      .run = run_scale},
     {.name = "restart",
      .summary = "replace every task, one after another",
@@ -136,6 +178,39 @@ constexpr Verb verb_table[] = {
      .usage = "",
      .options = plain_options,
      .run = run_down},
+    {.name = "plan",
+     .summary = "show what a deploy to AWS would make or change",
+     .usage = "[--json] [--iam]",
+     .options = plan_options,
+     .more =
+         "Every resource, permission and the monthly cost; for a running service what changes, what is "
+         "replaced "
+         "and what that interrupts (from a real change set, which is deleted again), and what was changed by "
+         "hand. Without credentials it shows what it can.",
+     .run = run_plan},
+    {.name = "deploy",
+     .summary = "bring the service to AWS, from source to a proven URL",
+     .usage = "[--yes] [--no-wait] [--image IMAGE] [--dry-run]",
+     .options = deploy_options,
+     .more =
+         "Builds or assembles the image, pushes it, awaits the scan, makes or updates two CloudFormation "
+         "stacks, "
+         "waits for healthy tasks and calls the service through its public URL. The same command again "
+         "continues where one was interrupted. The URL's certificate is checked against $BERTH_CA_FILE or "
+         "$SSL_CERT_FILE, where set.",
+     .run = run_deploy},
+    {.name = "rollback",
+     .summary = "bring back the image that ran before, on AWS",
+     .usage = "[--yes] [--no-wait]",
+     .options = rollback_options,
+     .more = "Cancels an update that is in progress instead.",
+     .run = run_rollback},
+    {.name = "destroy",
+     .summary = "end the service on AWS, so that nothing costs money",
+     .usage = "[--keep-data | --delete-data] [--yes]",
+     .options = destroy_options,
+     .more = "Data is never deleted without being told: with --yes, say --keep-data or --delete-data.",
+     .run = run_destroy},
     {.name = "validate",
      .summary = "check berth.yaml and report every mistake",
      .usage = "[FILE] [--json]",
@@ -185,7 +260,8 @@ std::string general_help(bool colour) {
   return out +
          "\n`berth help VERB` tells more.\n\n"
          "Exit codes: 0 ok · 1 failed · 2 usage · 3 berth.yaml is missing or has mistakes · 4 not running\n"
-         "            5 already running · 6 unhealthy · 7 the tool said that it failed\n";
+         "            5 already running · 6 unhealthy · 7 the tool said that it failed\n"
+         "            8 not confirmed: nothing was changed · 130 interrupted\n";
 }
 
 std::string verb_help(const Verb& verb, bool colour) {

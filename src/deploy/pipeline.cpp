@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <optional>
 
 #include "deploy/pipeline_image.h"
@@ -14,8 +13,6 @@
 #include "deploy/stack_apply.h"
 #include "deploy/template.h"
 #include "deploy/trouble.h"
-#include "model/parse.h"
-#include "storage/files.h"
 
 namespace berth::deploy {
 namespace {
@@ -27,17 +24,6 @@ constexpr Duration scan_timeout = std::chrono::minutes(5);
 constexpr Duration proof_timeout = std::chrono::minutes(5);
 constexpr Duration proof_interval = std::chrono::seconds(3);
 constexpr std::size_t findings_shown_max = 10;
-
-constexpr std::string_view ca_bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
-                                           "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"};
-
-std::string ca_bundle() {
-  std::error_code ignored;
-  for (const std::string_view path : ca_bundles) {
-    if (std::filesystem::exists(path, ignored)) return std::string(path);
-  }
-  return {};
-}
 
 class Deploy final : public Pipeline {
  public:
@@ -52,8 +38,8 @@ class Deploy final : public Pipeline {
 
   Task<Result<Deployed>> run() override {
     using Step = Task<Result<void>> (Deploy::*)();
-    static constexpr Step steps[] = {&Deploy::check, &Deploy::base,       &Deploy::secrets, &Deploy::image,
-                                     &Deploy::push,  &Deploy::scan,       &Deploy::change,  &Deploy::stack,
+    static constexpr Step steps[] = {&Deploy::check, &Deploy::base, &Deploy::secrets, &Deploy::image,
+                                     &Deploy::push,  &Deploy::scan, &Deploy::change,  &Deploy::stack,
                                      &Deploy::tasks, &Deploy::prove};
     for (std::size_t i = 0; i < std::size(steps); ++i) {
       phase_ = static_cast<Phase>(i);
@@ -100,13 +86,15 @@ class Deploy final : public Pipeline {
     }
     summary_ = fmt::format("account {}, {}", caller->account, world_.client.region());
     const bool stands = next_step(service->status) == StackStep::update;
-    const std::size_t count =
-        aws::object(base_->document, "Resources").size() + aws::object(service_->document, "Resources").size();
+    const std::size_t count = aws::object(base_->document, "Resources").size() +
+                              aws::object(service_->document, "Resources").size();
     std::string question =
-        stands ? fmt::format("Update {} in account {}, {}?", spec_.name, caller->account, world_.client.region())
-               : fmt::format("Deploy {} to account {}, {}? That makes {} resources, which cost money from then on "
-                             "(`berth plan` lists them).",
-                             spec_.name, caller->account, world_.client.region(), count);
+        stands
+            ? fmt::format("Update {} in account {}, {}?", spec_.name, caller->account, world_.client.region())
+            : fmt::format(
+                  "Deploy {} to account {}, {}? That makes {} resources, which cost money from then on "
+                  "(`berth plan` lists them).",
+                  spec_.name, caller->account, world_.client.region(), count);
     const Result<bool> yes = co_await world_.progress.confirm(std::move(question));
     if (!yes) co_return Failure(yes.error());
     if (!*yes) co_return fail(ErrorCode::cancelled, "Nothing was changed.");
@@ -130,9 +118,8 @@ class Deploy final : public Pipeline {
       }
     }
     if (!options_.image.empty()) return {};
-    Result<model::Spec> inside = spec_for_image(spec_);
+    const Result<model::Spec> inside = spec_for_image(spec_);
     if (!inside) return Failure(inside.error());
-    inside_ = std::move(*inside);
     return check_program(options_.berth, architecture_of(spec_.aws));
   }
 
@@ -239,7 +226,8 @@ class Deploy final : public Pipeline {
       summary_ = "none needed";
       co_return Result<void>();
     }
-    const Result<SecretsOutcome> put = co_await put_secrets(world_.client, arn, variables, world_.environment);
+    const Result<SecretsOutcome> put =
+        co_await put_secrets(world_.client, arn, variables, world_.environment);
     if (!put) co_return Failure(put.error());
     secrets_ = *put;
     if (!put->changed) end_ = PhaseEnd::nothing_to_do;
@@ -252,9 +240,12 @@ class Deploy final : public Pipeline {
   Task<Result<void>> image() {
     Result<registry::Image> image = fail(ErrorCode::internal, "no image");
     if (options_.image.empty()) {
-      image = co_await make_image();
+      image = co_await make_image(world_.images, spec_, options_.berth, options_.state_directory,
+                                  world_.progress);
     } else {
-      image = co_await pull_image();
+      image = co_await pull_image(world_.client, world_.images, options_.image,
+                                  base_state_.output("RepositoryUri"), architecture_of(spec_.aws),
+                                  world_.progress);
     }
     if (!image) co_return Failure(image.error());
     const std::string shown = options_.image.empty() ? short_digest(image->digest) : options_.image;
@@ -262,52 +253,9 @@ class Deploy final : public Pipeline {
     if (!starts) co_return starts;
     image_ = std::move(*image);
     out_.image = fmt::format("{}@{}", base_state_.output("RepositoryUri"), image_->digest);
-    summary_ = fmt::format("{}, {:.1f} MB", short_digest(image_->digest),
-                           static_cast<double>(image_->bytes) / 1e6);
+    summary_ =
+        fmt::format("{}, {:.1f} MB", short_digest(image_->digest), static_cast<double>(image_->bytes) / 1e6);
     co_return Result<void>();
-  }
-
-  Task<Result<registry::Image>> make_image() {
-    const Result<std::string> file = write_spec_file();
-    if (!file) co_return Failure(file.error());
-    std::error_code ignored;
-    ImageInputs inputs{.berth = options_.berth,
-                       .spec_file = *file,
-                       .has_dockerfile = std::filesystem::exists(spec_.directory + "/Dockerfile", ignored),
-                       .has_package = std::filesystem::exists(spec_.directory + "/package.json", ignored),
-                       .ca_bundle = ca_bundle()};
-    ImagePlan plan = plan_image(spec_, inputs);
-    co_return co_await build_image(world_.images, std::move(plan), world_.progress);
-  }
-
-  Result<std::string> write_spec_file() const {
-    const std::string folder = options_.state_directory + "/image";
-    const Result<void> made = storage::make_directories(folder);
-    if (!made) return Failure(made.error());
-    const Result<std::string> written =
-        storage::write_temporary(folder, model::write_spec(*inside_) + "\n", "");
-    if (!written) return Failure(written.error());
-    const std::string path = folder + "/berth.yaml";
-    const Result<void> replaced = storage::replace(*written, path);
-    if (!replaced) return Failure(replaced.error());
-    return path;
-  }
-
-  Task<Result<registry::Image>> pull_image() {
-    const Result<registry::Reference> from = registry::parse_reference(options_.image);
-    if (!from) co_return Failure(from.error());
-    const Result<registry::Reference> own = registry::parse_reference(base_state_.output("RepositoryUri"));
-    if (!own) co_return Failure(own.error());
-    registry::Login login;
-    if (from->registry == own->registry) {
-      const Result<registry::Login> ecr = co_await ecr_login(world_.client);
-      if (!ecr) co_return Failure(ecr.error());
-      login = *ecr;
-    }
-    Progress& progress = world_.progress;
-    registry::Progress tell = [&progress](std::string_view text) { progress.detail(std::string(text)); };
-    co_return co_await world_.images.pull(*from, std::move(login), architecture_of(spec_.aws),
-                                          std::move(tell));
   }
 
   Task<Result<void>> push() {
@@ -346,9 +294,10 @@ class Deploy final : public Pipeline {
     if (!scan) co_return denied(scan.error());
     summary_ = summary_of(*scan);
     if (scan->state == Scan::State::pending) {
-      co_return fail(ErrorCode::deadline_exceeded,
-                     "The registry has not scanned the image within five minutes. `berth deploy` again goes on "
-                     "waiting; --ignore-scan goes on without it.");
+      co_return fail(
+          ErrorCode::deadline_exceeded,
+          "The registry has not scanned the image within five minutes. `berth deploy` again goes on "
+          "waiting; --ignore-scan goes on without it.");
     }
     const std::vector<ScanFinding> stops = stopping(*scan, spec_.image.stop_at);
     for (std::size_t i = 0; i < scan->findings.size() && i < findings_shown_max; ++i) {
@@ -357,10 +306,11 @@ class Deploy final : public Pipeline {
           fmt::format("{} {} {}", to_string(finding.severity), finding.name, finding.package));
     }
     if (stops.empty()) co_return Result<void>();
-    co_return fail(ErrorCode::permission_denied,
-                   fmt::format("The scan found {}: {} at or above image.stop_at ({}). What runs was not touched. "
-                               "Take a newer base image or newer packages; --ignore-scan deploys nevertheless.",
-                               summary_, stops.front().name, to_string(spec_.image.stop_at)));
+    co_return fail(
+        ErrorCode::permission_denied,
+        fmt::format("The scan found {}: {} at or above image.stop_at ({}). What runs was not touched. "
+                    "Take a newer base image or newer packages; --ignore-scan deploys nevertheless.",
+                    summary_, stops.front().name, to_string(spec_.image.stop_at)));
   }
 
   // ---- the service's stack ----
@@ -435,8 +385,9 @@ class Deploy final : public Pipeline {
       summary_ = "started; it goes on by itself";
       co_return write_outputs();
     }
-    const std::size_t total =
-        next_step(state_.status) == StackStep::create ? aws::object(service_->document, "Resources").size() : 0;
+    const std::size_t total = next_step(state_.status) == StackStep::create
+                                  ? aws::object(service_->document, "Resources").size()
+                                  : 0;
     const Result<void> done = co_await follow(target_.name, *last, total);
     if (!done) co_return done;
     co_return write_outputs();
@@ -462,10 +413,11 @@ class Deploy final : public Pipeline {
     const auto present = co_await describe_service(world_.client, cluster, service);
     if (!present) co_return denied(present.error());
     if (!present->exists()) {
-      co_return fail(ErrorCode::not_found,
-                     fmt::format("The stack {} stands, but its service {} is gone: somebody deleted it by hand. "
-                                 "`berth plan` shows the drift; `berth destroy` and `berth deploy` make it anew.",
-                                 names_.service_stack, service));
+      co_return fail(
+          ErrorCode::not_found,
+          fmt::format("The stack {} stands, but its service {} is gone: somebody deleted it by hand. "
+                      "`berth plan` shows the drift; `berth destroy` and `berth deploy` make it anew.",
+                      names_.service_stack, service));
     }
     // Secrets are injected when a task starts: tasks older than the secret's version do not have it.
     const bool stale =
@@ -476,13 +428,19 @@ class Deploy final : public Pipeline {
       if (!restarted) co_return denied(restarted.error());
       out_.changed = true;
     }
-    RolloutOptions options{.cluster = cluster, .service = service, .target_group = after_.output("TargetGroupArn")};
+    RolloutOptions options{
+        .cluster = cluster, .service = service, .target_group = after_.output("TargetGroupArn")};
     Progress& progress = world_.progress;
-    std::function<void(const std::string&)> tell = [&progress](const std::string& text) { progress.detail(text); };
+    std::function<void(const std::string&)> tell = [&progress](const std::string& text) {
+      progress.detail(text);
+    };
     const auto end = co_await watch_rollout(world_.client, world_.clock, std::move(options), std::move(tell));
     if (!end) co_return denied(end.error());
     desired_ = end->service.desired;
     if (end->ok) {
+      const Result<void> marked =
+          co_await mark_running(world_.client, base_state_.output("RepositoryName"), *image_);
+      if (!marked) world_.progress.notice(marked.error().message());
       summary_ = fmt::format("{} of {} healthy", end->service.running, end->service.desired);
       co_return Result<void>();
     }
@@ -491,37 +449,51 @@ class Deploy final : public Pipeline {
                                to_text(explain(end->evidence))));
   }
 
+  /// The key that Berth made, or the first of auth.keys from the service's secret or this environment.
+  Task<aws::Reply<Secret>> read_key() {
+    const std::string arn = base_state_.output("ApiKeyArn");
+    if (!arn.empty()) co_return co_await read_secret(world_.client, arn);
+    if (spec_.auth.keys.empty()) co_return Secret();
+    const std::string& variable = spec_.auth.keys.front().environment;
+    const auto given = world_.environment.find(variable);
+    if (given != world_.environment.end() && !given->second.empty()) co_return Secret(given->second);
+    const auto named = spec_.aws.secrets.find(variable);
+    if (named != spec_.aws.secrets.end()) co_return co_await read_named_secret(world_.client, named->second);
+    const auto values = co_await read_values(world_.client, base_state_.output("EnvironmentArn"));
+    if (!values) co_return std::unexpected(values.error());
+    const auto value = values->find(variable);
+    co_return value == values->end() ? Secret() : value->second;
+  }
+
   Task<Result<void>> prove() {
     if (!options_.prove || desired_ == 0) {
       end_ = PhaseEnd::nothing_to_do;
       summary_ = desired_ == 0 ? "no task runs at this hour" : "not asked for";
       co_return Result<void>();
     }
-    Secret key;
-    const std::string arn = base_state_.output("ApiKeyArn");
-    if (!arn.empty()) {
-      const auto read = co_await read_secret(world_.client, arn);
-      if (!read) co_return denied(read.error());
-      key = *read;
-    }
+    const auto key = co_await read_key();
+    if (!key) co_return denied(key.error());
     const TimePoint deadline = world_.clock.now() + proof_timeout;
     while (true) {
-      const Result<std::string> proof = co_await options_.prove(out_.record.url, key);
+      const Result<std::string> proof = co_await options_.prove(out_.record.url, *key);
       if (proof) {
         summary_ = *proof;
         co_return Result<void>();
       }
       // A new name takes a while to be known everywhere, a new distribution to be everywhere.
-      const bool later = world_.clock.now() >= deadline || proof.error().code() == ErrorCode::permission_denied;
+      const bool later =
+          world_.clock.now() >= deadline || proof.error().code() == ErrorCode::permission_denied;
       if (later && spec_.aws.internal) {
         end_ = PhaseEnd::nothing_to_do;
-        summary_ = fmt::format("the internal load balancer is not reachable from here: {}", proof.error().message());
+        summary_ =
+            fmt::format("the internal load balancer is not reachable from here: {}", proof.error().message());
         co_return Result<void>();
       }
       if (later) {
-        co_return Failure(proof.error().within(
-            "Every task is healthy, but the service does not answer a client; `berth doctor --on aws` looks for "
-            "the broken link"));
+        co_return Failure(
+            proof.error().within("Every task is healthy, but the service does not answer a client; `berth "
+                                 "doctor --on aws` looks for "
+                                 "the broken link"));
       }
       world_.progress.detail(proof.error().message());
       co_await world_.clock.sleep_for(proof_interval);
@@ -538,7 +510,6 @@ class Deploy final : public Pipeline {
   std::string summary_;
   Deployed out_;
   std::optional<Template> base_, service_;
-  std::optional<model::Spec> inside_;
   std::optional<registry::Image> image_;
   StackState base_state_;
   SecretsOutcome secrets_;

@@ -19,11 +19,12 @@
 /// it stopped, whatever phase was interrupted; nothing but the account itself remembers how far it came. Two
 /// deploys of different content exclude one another by the tokens of their stack operations (stack.h).
 ///
-/// Every change to the service goes through its stack, a new image too: it is one UpdateStack with the previous
-/// template and a new ImageUri, without a change set, because comparing template and parameters has shown
-/// that nothing else differs. RegisterTaskDefinition and UpdateService would save CloudFormation's few
-/// seconds of polling, but leave the stack behind: a later update that fails would be rolled back to the image
-/// the stack knows, not to the one that ran, and `berth plan` would show drift after each deploy.
+/// Every change to the service goes through its stack, a new image too: it is one UpdateStack with the
+/// previous template and a new ImageUri, without a change set, because comparing template and parameters
+/// has shown that nothing else differs. RegisterTaskDefinition and UpdateService would save
+/// CloudFormation's few seconds of polling, but leave the stack behind: a later update that fails would be
+/// rolled back to the image the stack knows, not to the one that ran, and `berth plan` would show drift
+/// after each deploy.
 namespace berth::deploy {
 
 struct DeployWorld {

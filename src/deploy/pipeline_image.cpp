@@ -8,6 +8,7 @@
 
 #include "codec/base64.h"
 #include "deploy/trouble.h"
+#include "model/parse.h"
 #include "registry/manifest.h"
 #include "storage/files.h"
 
@@ -68,6 +69,29 @@ bool is_node(const model::Spec& spec) {
   });
 }
 
+constexpr std::string_view ca_bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
+                                           "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"};
+
+std::string ca_bundle() {
+  std::error_code ignored;
+  for (const std::string_view path : ca_bundles) {
+    if (std::filesystem::exists(path, ignored)) return std::string(path);
+  }
+  return {};
+}
+
+Result<std::string> write_spec_file(const model::Spec& inside, const std::string& state_directory) {
+  const std::string folder = state_directory + "/image";
+  const Result<void> made = storage::make_directories(folder);
+  if (!made) return Failure(made.error());
+  const Result<std::string> written = storage::write_temporary(folder, model::write_spec(inside) + "\n", "");
+  if (!written) return Failure(written.error());
+  const std::string path = folder + "/berth.yaml";
+  const Result<void> replaced = storage::replace(*written, path);
+  if (!replaced) return Failure(replaced.error());
+  return path;
+}
+
 std::string other_name(const std::string& architecture) {
   return architecture == "arm64" ? "ARM64" : "x86-64";
 }
@@ -93,7 +117,9 @@ std::string architecture_of(const model::AwsSpec& aws) {
 
 std::optional<ProgramFacts> read_program(std::string_view head) {
   // Magic, 64-bit, little-endian.
-  if (head.size() < elf_head_bytes || !head.starts_with("\x7f" "ELF\x02\x01")) return std::nullopt;
+  if (head.size() < elf_head_bytes || !head.starts_with("\x7f"
+                                                        "ELF\x02\x01"))
+    return std::nullopt;
   ProgramFacts facts;
   const std::uint64_t machine = little_endian(head, elf_machine_at, 2);
   if (machine == machine_x86_64) facts.architecture = "amd64";
@@ -112,7 +138,8 @@ std::optional<ProgramFacts> read_program(std::string_view head) {
 
 Result<void> check_program(const std::string& path, const std::string& architecture) {
   const std::string where = fmt::format(
-      "Take the static berth for {0} of the same version (a release, or the release preset on such a machine) "
+      "Take the static berth for {0} of the same version (a release, or the release preset on such a "
+      "machine) "
       "and name it: berth deploy --berth-binary PATH.",
       other_name(architecture));
   const Result<std::string> head = storage::read_head(path, program_head_bytes);
@@ -131,8 +158,9 @@ Result<void> check_program(const std::string& path, const std::string& architect
                             other_name(architecture), path, where));
   }
   if (!facts->is_static) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{} is not a static program, so it does not start in every image. {}", path, where));
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("{} is not a static program, so it does not start in every image. {}", path, where));
   }
   return {};
 }
@@ -154,20 +182,11 @@ std::string base_for(const model::Spec& spec) {
   return base;
 }
 
-std::vector<std::string> npx_packages(const model::Spec& spec) {
+std::vector<std::string> npm_packages(const model::Spec& spec) {
   std::vector<std::string> out;
   for (const model::ServerSpec& server : spec.servers) {
-    if (server.kind != model::ServerSpec::Kind::command || program_of(server) != "npx") continue;
-    for (std::size_t i = 1; i < server.command.size(); ++i) {
-      const std::string& word = server.command[i];
-      const bool names = word == "-p" || word == "--package";
-      if (names && i + 1 < server.command.size()) out.push_back(server.command[++i]);
-      if (word.starts_with("--package=")) out.push_back(word.substr(10));
-      if (word.starts_with('-')) continue;
-      // With --package the first word is the program of that package.
-      if (!names && out.empty()) out.push_back(word);
-      break;
-    }
+    const std::vector<std::string> packages = registry::npm_packages_of(server.command);
+    out.insert(out.end(), packages.begin(), packages.end());
   }
   std::ranges::sort(out);
   out.erase(std::unique(out.begin(), out.end()), out.end());
@@ -178,19 +197,23 @@ Result<model::Spec> spec_for_image(model::Spec spec) {
   namespace fs = std::filesystem;
   for (const model::KeySpec& key : spec.auth.keys) {
     if (key.file.empty()) continue;
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("The key \"{}\" of auth.keys is read from the file {}, which a task on AWS does not "
-                            "have. Use `env: NAME` instead: its value becomes part of the service's secret.",
-                            key.principal, key.file));
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("The key \"{}\" of auth.keys is read from the file {}, which a task on AWS does not "
+                    "have. Use `env: NAME` instead: its value becomes part of the service's secret.",
+                    key.principal, key.file));
   }
   for (model::ServerSpec& server : spec.servers) {
+    if (server.kind == model::ServerSpec::Kind::command)
+      server.command = registry::rewritten_command(server.command);
     if (server.directory.empty()) continue;
     const fs::path relative = fs::path(server.directory).lexically_relative(spec.directory);
     if (relative.empty() || relative.string().starts_with("..")) {
-      return fail(ErrorCode::invalid_argument,
-                  fmt::format("The server \"{}\" works in {}, which is outside of {} and so not in the image. Move "
-                              "it inside, or give cwd relative to berth.yaml.",
-                              server.name, server.directory, spec.directory));
+      return fail(
+          ErrorCode::invalid_argument,
+          fmt::format("The server \"{}\" works in {}, which is outside of {} and so not in the image. Move "
+                      "it inside, or give cwd relative to berth.yaml.",
+                      server.name, server.directory, spec.directory));
     }
     server.directory = relative == "." ? "/app" : (fs::path("/app") / relative).string();
   }
@@ -213,7 +236,7 @@ ImagePlan plan_image(const model::Spec& spec, const ImageInputs& inputs) {
   options.berth = inputs.berth;
   options.spec_file = inputs.spec_file;
   options.npm = inputs.has_package && is_node(spec);
-  options.npm_packages = npx_packages(spec);
+  options.npm_packages = npm_packages(spec);
   options.ca_bundle = inputs.ca_bundle;
   options.labels = {{"org.opencontainers.image.title", spec.name}};
   return plan;
@@ -223,11 +246,12 @@ Result<void> check_entry_point(const registry::Image& image, const std::string& 
   const std::vector<std::string> entry = registry::entry_point_of(image);
   const bool berth = !entry.empty() && std::filesystem::path(entry.front()).filename() == "berth";
   if (berth) return {};
-  return fail(ErrorCode::invalid_argument,
-              fmt::format("The image {} does not start berth: its entry point is {}. Build it by `berth deploy` "
-                          "without --image, or give it ENTRYPOINT [\"/usr/local/bin/berth\", \"serve\"] and the "
-                          "static berth there.",
-                          reference, entry.empty() ? "empty" : fmt::format("\"{}\"", fmt::join(entry, " "))));
+  return fail(
+      ErrorCode::invalid_argument,
+      fmt::format("The image {} does not start berth: its entry point is {}. Build it by `berth deploy` "
+                  "without --image, or give it ENTRYPOINT [\"/usr/local/bin/berth\", \"serve\"] and the "
+                  "static berth there.",
+                  reference, entry.empty() ? "empty" : fmt::format("\"{}\"", fmt::join(entry, " "))));
 }
 
 std::string short_digest(const std::string& digest) {
@@ -235,11 +259,40 @@ std::string short_digest(const std::string& digest) {
   return digest.substr(colon == std::string::npos ? 0 : colon + 1, digest_shown);
 }
 
-Task<Result<registry::Image>> build_image(registry::Images& images, ImagePlan plan, Progress& progress) {
+Task<Result<registry::Image>> make_image(registry::Images& images, model::Spec spec, std::string berth,
+                                         std::string state_directory, Progress& progress) {
+  const Result<model::Spec> inside = spec_for_image(spec);
+  if (!inside) co_return Failure(inside.error());
+  const Result<std::string> file = write_spec_file(*inside, state_directory);
+  if (!file) co_return Failure(file.error());
+  std::error_code ignored;
+  const ImageInputs inputs{.berth = std::move(berth),
+                           .spec_file = *file,
+                           .has_dockerfile = std::filesystem::exists(spec.directory + "/Dockerfile", ignored),
+                           .has_package = std::filesystem::exists(spec.directory + "/package.json", ignored),
+                           .ca_bundle = ca_bundle()};
+  ImagePlan plan = plan_image(spec, inputs);
   registry::Progress tell = [&progress](std::string_view text) { progress.detail(std::string(text)); };
   if (!plan.dockerfile.empty())
     co_return co_await images.build(plan.dockerfile, std::move(plan.options), std::move(tell));
   co_return co_await images.assemble(std::move(plan.options), std::move(tell));
+}
+
+Task<Result<registry::Image>> pull_image(aws::Client& client, registry::Images& images, std::string reference,
+                                         std::string repository_uri, std::string architecture,
+                                         Progress& progress) {
+  const Result<registry::Reference> from = registry::parse_reference(reference);
+  if (!from) co_return Failure(from.error());
+  const Result<registry::Reference> own = registry::parse_reference(repository_uri);
+  if (!own) co_return Failure(own.error());
+  registry::Login login;
+  if (from->registry == own->registry) {
+    const Result<registry::Login> ecr = co_await ecr_login(client);
+    if (!ecr) co_return Failure(ecr.error());
+    login = *ecr;
+  }
+  registry::Progress tell = [&progress](std::string_view text) { progress.detail(std::string(text)); };
+  co_return co_await images.pull(*from, std::move(login), std::move(architecture), std::move(tell));
 }
 
 Task<Result<registry::Login>> ecr_login(aws::Client& client) {
@@ -247,8 +300,9 @@ Task<Result<registry::Login>> ecr_login(aws::Client& client) {
   const auto reply = co_await client.call("ecr", "GetAuthorizationToken", std::move(none));
   if (!reply) co_return Failure(explain_fault(reply.error()));
   const json::array& data = aws::array(*reply, "authorizationData");
-  const std::string token =
-      data.empty() || !data.front().is_object() ? "" : aws::text(data.front().get_object(), "authorizationToken");
+  const std::string token = data.empty() || !data.front().is_object()
+                                ? ""
+                                : aws::text(data.front().get_object(), "authorizationToken");
   const std::optional<std::string> clear = base64::decode(token);
   const std::size_t colon = clear ? clear->find(':') : std::string::npos;
   if (colon == std::string::npos)
@@ -266,6 +320,36 @@ Task<aws::Reply<bool>> has_image(aws::Client& client, std::string repository, st
       reply.error().is("ImageNotFoundException") || reply.error().is("RepositoryNotFoundException");
   if (absent) co_return false;
   co_return std::unexpected(reply.error());
+}
+
+Task<Result<void>> mark_running(aws::Client& client, std::string repository, const registry::Image& image) {
+  auto warn = [](const aws::Fault& fault) {
+    return fail(
+        ErrorCode::unavailable,
+        fmt::format("The image could not be tagged \"running\" ({}): the repository's rule for images older "
+                    "than 90 days may delete it. The next deploy tags it.",
+                    fault.message));
+  };
+  json::object running{{"imageTag", "running"}};
+  json::object ask{{"repositoryName", repository},
+                   {"imageIds", json::array{json::value(std::move(running))}}};
+  const auto before = co_await client.call("ecr", "BatchGetImage", std::move(ask));
+  if (!before) co_return warn(before.error());
+  const json::array& images = aws::array(*before, "images");
+  if (!images.empty() && images.front().is_object()) {
+    const json::object& old = images.front().get_object();
+    if (aws::text(aws::object(old, "imageId"), "imageDigest") == image.digest) co_return Result<void>();
+    json::object keep{{"repositoryName", repository},
+                      {"imageManifest", aws::text(old, "imageManifest")},
+                      {"imageTag", "running-before"}};
+    const auto kept = co_await client.call("ecr", "PutImage", std::move(keep));
+    if (!kept && !kept.error().is("ImageAlreadyExistsException")) co_return warn(kept.error());
+  }
+  json::object mark{
+      {"repositoryName", repository}, {"imageManifest", image.manifest}, {"imageTag", "running"}};
+  const auto marked = co_await client.call("ecr", "PutImage", std::move(mark));
+  if (!marked && !marked.error().is("ImageAlreadyExistsException")) co_return warn(marked.error());
+  co_return Result<void>();
 }
 
 }  // namespace berth::deploy

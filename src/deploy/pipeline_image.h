@@ -33,9 +33,10 @@ Result<void> check_program(const std::string& path, const std::string& architect
 std::string base_for(const model::Spec& spec);
 
 /// Packages of servers started by `npx`, as npm names them: "@x/y@1.2".
-std::vector<std::string> npx_packages(const model::Spec& spec);
+std::vector<std::string> npm_packages(const model::Spec& spec);
 
-/// The spec as it stands inside the image: folders of this machine become folders of /app. invalid_argument
+/// The spec as it stands inside the image: folders of this machine become folders of /app, `npx` the program
+/// that it would start. invalid_argument
 /// names what cannot be there: a folder outside the spec's, a key read from a file.
 Result<model::Spec> spec_for_image(model::Spec spec);
 
@@ -58,13 +59,24 @@ Result<void> check_entry_point(const registry::Image& image, const std::string& 
 /// "sha256:0123456789ab…" → "0123456789ab".
 std::string short_digest(const std::string& digest);
 
-/// Builds or assembles it; progress is told as detail.
-Task<Result<registry::Image>> build_image(registry::Images& images, ImagePlan plan, Progress& progress);
+/// Builds or assembles the image; the spec for it is written to `state_directory` for it.
+/// Progress is told as detail.
+Task<Result<registry::Image>> make_image(registry::Images& images, model::Spec spec, std::string berth,
+                                         std::string state_directory, Progress& progress);
+/// Fetches an image that was built elsewhere; with ECR's own login where it lies in the service's registry.
+Task<Result<registry::Image>> pull_image(aws::Client& client, registry::Images& images, std::string reference,
+                                         std::string repository_uri, std::string architecture,
+                                         Progress& progress);
 
 /// The user and password of ECR for docker's protocol.
 Task<Result<registry::Login>> ecr_login(aws::Client& client);
 
 /// Whether the repository has the digest. A repository that is not there has nothing.
 Task<aws::Reply<bool>> has_image(aws::Client& client, std::string repository, std::string digest);
+
+/// Moves the tag "running" to `image`, and "running-before" to what had it: the repository's lifecycle
+/// rules never delete images with such tags, however old they are, so the one that runs and the one for a
+/// rollback stay. The failure is a sentence for a notice; the deploy stands without the tags.
+Task<Result<void>> mark_running(aws::Client& client, std::string repository, const registry::Image& image);
 
 }  // namespace berth::deploy

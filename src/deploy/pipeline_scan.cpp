@@ -21,8 +21,8 @@ struct SeverityName {
   Severity severity;
 };
 /// ECR knows two more, which are below low.
-constexpr SeverityName severity_names[] = {{"CRITICAL", Severity::critical}, {"HIGH", Severity::high},
-                                           {"MEDIUM", Severity::medium},     {"LOW", Severity::low},
+constexpr SeverityName severity_names[] = {{"CRITICAL", Severity::critical},  {"HIGH", Severity::high},
+                                           {"MEDIUM", Severity::medium},      {"LOW", Severity::low},
                                            {"INFORMATIONAL", Severity::none}, {"UNDEFINED", Severity::none},
                                            {"UNTRIAGED", Severity::none}};
 
@@ -86,7 +86,8 @@ std::vector<ScanFinding> stopping(const Scan& scan, Severity stop_at) {
   }
   // The counts are of everything; the list may be cut.
   for (const auto& [severity, count] : scan.counts) {
-    const bool listed = std::ranges::any_of(out, [&](const ScanFinding& f) { return f.severity == severity; });
+    const bool listed =
+        std::ranges::any_of(out, [&](const ScanFinding& f) { return f.severity == severity; });
     if (severity >= stop_at && count > 0 && !listed)
       out.push_back({.name = fmt::format("{} findings", count), .severity = severity});
   }
@@ -95,7 +96,8 @@ std::vector<ScanFinding> stopping(const Scan& scan, Severity stop_at) {
 
 std::string summary_of(const Scan& scan) {
   if (scan.state == Scan::State::unsupported)
-    return fmt::format("not scanned: {}", scan.reason.empty() ? "ECR cannot scan such an image" : scan.reason);
+    return fmt::format("not scanned: {}",
+                       scan.reason.empty() ? "ECR cannot scan such an image" : scan.reason);
   if (scan.state == Scan::State::failed) return fmt::format("the scan failed: {}", scan.reason);
   if (scan.state == Scan::State::pending) return "the scan is not ready";
   std::string out;
@@ -131,8 +133,8 @@ Task<aws::Reply<Scan>> await_scan(aws::Client& client, Clock& clock, std::string
     if (status == "FAILED" || status == "UNSUPPORTED_IMAGE" || status == "SCAN_ELIGIBILITY_EXPIRED") {
       scan.reason = aws::text(aws::object(*reply, "imageScanStatus"), "description");
       // Basic scanning reports an image without an operating system as failed.
-      const bool unsupported = status == "UNSUPPORTED_IMAGE" ||
-                               scan.reason.find("UnsupportedImage") != std::string::npos;
+      const bool unsupported =
+          status == "UNSUPPORTED_IMAGE" || scan.reason.find("UnsupportedImage") != std::string::npos;
       scan.state = unsupported ? Scan::State::unsupported : Scan::State::failed;
       co_return scan;
     }

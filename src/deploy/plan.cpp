@@ -82,7 +82,8 @@ std::vector<std::string> texts(const json::object& statement, std::string_view n
   return out;
 }
 
-void add_statements(std::vector<PlannedPermission>& out, const std::string& role, const json::object& policy) {
+void add_statements(std::vector<PlannedPermission>& out, const std::string& role,
+                    const json::object& policy) {
   for (const json::value& item : aws::array(aws::object(policy, "PolicyDocument"), "Statement")) {
     if (!item.is_object() || aws::text(item.get_object(), "Effect") != "Allow") continue;
     out.push_back({.role = role,
@@ -96,13 +97,17 @@ struct InterruptRule {
   std::string_view what;
 };
 constexpr InterruptRule replace_rules[] = {
-    {"AWS::ECS::Service", "the service is made anew: its tasks stop, clients get 503 until new ones are healthy"},
+    {"AWS::ECS::Service",
+     "the service is made anew: its tasks stop, clients get 503 until new ones are healthy"},
     {"AWS::ECS::Cluster", "cluster and service are made anew: an outage of a minute or two"},
-    {"AWS::ElasticLoadBalancingV2::LoadBalancer", "a new load balancer: its address changes, open streams end"},
+    {"AWS::ElasticLoadBalancingV2::LoadBalancer",
+     "a new load balancer: its address changes, open streams end"},
     {"AWS::ElasticLoadBalancingV2::TargetGroup", "a new target group: tasks register anew, open streams end"},
-    {"AWS::ElasticLoadBalancingV2::Listener", "the listener is made anew: connections are refused for seconds"},
+    {"AWS::ElasticLoadBalancingV2::Listener",
+     "the listener is made anew: connections are refused for seconds"},
     {"AWS::CloudFront::Distribution", "a new distribution: the public URL changes"},
-    {"AWS::CloudFront::VpcOrigin", "the way from CloudFront to the load balancer is made anew: minutes of 502"},
+    {"AWS::CloudFront::VpcOrigin",
+     "the way from CloudFront to the load balancer is made anew: minutes of 502"},
     {"AWS::EFS::FileSystem", "a new, empty file system: state of sessions and tools stays on the old one"},
     {"AWS::EFS::AccessPoint", "a new access point: tasks are started anew"},
     {"AWS::EFS::MountTarget", "a mount target is made anew: tasks of that zone wait for their files"},
@@ -174,10 +179,10 @@ std::string interrupts(const ResourceChange& change) {
   const std::string perhaps = change.replacement == "Conditional" ? find(replace_rules) : "";
   // "Conditional" is what CloudFormation says of every property whose value comes from a resource that is
   // replaced; a service whose task definition changes is merely updated.
-  const bool routine = change.type == "AWS::ECS::Service" &&
-                       std::ranges::all_of(change.causes, [](const std::string& cause) {
-                         return cause == "TaskDefinition" || cause == "Properties" || cause == "Tags";
-                       });
+  const bool routine =
+      change.type == "AWS::ECS::Service" && std::ranges::all_of(change.causes, [](const std::string& cause) {
+        return cause == "TaskDefinition" || cause == "Properties" || cause == "Tags";
+      });
   return perhaps.empty() || routine ? "" : "perhaps " + perhaps;
 }
 

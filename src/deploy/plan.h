@@ -17,9 +17,9 @@ namespace berth::deploy {
 
 /// One kind of thing that is made.
 struct PlannedKind {
-  std::string box;                ///< "network", "load balancer": by what the type belongs to
-  std::string type;               ///< "AWS::EC2::Subnet"
-  std::vector<std::string> ids;   ///< logical ids
+  std::string box;               ///< "network", "load balancer": by what the type belongs to
+  std::string type;              ///< "AWS::EC2::Subnet"
+  std::vector<std::string> ids;  ///< logical ids
 };
 /// Resources of both templates by box, the boxes in the order in which a request passes them.
 std::vector<PlannedKind> planned_resources(const Template& base, const Template& service);
@@ -63,8 +63,8 @@ struct LivePlanOptions {
   bool drift = true;
   Duration drift_timeout = std::chrono::minutes(3);
 };
-/// Asks the account. For a stack that stands a real change set is made, described and deleted. A question that
-/// is refused becomes a line of `not_asked`; only without credentials there is no plan at all.
+/// Asks the account. For a stack that stands a real change set is made, described and deleted. A question
+/// that is refused becomes a line of `not_asked`; only without credentials there is no plan at all.
 Task<Result<LivePlan>> ask_account(aws::Client& client, Clock& clock, LivePlanOptions options);
 
 boost::json::object to_json(const ResourceChange& change);

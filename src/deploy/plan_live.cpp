@@ -52,7 +52,8 @@ class Asking {
       case StackStep::create:
       case StackStep::update: return "";
       case StackStep::wait:
-      case StackStep::leave: return fmt::format("The stack is {}: a deploy waits for it or is refused.", state.status);
+      case StackStep::leave:
+        return fmt::format("The stack is {}: a deploy waits for it or is refused.", state.status);
       case StackStep::replace:
         return fmt::format("The stack is {}: a deploy asks, deletes it and makes it anew.", state.status);
       case StackStep::unwind:
@@ -68,8 +69,10 @@ class Asking {
     if (image != state.parameters.end()) values["ImageUri"] = image->second;
     Result<std::map<std::string, std::string>> parameters = fill_parameters(service.document, values);
     if (parameters) {
-      StackTarget target{
-          .name = names_.service_stack, .body = service.json(), .parameters = std::move(*parameters), .tags = {}};
+      StackTarget target{.name = names_.service_stack,
+                         .body = service.json(),
+                         .parameters = std::move(*parameters),
+                         .tags = {}};
       target.tags = {options_.spec.aws.tags.begin(), options_.spec.aws.tags.end()};
       plan_.changes = co_await changes_of(state, std::move(target));
     } else {
@@ -123,8 +126,8 @@ class Asking {
     }
     json::object ask{{"StackName", names_.service_stack},
                      {"StackResourceDriftStatusFilters", json::array{"MODIFIED", "DELETED"}}};
-    const auto drifts =
-        co_await client_.list("cloudformation", "DescribeStackResourceDrifts", std::move(ask), "StackResourceDrifts");
+    const auto drifts = co_await client_.list("cloudformation", "DescribeStackResourceDrifts", std::move(ask),
+                                              "StackResourceDrifts");
     if (!drifts) {
       plan_.not_asked.push_back("drift: " + why(drifts.error()));
       co_return;
@@ -145,8 +148,8 @@ class Asking {
       const std::string path = aws::text(one, "PropertyPath");
       // `berth scale`, scaling by itself and hours change this one: not by hand, and not to be undone.
       if (path == "/DesiredCount" && drift.type == "AWS::ECS::Service") continue;
-      drift.differences.push_back(fmt::format("{}: {} → {}", path, aws::text(one, "ExpectedValue"),
-                                              aws::text(one, "ActualValue")));
+      drift.differences.push_back(
+          fmt::format("{}: {} → {}", path, aws::text(one, "ExpectedValue"), aws::text(one, "ActualValue")));
     }
     if (drift.status == "MODIFIED" && drift.differences.empty()) return;
     plan_.drift.push_back(std::move(drift));

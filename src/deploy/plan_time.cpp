@@ -22,7 +22,8 @@ constexpr TimeStep start{"Fargate: place, pull, start", 23,
 constexpr TimeStep boot{"MCP server answers", 3, "estimate; start_timeout bounds it"};
 constexpr TimeStep healthy{"load balancer health: 2 checks of 5 s", 10, "target group settings"};
 constexpr TimeStep steady{"ECS and CloudFormation notice", 15, "estimate: scheduler and poll intervals"};
-constexpr TimeStep certificate{"certificate by DNS", 60, "estimate: ACM with a Route 53 record; beside the network"};
+constexpr TimeStep certificate{"certificate by DNS", 60,
+                               "estimate: ACM with a Route 53 record; beside the network"};
 constexpr TimeStep origin{"CloudFront VPC origin", 420,
                           "estimate: minutes, and past 15 at times (terraform-aws-cloudfront#163)"};
 constexpr TimeStep distribution{"CloudFront distribution (tasks meanwhile)", 240, "estimate: 3 to 5 min"};

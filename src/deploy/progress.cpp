@@ -52,13 +52,16 @@ std::string interruption(Phase phase, const std::string& stack, const std::strin
           stack, again);
     case Phase::tasks:
       return fmt::format(
-          "Interrupted. AWS goes on by itself: new tasks replace the old ones, or the deployment is rolled back "
-          "when they are not healthy. {}\nTo watch it: `berth status --on aws`. To undo it: `berth rollback`.",
+          "Interrupted. AWS goes on by itself: new tasks replace the old ones, or the deployment is rolled "
+          "back "
+          "when they are not healthy. {}\nTo watch it: `berth status --on aws`. To undo it: `berth "
+          "rollback`.",
           again);
     case Phase::proof:
-      return fmt::format("Interrupted. The service is deployed; only the proof was cut short. {}\n"
-                         "To check it: `berth doctor --on aws`.",
-                         again);
+      return fmt::format(
+          "Interrupted. The service is deployed; only the proof was cut short. {}\n"
+          "To check it: `berth doctor --on aws`.",
+          again);
   }
   return "";
 }

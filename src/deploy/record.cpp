@@ -75,8 +75,6 @@ Result<void> write_record(const std::string& state_directory, const Record& reco
   return storage::replace(*written, path_of(state_directory));
 }
 
-void remove_record(const std::string& state_directory) {
-  storage::remove_quietly(path_of(state_directory));
-}
+void remove_record(const std::string& state_directory) { storage::remove_quietly(path_of(state_directory)); }
 
 }  // namespace berth::deploy

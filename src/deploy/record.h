@@ -8,8 +8,8 @@
 
 namespace berth::deploy {
 
-/// What `berth deploy` leaves in the state folder (`.berth/deployed.json`), so that the other verbs know where
-/// to ask. Holds no secret.
+/// What `berth deploy` leaves in the state folder (`.berth/deployed.json`), so that the other verbs know
+/// where to ask. Holds no secret.
 struct Record {
   std::string region;
   std::string account;

@@ -90,14 +90,14 @@ Task<aws::Reply<LogPlace>> log_place(aws::Client& client, std::string task_defin
   json::object input{{"taskDefinition", task_definition}};
   const auto reply = co_await client.call("ecs", "DescribeTaskDefinition", std::move(input));
   if (!reply) co_return std::unexpected(reply.error());
-  const json::array& containers =
-      aws::array(aws::object(*reply, "taskDefinition"), "containerDefinitions");
+  const json::array& containers = aws::array(aws::object(*reply, "taskDefinition"), "containerDefinitions");
   LogPlace place;
   if (containers.empty() || !containers.front().is_object()) co_return place;
   const json::object& container = containers.front().get_object();
   const json::object& options = aws::object(aws::object(container, "logConfiguration"), "options");
   place.group = aws::text(options, "awslogs-group");
-  place.stream = fmt::format("{}/{}/", aws::text(options, "awslogs-stream-prefix"), aws::text(container, "name"));
+  place.stream =
+      fmt::format("{}/{}/", aws::text(options, "awslogs-stream-prefix"), aws::text(container, "name"));
   co_return place;
 }
 
@@ -129,8 +129,7 @@ TaskEnd task_of(const json::object& object) {
     const json::object& container = item.get_object();
     if (task.container_reason.empty()) task.container_reason = aws::text(container, "reason");
     const json::value* code = container.if_contains("exitCode");
-    if (!task.exit_code && code != nullptr && code->is_number())
-      task.exit_code = code->to_number<int>();
+    if (!task.exit_code && code != nullptr && code->is_number()) task.exit_code = code->to_number<int>();
   }
   return task;
 }
@@ -241,8 +240,8 @@ Task<aws::Reply<std::vector<TaskEnd>>> stopped_tasks(aws::Client& client, std::s
   json::object input{{"cluster", cluster}, {"serviceName", service}, {"desiredStatus", "STOPPED"}};
   const auto listed = co_await client.list("ecs", "ListTasks", std::move(input), "taskArns");
   if (!listed) {
-    const bool gone = listed.error().is("ServiceNotFoundException") ||
-                      listed.error().is("ClusterNotFoundException");
+    const bool gone =
+        listed.error().is("ServiceNotFoundException") || listed.error().is("ClusterNotFoundException");
     if (gone) co_return out;
     co_return std::unexpected(listed.error());
   }
@@ -323,7 +322,8 @@ Task<aws::Reply<RolloutEnd>> watch_rollout(aws::Client& client, Clock& clock, Ro
       if (targets) healthy = targets->healthy;
       verdict = judge(*service, healthy);
     }
-    const std::string progress = service ? progress_of(*service, targets) : "no answer from AWS; asking again";
+    const std::string progress =
+        service ? progress_of(*service, targets) : "no answer from AWS; asking again";
     if (progress != said) on_progress(progress);
     said = progress;
     end.ok = verdict == Rollout::healthy;

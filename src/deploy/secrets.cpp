@@ -72,16 +72,18 @@ Result<SecretValues> merge_values(const std::vector<std::string>& names,
     bytes += name.size() + out[name].reveal().size();
   }
   if (!missing.empty()) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("berth.yaml needs {0}, which {1} not set here: export {2}=… and deploy again, or name "
-                            "an existing secret: aws.secrets: {{{2}: NAME-OR-ARN}}.",
-                            fmt::join(missing, ", "), missing.size() == 1 ? "is" : "are", missing.front()));
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("berth.yaml needs {0}, which {1} not set here: export {2}=… and deploy again, or name "
+                    "an existing secret: aws.secrets: {{{2}: NAME-OR-ARN}}.",
+                    fmt::join(missing, ", "), missing.size() == 1 ? "is" : "are", missing.front()));
   }
   if (bytes > secret_bytes_max) {
-    return fail(ErrorCode::resource_exhausted,
-                fmt::format("The variables of berth.yaml have {} bytes; a secret holds {}. Put large ones into "
-                            "secrets of their own: aws.secrets.",
-                            bytes, secret_bytes_max));
+    return fail(
+        ErrorCode::resource_exhausted,
+        fmt::format("The variables of berth.yaml have {} bytes; a secret holds {}. Put large ones into "
+                    "secrets of their own: aws.secrets.",
+                    bytes, secret_bytes_max));
   }
   return out;
 }
@@ -126,10 +128,11 @@ Task<Result<void>> check_named_secrets(aws::Client& client, std::map<std::string
     missing.push_back(fmt::format("{} ({})", variable, name));
   }
   if (missing.empty()) co_return Result<void>();
-  co_return fail(ErrorCode::not_found,
-                 fmt::format("aws.secrets names secrets that are not in {}: {}. Make them (`aws secretsmanager "
-                             "create-secret --name … --secret-string file://…`) or correct the names.",
-                             client.region(), fmt::join(missing, ", ")));
+  co_return fail(
+      ErrorCode::not_found,
+      fmt::format("aws.secrets names secrets that are not in {}: {}. Make them (`aws secretsmanager "
+                  "create-secret --name … --secret-string file://…`) or correct the names.",
+                  client.region(), fmt::join(missing, ", ")));
 }
 
 Task<aws::Reply<Secret>> read_secret(aws::Client& client, std::string arn) {
@@ -137,6 +140,21 @@ Task<aws::Reply<Secret>> read_secret(aws::Client& client, std::string arn) {
   const auto reply = co_await client.call("secretsmanager", "GetSecretValue", std::move(ask));
   if (!reply) co_return std::unexpected(reply.error());
   co_return Secret(aws::text(*reply, "SecretString"));
+}
+
+Task<aws::Reply<Secret>> read_named_secret(aws::Client& client, std::string name) {
+  const std::string whole = without_key(name);
+  const auto text = co_await read_secret(client, whole);
+  if (!text || whole == name) co_return text;
+  const SecretValues values = parse_values(std::string(text->reveal()));
+  const auto found = values.find(name.substr(whole.size() + 1));
+  co_return found == values.end() ? Secret() : found->second;
+}
+
+Task<aws::Reply<SecretValues>> read_values(aws::Client& client, std::string arn) {
+  const auto text = co_await read_secret(client, arn);
+  if (!text) co_return std::unexpected(text.error());
+  co_return parse_values(std::string(text->reveal()));
 }
 
 }  // namespace berth::deploy

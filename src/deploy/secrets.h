@@ -28,8 +28,7 @@ struct SecretsOutcome {
   double changed_at = 0;  ///< seconds since the epoch: when the present version was made
 };
 /// Puts the values where they differ. Values are in no message.
-Task<Result<SecretsOutcome>> put_secrets(aws::Client& client, std::string arn,
-                                         std::vector<std::string> names,
+Task<Result<SecretsOutcome>> put_secrets(aws::Client& client, std::string arn, std::vector<std::string> names,
                                          std::map<std::string, std::string> environment);
 
 /// not_found names every secret of aws.secrets that is not there.
@@ -37,5 +36,10 @@ Task<Result<void>> check_named_secrets(aws::Client& client, std::map<std::string
 
 /// The text of a secret ("ApiKeyArn" …).
 Task<aws::Reply<Secret>> read_secret(aws::Client& client, std::string arn);
+
+/// One of aws.secrets: a name or ARN, with ":key" for a member of its JSON.
+Task<aws::Reply<Secret>> read_named_secret(aws::Client& client, std::string name);
+/// What the service's own secret holds.
+Task<aws::Reply<SecretValues>> read_values(aws::Client& client, std::string arn);
 
 }  // namespace berth::deploy

@@ -51,12 +51,12 @@ struct StackTarget {
 
 /// What has to happen before or instead of a change set (pure, by the status alone).
 enum class StackStep : std::uint8_t {
-  create,    ///< no stack, or one that holds nothing yet (REVIEW_IN_PROGRESS)
-  update,    ///< it stands
-  wait,      ///< an operation is in progress
-  leave,     ///< it is being deleted: wait, then create
-  replace,   ///< a creation that failed: nothing can be done with it but to delete it and to begin anew
-  unwind,    ///< UPDATE_ROLLBACK_FAILED: the rollback has to be finished first
+  create,   ///< no stack, or one that holds nothing yet (REVIEW_IN_PROGRESS)
+  update,   ///< it stands
+  wait,     ///< an operation is in progress
+  leave,    ///< it is being deleted: wait, then create
+  replace,  ///< a creation that failed: nothing can be done with it but to delete it and to begin anew
+  unwind,   ///< UPDATE_ROLLBACK_FAILED: the rollback has to be finished first
 };
 StackStep next_step(const std::string& status);
 bool in_progress(const std::string& status);
@@ -95,8 +95,8 @@ Task<aws::Reply<std::string>> operation_token(aws::Client& client, std::string n
 struct ResourceChange {
   std::string resource;
   std::string type;
-  std::string action;       ///< "Add", "Modify", "Remove", "Import", "Dynamic"
-  std::string replacement;  ///< "True", "False", "Conditional" or empty
+  std::string action;               ///< "Add", "Modify", "Remove", "Import", "Dynamic"
+  std::string replacement;          ///< "True", "False", "Conditional" or empty
   std::vector<std::string> causes;  ///< properties that change: "Cpu", "Tags"
 };
 struct ChangeSet {

@@ -25,8 +25,8 @@ class Teller final : public StackListener {
     std::string text = total_ > 0 ? fmt::format("{} of {} resources", std::min(done, total_), total_)
                                   : fmt::format("{} resources", done);
     if (!busy.empty()) {
-      std::vector<std::string> shown(busy.begin(), busy.begin() + static_cast<std::ptrdiff_t>(std::min(
-                                                                      busy.size(), busy_shown_max)));
+      std::vector<std::string> shown(
+          busy.begin(), busy.begin() + static_cast<std::ptrdiff_t>(std::min(busy.size(), busy_shown_max)));
       text += fmt::format(": {}{}", fmt::join(shown, ", "), busy.size() > shown.size() ? "…" : "");
     }
     progress_.detail(text);
@@ -41,10 +41,11 @@ class Teller final : public StackListener {
 Error conflict(const StackState& state) {
   return Error(
       ErrorCode::conflict,
-      fmt::format("Another deploy is in progress: the stack {0} is {1}, and not by this command. Wait until it "
-                  "has ended (`aws cloudformation wait stack-update-complete --stack-name {0}`, `berth status "
-                  "--on aws`), or end it with `berth rollback`, then deploy again.",
-                  state.name, state.status));
+      fmt::format(
+          "Another deploy is in progress: the stack {0} is {1}, and not by this command. Wait until it "
+          "has ended (`aws cloudformation wait stack-update-complete --stack-name {0}`, `berth status "
+          "--on aws`), or end it with `berth rollback`, then deploy again.",
+          state.name, state.status));
 }
 
 bool is_unwinding(const std::string& status) {
@@ -63,17 +64,17 @@ Task<Result<void>> unwind(StackWorld world, StackState state) {
   if (!last) co_return Failure(explain_fault(last.error()));
   watch.since = *last;
   json::object input{{"StackName", state.name}};
-  const auto asked =
-      co_await world.client.call("cloudformation", "ContinueUpdateRollback", std::move(input));
+  const auto asked = co_await world.client.call("cloudformation", "ContinueUpdateRollback", std::move(input));
   if (!asked) co_return Failure(explain_fault(asked.error()));
   const Result<StackState> after = co_await watch_whatever(world, std::move(watch));
   if (!after) co_return Failure(after.error());
   if (after->status == "UPDATE_ROLLBACK_COMPLETE") co_return Result<void>();
-  co_return fail(ErrorCode::conflict,
-                 fmt::format("The rollback of {0} failed again: {1}. Mend what the message names, or leave the "
-                             "resource out: `aws cloudformation continue-update-rollback --stack-name {0} "
-                             "--resources-to-skip LOGICAL-ID`; then deploy again.",
-                             state.name, after->reason));
+  co_return fail(
+      ErrorCode::conflict,
+      fmt::format("The rollback of {0} failed again: {1}. Mend what the message names, or leave the "
+                  "resource out: `aws cloudformation continue-update-rollback --stack-name {0} "
+                  "--resources-to-skip LOGICAL-ID`; then deploy again.",
+                  state.name, after->reason));
 }
 
 Task<Result<void>> replace(StackWorld world, StackState state) {
@@ -94,9 +95,10 @@ Task<Result<StackState>> watch_to_end(StackWorld world, WatchOptions options, st
   if (!end) co_return Failure(explain_fault(end.error()));
   if (end->ok) co_return end->state;
   if (in_progress(end->state.status)) {
-    co_return fail(ErrorCode::deadline_exceeded,
-                   fmt::format("The stack {} is still {}; it goes on by itself. `berth deploy` again watches it.",
-                               end->state.name, end->state.status));
+    co_return fail(
+        ErrorCode::deadline_exceeded,
+        fmt::format("The stack {} is still {}; it goes on by itself. `berth deploy` again watches it.",
+                    end->state.name, end->state.status));
   }
   const bool undone = end->state.status.find("ROLLBACK_COMPLETE") != std::string::npos;
   const bool created = end->state.status.starts_with("ROLLBACK");
@@ -126,9 +128,8 @@ Task<Result<void>> remove_stack(StackWorld world, StackState state) {
   if (!end) co_return Failure(explain_fault(end.error()));
   if (!end->state.exists()) co_return Result<void>();
   const Explanation why = explain(end->evidence);
-  co_return fail(ErrorCode::conflict,
-                 fmt::format("The stack {} could not be deleted; it is {}.\n{}", state.name, end->state.status,
-                             to_text(why)));
+  co_return fail(ErrorCode::conflict, fmt::format("The stack {} could not be deleted; it is {}.\n{}",
+                                                  state.name, end->state.status, to_text(why)));
 }
 
 Task<Result<void>> refuse_others(StackWorld world, StackState state, std::string prefix) {
@@ -153,8 +154,8 @@ Task<Result<Settled>> settle(StackWorld world, StackTarget target) {
     if (next == StackStep::wait && !is_unwinding(state->status)) {
       const Result<void> ours = co_await refuse_others(world, *state, token_of(target));
       if (!ours) co_return Failure(ours.error());
-      world.progress.notice(fmt::format("The stack {} is {} by this very deploy; following it.", state->name,
-                                        state->status));
+      world.progress.notice(
+          fmt::format("The stack {} is {} by this very deploy; following it.", state->name, state->status));
       const Result<StackState> end = co_await watch_to_end(world, std::move(watch), 0);
       if (!end) co_return Failure(end.error());
       settled.state = *end;
@@ -162,7 +163,8 @@ Task<Result<Settled>> settle(StackWorld world, StackTarget target) {
       co_return settled;
     }
     if (next == StackStep::wait || next == StackStep::leave) {
-      world.progress.notice(fmt::format("The stack {} is {}; waiting for its end.", state->name, state->status));
+      world.progress.notice(
+          fmt::format("The stack {} is {}; waiting for its end.", state->name, state->status));
       const Result<StackState> end = co_await watch_whatever(world, std::move(watch));
       if (!end) done = Failure(end.error());
     } else if (next == StackStep::unwind) {
@@ -172,8 +174,8 @@ Task<Result<Settled>> settle(StackWorld world, StackTarget target) {
     }
     if (!done) co_return Failure(done.error());
   }
-  co_return fail(ErrorCode::conflict, fmt::format("The stack {} does not come to rest; it is {}.", target.name,
-                                                  settled.state.status));
+  co_return fail(ErrorCode::conflict, fmt::format("The stack {} does not come to rest; it is {}.",
+                                                  target.name, settled.state.status));
 }
 
 }  // namespace berth::deploy

@@ -11,7 +11,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr int pages_max = 50;              // of events between two polls
+constexpr int pages_max = 50;  // of events between two polls
 constexpr std::size_t tasks_known_max = 200;
 constexpr int polls_between_task_looks = 3;  // stopped tasks cost three calls each time
 

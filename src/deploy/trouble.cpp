@@ -15,7 +15,8 @@ constexpr std::size_t lines_shown_max = 10;
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::ranges::transform(out, out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(out, out.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return out;
 }
 
@@ -53,7 +54,8 @@ constexpr Rule task_rules[] = {
     {"CannotPull&timeout", "The tasks cannot reach the registry: their subnet has no route to it.", no_route},
     {"CannotPull&deadline exceeded", "The tasks cannot reach the registry: their subnet has no route to it.",
      no_route},
-    {"CannotPull&dial tcp", "The tasks cannot reach the registry: their subnet has no route to it.", no_route},
+    {"CannotPull&dial tcp", "The tasks cannot reach the registry: their subnet has no route to it.",
+     no_route},
     {"CannotPull&denied", "The tasks may not pull the image: the execution role lacks a permission.",
      "Deploy again: the template gives the execution role what it needs. A permissions boundary or a policy "
      "of the organization may forbid ecr:BatchGetImage or ecr:GetDownloadUrlForLayer."},
@@ -69,7 +71,8 @@ constexpr Rule task_rules[] = {
      "The execution role needs secretsmanager:GetSecretValue on it, and kms:Decrypt when it has a customer "
      "key; secrets named in aws.secrets must exist in this account and region."},
     {"unable to pull secrets", "A secret that the tasks need could not be read.",
-     "Check that every secret of aws.secrets exists and holds the key named; `berth deploy` fills the others."},
+     "Check that every secret of aws.secrets exists and holds the key named; `berth deploy` fills the "
+     "others."},
     {"EFS utils", "The tasks cannot mount the file system.",
      "Port 2049 must be open from the tasks to the mount targets, one in every zone. `berth plan` shows "
      "whether a security group was changed by hand; `berth deploy` puts back what the template says."},
@@ -91,7 +94,8 @@ constexpr Rule task_rules[] = {
      "Fargate Spot has no fallback to on-demand: set aws.spot.weight to 0 (or raise aws.spot.base) and "
      "deploy again, or try another zone or architecture."},
     {"vCPU", "The account's limit of vCPUs for Fargate is reached.",
-     "Raise the quota \"Fargate On-Demand vCPU resource count\" (Service Quotas, service fargate), or ask for "
+     "Raise the quota \"Fargate On-Demand vCPU resource count\" (Service Quotas, service fargate), or ask "
+     "for "
      "fewer tasks."},
     {"container health checks", "The container's own health check failed.",
      "`berth health` inside the container got no good answer: the MCP server does not start, or not in time "
@@ -114,9 +118,11 @@ constexpr ExitRule exit_rules[] = {
      "Give it more: tasks.memory in berth.yaml; or see why it did not stop in time: `berth logs`."},
     {139, "A task crashed (exit code 139: a segmentation fault).",
      "The last lines say how far it came; `berth up` on this machine may show the same."},
-    {127, "The image has no berth at its entry point, or the command of the MCP server is not in it "
-          "(exit code 127).",
-     "Add what the command needs to the image: a Dockerfile, image.base or the dependencies of package.json."},
+    {127,
+     "The image has no berth at its entry point, or the command of the MCP server is not in it "
+     "(exit code 127).",
+     "Add what the command needs to the image: a Dockerfile, image.base or the dependencies of "
+     "package.json."},
     {126, "The command of the image cannot be run (exit code 126).",
      "It is not executable, or of another architecture: see aws.architecture."},
 };
@@ -138,16 +144,20 @@ constexpr Rule aws_rules[] = {
     {"UnsupportedCertificate", "The load balancer cannot use the certificate: it is not issued yet.",
      "Add the CNAME record that ACM asks for, wait until the certificate is issued, then deploy again."},
     {"LimitExceeded", "A quota of the account is used up.",
-     "Raise it in Service Quotas, or remove what is not needed; the message names what there is too much of."},
+     "Raise it in Service Quotas, or remove what is not needed; the message names what there is too much "
+     "of."},
     {"maximum number of", "A quota of the account is used up.",
      "Raise it in Service Quotas, or remove what is not needed; the message names what there is too much of. "
      "With aws.network.vpc the service shares a VPC that is there."},
     {"quota", "A quota of the account is used up.",
-     "Raise it in Service Quotas, or remove what is not needed; the message names what there is too much of."},
+     "Raise it in Service Quotas, or remove what is not needed; the message names what there is too much "
+     "of."},
     {"limit&reached", "A quota of the account is used up.",
-     "Raise it in Service Quotas, or remove what is not needed; the message names what there is too much of."},
+     "Raise it in Service Quotas, or remove what is not needed; the message names what there is too much "
+     "of."},
     {"limit&exceeded", "A quota of the account is used up.",
-     "Raise it in Service Quotas, or remove what is not needed; the message names what there is too much of."},
+     "Raise it in Service Quotas, or remove what is not needed; the message names what there is too much "
+     "of."},
     {"Rate exceeded", "AWS throttled the calls.",
      "Something else in this account calls often. Run the same command again in a minute: it continues."},
     {"throttl", "AWS throttled the calls.",
@@ -194,8 +204,7 @@ std::vector<std::string> evidence_of(const Evidence& evidence) {
   if (!evidence.tasks.empty()) {
     const TaskEnd& task = evidence.tasks.back();
     out.push_back(task_sentence(task));
-    const std::size_t skipped =
-        task.lines.size() > lines_shown_max ? task.lines.size() - lines_shown_max : 0;
+    const std::size_t skipped = task.lines.size() > lines_shown_max ? task.lines.size() - lines_shown_max : 0;
     for (std::size_t i = skipped; i < task.lines.size(); ++i) out.push_back("  | " + task.lines[i]);
     if (evidence.tasks.size() > 1)
       out.push_back(fmt::format("and {} more tasks like it", evidence.tasks.size() - 1));
@@ -212,7 +221,8 @@ template <class Rules>
 std::optional<Explanation> by_rules(const Rules& rules, std::string_view text) {
   for (const Rule& rule : rules) {
     if (matches(text, rule.pattern))
-      return Explanation{.cause = std::string(rule.cause), .evidence = {}, .remedy = std::string(rule.remedy)};
+      return Explanation{
+          .cause = std::string(rule.cause), .evidence = {}, .remedy = std::string(rule.remedy)};
   }
   return std::nullopt;
 }
@@ -247,9 +257,10 @@ std::optional<Explanation> by_exit_code(const std::vector<TaskEnd>& tasks) {
   }
   for (const TaskEnd& task : tasks) {
     if (!task.exit_code || *task.exit_code == 0) continue;
-    return Explanation{.cause = fmt::format("The tasks ended by themselves with exit code {}.", *task.exit_code),
-                       .evidence = {},
-                       .remedy = "Their last lines say why; `berth up` on this machine may show the same."};
+    return Explanation{
+        .cause = fmt::format("The tasks ended by themselves with exit code {}.", *task.exit_code),
+        .evidence = {},
+        .remedy = "Their last lines say why; `berth up` on this machine may show the same."};
   }
   return std::nullopt;
 }
@@ -284,8 +295,9 @@ Explanation explain(const Evidence& evidence) {
   if (!found) {
     found = Explanation{.cause = "AWS could not make what the template asks for.",
                         .evidence = {},
-                        .remedy = "What AWS said is above. Run the same command again once that is mended: it "
-                                  "continues where it stopped."};
+                        .remedy =
+                            "What AWS said is above. Run the same command again once that is mended: it "
+                            "continues where it stopped."};
   }
   found->evidence = evidence_of(evidence);
   return *found;
@@ -314,13 +326,15 @@ Error explain_fault(const aws::Fault& fault) {
   };
   if (fault.denied()) {
     const std::string action = fault.denied_action();
-    return with(fmt::format("The permission {} is missing. Add this statement to the policy of whoever deploys "
-                            "(`berth plan --iam` prints the whole one):\n{}",
-                            action, missing_statement(action, fault.denied_resource())));
+    return with(
+        fmt::format("The permission {} is missing. Add this statement to the policy of whoever deploys "
+                    "(`berth plan --iam` prints the whole one):\n{}",
+                    action, missing_statement(action, fault.denied_resource())));
   }
   if (fault.is("NetworkError")) {
-    return with("What was started goes on by itself. Run the same command again when the network is back: it "
-                "continues where it stopped.");
+    return with(
+        "What was started goes on by itself. Run the same command again when the network is back: it "
+        "continues where it stopped.");
   }
   const std::optional<Explanation> found = by_rules(aws_rules, fault.code + " " + fault.message);
   return found ? with(fmt::format("{} {}", found->cause, found->remedy)) : said;
