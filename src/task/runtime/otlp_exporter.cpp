@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
+#include "codec/json.h"
+
 namespace berth::task {
 
 namespace {
@@ -15,11 +17,24 @@ constexpr Duration interval = 2s;
 constexpr Duration attempt_timeout = 10s;
 constexpr Duration first_pause = 1s;  ///< doubles
 constexpr int attempts_max = 4;
+constexpr std::size_t reason_bytes_max = 300;
 /// About half a megabyte; X-Ray takes 5 MB and 10,000 spans.
 constexpr std::size_t batch_spans_max = 512;
 
 /// The collector may take the same spans later (OTLP/HTTP: retryable response codes).
 bool is_temporary(int status) { return status == 429 || (status >= 502 && status <= 504); }
+
+/// What the collector says about a body it does not like: X-Ray, that Transaction Search is off. Not of other
+/// refusals: AWS quotes the signed fields of a request whose signature is wrong, the session token among
+/// them.
+std::string reason_of(const http::Response& answer) {
+  if (answer.status != 400) return {};
+  const auto parsed = json::parse(answer.body);
+  if (!parsed) return {};
+  auto message = parsed->find("message").as_string();
+  if (!message) message = parsed->find("Message").as_string();
+  return message ? ": " + message->substr(0, reason_bytes_max) : std::string();
+}
 
 }  // namespace
 
@@ -69,14 +84,14 @@ Task<void> OtlpExporter::send_waiting(TimePoint deadline, int attempts) {
 Task<bool> OtlpExporter::attempt(TimePoint deadline) {
   const TimePoint until = std::min(deadline, network_.clock().now() + attempt_timeout);
   std::string body = monitoring::encode_otlp(options_.resource, options_.version, batch_);
-  const auto status = co_await post(std::move(body), until);
-  if (!status) {
-    failed(status.error().message());
+  const auto answer = co_await post(std::move(body), until);
+  if (!answer) {
+    failed(answer.error().message());
     co_return false;
   }
-  if (*status >= 300) {
-    failed(fmt::format("{} answered HTTP {}", options_.endpoint, *status));
-    if (is_temporary(*status)) co_return false;
+  if (answer->status >= 300) {
+    failed(fmt::format("{} answered HTTP {}{}", options_.endpoint, answer->status, reason_of(*answer)));
+    if (is_temporary(answer->status)) co_return false;
     lost_ += batch_.size();
     co_return true;
   }
@@ -85,7 +100,7 @@ Task<bool> OtlpExporter::attempt(TimePoint deadline) {
   co_return true;
 }
 
-Task<Result<int>> OtlpExporter::post(std::string body, TimePoint deadline) {
+Task<Result<http::Response>> OtlpExporter::post(std::string body, TimePoint deadline) {
   aws::Outgoing request;
   request.address = address_;
   request.target = address_.target;
@@ -97,9 +112,7 @@ Task<Result<int>> OtlpExporter::post(std::string body, TimePoint deadline) {
   }
   request.body = std::move(body);
   request.timeout = std::max(deadline - network_.clock().now(), Duration::zero());
-  const auto answer = co_await transport_.send(std::move(request));
-  if (!answer) co_return Failure(answer.error());
-  co_return answer->status;
+  co_return co_await transport_.send(std::move(request));
 }
 
 void OtlpExporter::failed(const std::string& problem) {

@@ -52,7 +52,7 @@ class OtlpExporter {
   Task<void> send_waiting(TimePoint deadline, int attempts);
   /// True when the batch is done with, for better or worse.
   Task<bool> attempt(TimePoint deadline);
-  Task<Result<int>> post(std::string body, TimePoint deadline);
+  Task<Result<http::Response>> post(std::string body, TimePoint deadline);
   void failed(const std::string& problem);
 
   OtlpOptions options_;

@@ -53,10 +53,11 @@ class Collector final : public http::Service {
     const auto body = co_await exchange.read_body(10u << 20);
     if (status == 200) bodies.push_back(body.value_or(""));
     ++posts;
-    auto response = http::json_response(status, "{}");
+    auto response = http::json_response(status, answer);
     co_await exchange.respond(std::move(response));
   }
   int status = 200;
+  std::string answer = "{}";
   int posts = 0;
   std::string path;
   std::string signature;
@@ -69,10 +70,12 @@ class RecordingLog final : public Log {
     events.emplace_back(event);
     for (const LogField& field : fields) {
       if (field.name == "trace_id") trace_id = std::get<std::string_view>(field.value);
+      if (field.name == "problem") problem = std::get<std::string_view>(field.value);
     }
   }
   std::vector<std::string> events;
   std::string trace_id;
+  std::string problem;
 };
 
 struct SpanView {
@@ -338,6 +341,25 @@ TEST_F(TaskTelemetry, ABusyCollectorIsAskedAgainAndOneThatRefusesIsNot) {
   call(parent);
   clock.advance(20s);
   EXPECT_EQ(collector.posts, 1);
+}
+
+TEST_F(TaskTelemetry, TheCollectorsReasonIsToldUnlessItMayQuoteACredential) {
+  collect();
+  start();
+  collector.status = 400;
+  collector.answer = R"({"message":"Please enable Transaction Search."})";
+  call(parent);
+  clock.advance(3s);
+  EXPECT_EQ(log.problem,
+            "http://127.0.0.1:4318/v1/traces answered HTTP 400: Please enable Transaction Search.");
+  collector.status = 200;
+  call(parent);
+  clock.advance(3s);
+  collector.status = 403;
+  collector.answer = R"({"message":"x-amz-security-token:SECRET"})";
+  call(parent);
+  clock.advance(3s);
+  EXPECT_EQ(log.problem, "http://127.0.0.1:4318/v1/traces answered HTTP 403");
 }
 
 TEST_F(TaskTelemetry, AreSignedWhereASignerIsGiven) {
