@@ -93,6 +93,16 @@ TEST_F(Assembling, TheSameInputsGiveTheSameDigestInAnotherStore) {
   EXPECT_EQ(first->digest, second->digest);
 }
 
+TEST_F(Assembling, TheStoreIsALayoutThatOtherToolsRead) {
+  const auto made = assemble();
+  auto store = BlobStore::open(folder + "/other", clock.wall());
+  const auto image = run(import_layout(folder + "/store", *store, clock));
+  ASSERT_TRUE(image) << image.error().message();
+  EXPECT_EQ(image->config, made->config);
+  EXPECT_EQ(image->layers.size(), made->layers.size());
+  EXPECT_EQ(image->layers[1].digest, made->layers[1].digest);
+}
+
 TEST_F(Assembling, MakesAgainOnlyWhatChanged) {
   const auto first = assemble();
   const auto again = assemble();

@@ -97,6 +97,13 @@ Result<std::string> BlobStore::put(std::string_view bytes) const {
   return writer->commit({});
 }
 
+Result<void> BlobStore::set_index(std::string_view manifest) const {
+  return replace_file(
+      folder_ + "/index.json",
+      fmt::format(R"({{"schemaVersion":2,"manifests":[{{"mediaType":"{}","digest":"{}","size":{}}}]}})",
+                  "application/vnd.oci.image.manifest.v1+json", digest_of(manifest), manifest.size()));
+}
+
 Result<BlobStore::Writer> BlobStore::write() const {
   std::string path = folder_ + "/work/blob-" + random_hex(8);
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

@@ -30,6 +30,10 @@ class BlobStore {
   /// Stores a small blob and returns its digest.
   Result<std::string> put(std::string_view bytes) const;
 
+  /// Makes the image that `manifest` describes the one that tools find in the folder (index.json): the last
+  /// one made.
+  Result<void> set_index(std::string_view manifest) const;
+
   /// A blob being written. Dropped without a trace unless committed.
   class Writer {
    public:

@@ -269,6 +269,7 @@ class ImagesImpl final : public Images {
       auto stored = store_->put(*blob);
       if (!stored) co_return Failure(stored.error());
     }
+    if (auto indexed = store_->set_index(image->manifest); !indexed) co_return Failure(indexed.error());
     if (assembly.progress) {
       assembly.progress(fmt::format("image {} {} in {} layers", short_digest(image->digest),
                                     megabytes(image->bytes), image->layers.size()));

@@ -7,6 +7,7 @@
 
 #include "codec/base64.h"
 #include "http/server.h"
+#include "net/testing/certificates.h"
 #include "registry/manifest.h"
 #include "registry/reference.h"
 #include "registry/testing/world.h"
@@ -372,6 +373,19 @@ TEST_F(Registry, FollowsARedirectWithoutTheLogin) {
   remove_tree(folder + "/store");
   fake.redirect = "http://10.0.0.1:80";
   EXPECT_TRUE(has(pull("127.0.0.1:5000/app:1"), "without TLS, which is not followed"));
+}
+
+TEST_F(Registry, BeyondLoopbackIsSpokenToByTlsAlone) {
+  const auto identity = net::testing::make_test_identity("IP:10.0.0.1");
+  other_server = http::make_server(network->listen({"10.0.0.1", 443}).value(),
+                                   net::make_tls_server(identity.server()).value(), other, clock, null_log(),
+                                   http::ServerLimits{});
+  write("ca.pem", identity.ca_pem);
+  environment["SSL_CERT_FILE"] = folder + "/ca.pem";
+  EXPECT_EQ(push(image_of("secret"), "10.0.0.1:443/app:1"), "1 layers");
+  write("ca.pem", net::testing::make_test_identity("IP:10.0.0.1").ca_pem);
+  const std::string refused = push(image_of("more"), "10.0.0.1:443/app:1");
+  EXPECT_TRUE(has(refused, "permission_denied")) << refused;
 }
 
 TEST_F(Registry, TriesAgainWhenItIsOutOfBreath) {
