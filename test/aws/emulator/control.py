@@ -112,11 +112,21 @@ def furnish(given):
     if "zone" in given:
         route53 = cloud.client(caller, "route53")
         made = route53.create_hosted_zone(Name=given["zone"], CallerReference="furnish")
-        return {"id": made["HostedZone"]["Id"].rpartition("/")[2]}
+        return {"id": look_real(made["HostedZone"]["Id"].rpartition("/")[2])}
     if "certificate" in given:
         made = cloud.client(caller, "acm").request_certificate(DomainName=given["certificate"])
         return {"arn": made["CertificateArn"]}
     return furnish_vpc(cloud.client(caller, "ec2"), ipaddress.ip_network(given["vpc"]))
+
+
+def look_real(identity):
+    """Ids of AWS's hosted zones begin with Z; moto's do not."""
+    from moto.route53.models import route53_backends
+    zones = route53_backends[access.ACCOUNT]["aws"].zones
+    zone = zones.pop(identity)
+    zone.resource_id = "Z0" + identity[:18]
+    zones[zone.resource_id] = zone
+    return zone.resource_id
 
 
 def furnish_vpc(ec2, block):
