@@ -17,26 +17,19 @@ namespace json = boost::json;
 class Careless {
  public:
   Careless() {
-    client.answer("cloudformation", "ListStackResources", R"({"StackResourceSummaries": [
-      {"LogicalResourceId": "Repository", "PhysicalResourceId": "demo", "ResourceType": "AWS::ECR::Repository"},
-      {"LogicalResourceId": "Gone", "PhysicalResourceId": "sg-0", "ResourceType": "AWS::EC2::SecurityGroup",
-       "ResourceStatus": "DELETE_COMPLETE"}]})");
-    client.answer("cloudformation", "ListStackResources", R"({"StackResourceSummaries": [
-      {"LogicalResourceId": "Vpc", "PhysicalResourceId": "vpc-1", "ResourceType": "AWS::EC2::VPC"},
-      {"LogicalResourceId": "Subnet", "PhysicalResourceId": "subnet-1", "ResourceType": "AWS::EC2::Subnet"},
-      {"LogicalResourceId": "Table", "PhysicalResourceId": "rtb-1", "ResourceType": "AWS::EC2::RouteTable"},
-      {"LogicalResourceId": "TaskGroup", "PhysicalResourceId": "sg-1", "ResourceType": "AWS::EC2::SecurityGroup"},
-      {"LogicalResourceId": "Service", "PhysicalResourceId": "arn:aws:ecs:us-east-1:1:service/demo/demo",
-       "ResourceType": "AWS::ECS::Service"},
-      {"LogicalResourceId": "Task", "PhysicalResourceId": "arn:aws:ecs:us-east-1:1:task-definition/demo:1",
-       "ResourceType": "AWS::ECS::TaskDefinition"},
-      {"LogicalResourceId": "Role", "PhysicalResourceId": "demo-Role-1", "ResourceType": "AWS::IAM::Role"},
-      {"LogicalResourceId": "Bucket", "PhysicalResourceId": "demo-bucket-1", "ResourceType": "AWS::S3::Bucket"},
-      {"LogicalResourceId": "Files", "PhysicalResourceId": "fs-1", "ResourceType": "AWS::EFS::FileSystem"},
-      {"LogicalResourceId": "Logs", "PhysicalResourceId": "/berth/demo", "ResourceType": "AWS::Logs::LogGroup"},
-      {"LogicalResourceId": "Alarm", "PhysicalResourceId": "demo-Alarm-1", "ResourceType": "AWS::CloudWatch::Alarm"},
-      {"LogicalResourceId": "Dashboard", "PhysicalResourceId": "demo", "ResourceType": "AWS::CloudWatch::Dashboard"}
-    ]})");
+    list({{"Repository", "demo", "AWS::ECR::Repository"}});
+    list({{"Vpc", "vpc-1", "AWS::EC2::VPC"},
+          {"Subnet", "subnet-1", "AWS::EC2::Subnet"},
+          {"Table", "rtb-1", "AWS::EC2::RouteTable"},
+          {"TaskGroup", "sg-1", "AWS::EC2::SecurityGroup"},
+          {"Service", "arn:aws:ecs:us-east-1:1:service/demo/demo", "AWS::ECS::Service"},
+          {"Task", "arn:aws:ecs:us-east-1:1:task-definition/demo:1", "AWS::ECS::TaskDefinition"},
+          {"Role", "demo-Role-1", "AWS::IAM::Role"},
+          {"Bucket", "demo-bucket-1", "AWS::S3::Bucket"},
+          {"Files", "fs-1", "AWS::EFS::FileSystem"},
+          {"Logs", "/berth/demo", "AWS::Logs::LogGroup"},
+          {"Alarm", "demo-Alarm-1", "AWS::CloudWatch::Alarm"},
+          {"Dashboard", "demo", "AWS::CloudWatch::Dashboard"}});
     network();
     tasks();
     data();
@@ -61,10 +54,29 @@ class Careless {
   aws::testing::FakeClient client;
 
  private:
+  struct Listed {
+    std::string_view logical, physical, type;
+  };
+  /// The resources of the next stack that is asked for, and one that was deleted.
+  void list(std::initializer_list<Listed> resources) {
+    json::array summaries{json::object{{"LogicalResourceId", "Gone"},
+                                       {"PhysicalResourceId", "sg-0"},
+                                       {"ResourceType", "AWS::EC2::SecurityGroup"},
+                                       {"ResourceStatus", "DELETE_COMPLETE"}}};
+    for (const Listed& one : resources) {
+      summaries.push_back({{"LogicalResourceId", one.logical},
+                           {"PhysicalResourceId", one.physical},
+                           {"ResourceType", one.type},
+                           {"ResourceStatus", "UPDATE_COMPLETE"}});
+    }
+    json::object answer{{"StackResourceSummaries", std::move(summaries)}};
+    client.answer("cloudformation", "ListStackResources", json::serialize(answer));
+  }
   void network() {
     client.answer("ec2", "DescribeSubnets", R"({"subnetSet": [{"mapPublicIpOnLaunch": "true"}]})");
     client.answer("ec2", "DescribeRouteTables", R"({"routeTableSet": [{
-      "routeSet": [{"gatewayId": "local"}, {"gatewayId": "igw-1"}], "associationSet": [{"subnetId": "subnet-1"}]}]})");
+      "routeSet": [{"gatewayId": "local"}, {"gatewayId": "igw-1"}],
+      "associationSet": [{"subnetId": "subnet-1"}]}]})");
     client.answer("ec2", "DescribeSecurityGroups", R"({"securityGroupInfo": [{
       "ipPermissions": [{"ipProtocol": "tcp", "fromPort": "22", "toPort": "22",
                          "ipRanges": [{"cidrIp": "0.0.0.0/0"}], "groups": [{"groupId": "sg-1"}]}],

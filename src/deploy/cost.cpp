@@ -59,7 +59,8 @@ double minutes_of(std::string_view clock) {
 std::string amount(double value, std::string_view unit) {
   if (value < 0.005 && value > 0) return fmt::format("< 0.01 {}", unit);
   std::string number = fmt::format("{:.2f}", value);
-  if (number.ends_with(".00")) number.resize(number.size() - 3);
+  number.resize(number.find_last_not_of('0') + 1);
+  if (number.ends_with('.')) number.pop_back();
   return fmt::format("{} {}", number, unit);
 }
 
@@ -131,7 +132,7 @@ void Bill::balancer() {
   double active = use_.clients / 3000;
   double bytes = gb(use_.call_kb) / hours_per_month;
   double units = std::max({connections, active, bytes});
-  by_use(CostGroup::network, "load balancer, capacity", amount(units, "LCU"),
+  by_use(CostGroup::network, "load balancer capacity", amount(units, "LCU"),
          units * hours_per_month * price("alb_lcu_hour"));
   if (have_.balancer_addresses > 0) {
     fixed(CostGroup::network, "public IPv4, load balancer", times(have_.balancer_addresses, "730 h"),
@@ -140,9 +141,9 @@ void Bill::balancer() {
 }
 
 void Bill::way_out(const model::Spec& spec) {
-  // Logs, traces and images leave the tasks the same way as what servers fetch.
-  double starts_gb = tasks_ * starts_a_task_month * use_.image_gb / 10;
-  double out_gb = gb(use_.upstream_kb + use_.log_kb + (spec.aws.traces ? use_.span_kb : 0)) + starts_gb;
+  // Logs and traces leave the tasks the same way as what servers fetch; image layers come through the free
+  // endpoint of S3.
+  double out_gb = gb(use_.upstream_kb + use_.log_kb + (spec.aws.traces ? use_.span_kb : 0));
   if (have_.nat_gateways > 0) {
     auto count = static_cast<double>(have_.nat_gateways);
     fixed(CostGroup::network, "NAT gateway", times(have_.nat_gateways, "730 h"),
@@ -151,7 +152,7 @@ void Bill::way_out(const model::Spec& spec) {
       fixed(CostGroup::network, "public IPv4, NAT", times(have_.nat_addresses, "730 h"),
             static_cast<double>(have_.nat_addresses) * hours_per_month * price("public_ipv4_hour"));
     }
-    by_use(CostGroup::network, "NAT gateway, data", amount(out_gb, "GB"), out_gb * price("nat_gb"));
+    by_use(CostGroup::network, "NAT gateway data", amount(out_gb, "GB"), out_gb * price("nat_gb"));
     if (have_.zones > have_.nat_gateways) {
       double crossing = out_gb * (1 - count / static_cast<double>(have_.zones));
       by_use(CostGroup::network, "data to the NAT of another zone", amount(crossing, "GB"),
@@ -161,7 +162,7 @@ void Bill::way_out(const model::Spec& spec) {
   if (have_.endpoint_zones > 0) {
     fixed(CostGroup::network, "interface endpoints", times(have_.endpoint_zones, "730 h"),
           static_cast<double>(have_.endpoint_zones) * hours_per_month * price("endpoint_hour"));
-    by_use(CostGroup::network, "interface endpoints, data", amount(out_gb, "GB"),
+    by_use(CostGroup::network, "interface endpoints data", amount(out_gb, "GB"),
            out_gb * price("endpoint_gb"));
   }
 }
@@ -169,9 +170,9 @@ void Bill::way_out(const model::Spec& spec) {
 void Bill::to_clients() {
   double out_gb = gb(use_.call_kb);
   if (have_.distributions > 0) {
-    by_use(CostGroup::network, "CloudFront, requests", fmt::format("{:.2f} M", use_.calls / 1e6),
+    by_use(CostGroup::network, "CloudFront requests", amount(use_.calls / 1e6, "M"),
            use_.calls * price("cloudfront_request"));
-    by_use(CostGroup::network, "CloudFront, data to clients", amount(out_gb, "GB"),
+    by_use(CostGroup::network, "CloudFront data to clients", amount(out_gb, "GB"),
            out_gb * price("cloudfront_gb"));
   } else if (have_.balancer_addresses > 0) {
     by_use(CostGroup::network, "data to clients", amount(out_gb, "GB"), out_gb * price("data_out_gb"));
@@ -186,7 +187,7 @@ void Bill::storage() {
     by_use(group, "shared volume (EFS)", amount(warm, "GB"), warm * price("efs_standard_gb_month"));
     by_use(group, "shared volume, Infrequent Access", amount(cold, "GB"), cold * price("efs_ia_gb_month"));
     double moved = gb(use_.state_kb);
-    by_use(group, "shared volume, reads and writes", amount(moved, "GB each"),
+    by_use(group, "shared volume reads and writes", amount(moved, "GB each"),
            moved * (price("efs_read_gb") + price("efs_write_gb")));
     if (have_.backups) {
       by_use(group, "shared volume, backups", amount(use_.state_gb, "GB"),
@@ -252,7 +253,7 @@ void Bill::security(const model::Spec& spec) {
     fixed(group, "web application firewall", fmt::format("{} rules", have_.web_acl_rules),
           static_cast<double>(have_.web_acls) * price("waf_acl_month") +
               static_cast<double>(have_.web_acl_rules) * price("waf_rule_month"));
-    by_use(group, "web application firewall, requests", fmt::format("{:.2f} M", use_.calls / 1e6),
+    by_use(group, "web application firewall requests", amount(use_.calls / 1e6, "M"),
            use_.calls * price("waf_request"));
   }
   if (have_.keys > 0) {

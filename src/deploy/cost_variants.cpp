@@ -23,30 +23,27 @@ void add(Variants& out, const model::Spec& spec, std::string name, std::string n
 void add_capacity(Variants& out, const model::Spec& spec) {
   const bool no_spot = spec.aws.spot_weight == 0;
   if (!no_spot) {
-    add(out, spec, "no Spot", "no task is ever taken away (aws.spot: {weight: 0})",
-        [](model::Spec& s) { s.aws.spot_weight = 0; });
+    add(out, spec, "no Spot", "no task is ever taken away", [](model::Spec& s) { s.aws.spot_weight = 0; });
   } else {
-    add(out, spec, "Spot beyond the first task", "Spot tasks end with two minutes' notice",
-        [](model::Spec& s) {
-          s.aws.spot_base = 1;
-          s.aws.spot_weight = 100;
-        });
+    add(out, spec, "Spot beyond the first task", "they end with two minutes' notice", [](model::Spec& s) {
+      s.aws.spot_base = 1;
+      s.aws.spot_weight = 100;
+    });
   }
   if (no_spot || spec.aws.spot_base > 0) {
-    add(out, spec, "all Spot", "every task may end with two minutes' notice, all at once",
-        [](model::Spec& s) {
-          s.aws.spot_base = 0;
-          s.aws.spot_weight = 100;
-        });
+    add(out, spec, "all Spot", "all tasks may end at once, after two minutes", [](model::Spec& s) {
+      s.aws.spot_base = 0;
+      s.aws.spot_weight = 100;
+    });
   }
 }
 
 void add_processor(Variants& out, const model::Spec& spec, bool arm) {
   if (arm) {
-    add(out, spec, "x86", "where a server needs it (aws.architecture: x86_64)",
+    add(out, spec, "x86", "for servers that need it",
         [](model::Spec& s) { s.aws.architecture = Architecture::x86_64; });
   } else {
-    add(out, spec, "ARM", "the image has to be built for it (aws.architecture: arm64)",
+    add(out, spec, "ARM", "the image has to be built for it",
         [](model::Spec& s) { s.aws.architecture = Architecture::arm64; });
   }
 }
@@ -56,7 +53,7 @@ void add_hours(Variants& out, const model::Spec& spec) {
     add(out, spec, "round the clock", "without scaling.hours",
         [](model::Spec& s) { s.scaling.hours.reset(); });
   } else {
-    add(out, spec, "working hours only", "no task outside mon-fri 07:00-20:00 (scaling.hours)",
+    add(out, spec, "working hours only", "no task outside mon-fri 07:00-20:00",
         [](model::Spec& s) { s.scaling.hours = model::HoursSpec{}; });
   }
 }
@@ -69,7 +66,7 @@ void add_network(Variants& out, const model::Spec& spec) {
     std::string_view note;
   };
   constexpr Way ways[] = {
-      {Egress::nat, "one NAT gateway", "if its zone fails, tasks elsewhere lose their way out"},
+      {Egress::nat, "one NAT gateway", "when its zone fails, nobody has a way out"},
       {Egress::nat_per_zone, "a NAT gateway per zone", "no zone depends on another one"},
       {Egress::endpoints, "endpoints instead of NAT", "tasks reach AWS alone, nothing else"}};
   for (const Way& way : ways) {

@@ -163,7 +163,10 @@ Drawing draw(const model::Spec& spec, const std::optional<LiveState>& live) {
   out.zones = zones_of(spec, live);
   out.endpoints = network.vpc.empty() && network.egress == Egress::endpoints;
   describe_way_in(spec, live, out);
-  out.public_subnets = out.way_in == WayIn::domain || (network.vpc.empty() && !out.endpoints);
+  // With somebody's own subnets an internal load balancer, too, stands in those named for it.
+  out.balancer_in_public =
+      out.way_in == WayIn::domain || (!network.vpc.empty() && !network.public_subnets.empty());
+  out.public_subnets = out.balancer_in_public || (network.vpc.empty() && !out.endpoints);
   out.service = "ECS service " + spec.name;
   if (live) {
     auto healthy = std::ranges::count(live->tasks, "healthy", &LiveTask::health);

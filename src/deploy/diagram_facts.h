@@ -41,7 +41,8 @@ struct Drawing {
   std::string task_size;              ///< "0.5 vCPU · 1 GB"
   std::vector<DrawnZone> zones;
   bool endpoints = false;
-  bool public_subnets = false;
+  bool public_subnets = false;  ///< drawn: something is in them
+  bool balancer_in_public = false;
   std::vector<DrawnPart> parts;
   std::string footer;
   std::string description;  ///< the picture in words, for those who do not see it

@@ -56,7 +56,7 @@ class Sheet {
   std::string finish();
 
  private:
-  bool balancer_is_public() const { return drawing_.way_in == WayIn::domain; }
+  bool balancer_is_public() const { return drawing_.balancer_in_public; }
   bool has_nat() const {
     return std::ranges::any_of(drawing_.zones, [](const DrawnZone& zone) { return zone.nat; });
   }

@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <set>
 
 #include "deploy/document.h"
 #include "deploy/iam_table.h"
+#include "deploy/template.h"
+#include "model/testing/golden.h"
 
 namespace berth::deploy {
 namespace {
@@ -121,6 +124,92 @@ TEST(DeployerPolicy, is_split_into_managed_policies_that_fit) {
   }
   EXPECT_EQ(statements, policy.at("Statement").as_array().size());
   EXPECT_EQ(split_policy(deployer_policy(spec, {}, {})).size(), 1u);
+}
+
+model::Spec everything(bool domain) {
+  model::Spec spec;
+  spec.name = "demo";
+  spec.aws.region = "us-west-2";
+  spec.aws.waf = true;
+  spec.aws.alarms = {.email = "ops@example.com", .trail_log_group = "trail"};
+  spec.scaling.hours = model::HoursSpec{};
+  spec.scaling.calls_per_task = 20;
+  spec.variables = {"TOKEN"};
+  spec.servers.emplace_back();
+  spec.servers[0].name = "demo";
+  spec.servers[0].builtin = "workspace";
+  if (!domain) return spec;
+  spec.aws.domain = "mcp.example.com";
+  spec.aws.hosted_zone = "Z0123456789";
+  spec.aws.network.egress = model::AwsNetworkSpec::Egress::nat_per_zone;
+  return spec;
+}
+
+TEST(DeployerPolicy, has_a_row_for_every_type_of_the_templates) {
+  for (bool domain : {false, true}) {
+    model::Spec spec = everything(domain);
+    Result<Template> base = compose_base(spec);
+    Result<Template> service = compose_service(spec);
+    ASSERT_TRUE(base && service);
+    EXPECT_EQ(unknown_types(base->document, service->document), std::vector<std::string>());
+  }
+}
+
+/// "service:Operation" of every pair of literals "service", "Operation" in a source.
+std::set<std::string> calls_in(const std::string& source) {
+  constexpr std::string_view services[] = {"acm",
+                                           "application-autoscaling",
+                                           "cloudformation",
+                                           "ec2",
+                                           "ecr",
+                                           "ecs",
+                                           "elasticloadbalancing",
+                                           "events",
+                                           "iam",
+                                           "logs",
+                                           "monitoring",
+                                           "route53",
+                                           "secretsmanager",
+                                           "servicequotas",
+                                           "sns",
+                                           "sts",
+                                           "xray"};
+  std::set<std::string> found;
+  for (std::string_view service : services) {
+    std::string literal = '"' + std::string(service) + "\",";
+    for (std::size_t at = source.find(literal); at != std::string::npos; at = source.find(literal, at + 1)) {
+      std::size_t next = source.find_first_not_of(" \n", at + literal.size());
+      if (next == std::string::npos || source[next] != '"' || source[next + 1] < 'A' ||
+          source[next + 1] > 'Z')
+        continue;
+      std::string operation = source.substr(next + 1, source.find('"', next + 1) - next - 1);
+      std::string prefix = service == "monitoring" ? "cloudwatch" : std::string(service);
+      found.insert(prefix + ":" + operation);
+    }
+  }
+  return found;
+}
+
+TEST(DeployerPolicy, allows_every_call_that_these_sources_make) {
+  model::Spec spec = everything(true);
+  Result<Template> base = compose_base(spec);
+  Result<Template> service = compose_service(spec);
+  ASSERT_TRUE(base && service);
+  json::object policy = deployer_policy(spec, base->document, service->document);
+  std::set<std::string> calls;
+  for (const char* folder : {"src/deploy", "src/cli"}) {
+    for (const auto& file : std::filesystem::directory_iterator(std::string(BERTH_SOURCE_DIR "/") + folder)) {
+      std::string name = file.path().filename().string();
+      // The table itself is full of such pairs.
+      if (!name.ends_with(".cpp") || name.ends_with("_test.cpp") || name == "iam_table.cpp") continue;
+      calls.merge(calls_in(model::testing::repository_file(folder + ("/" + name))));
+    }
+  }
+  EXPECT_GT(calls.size(), 20u);
+  for (const std::string& call : calls) {
+    // Whoever has credentials may ask who they are of; no policy is needed.
+    EXPECT_TRUE(call == "sts:GetCallerIdentity" || allows(policy, call)) << call;
+  }
 }
 
 TEST(UnknownTypes, are_those_without_a_row) {
