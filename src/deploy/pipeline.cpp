@@ -75,6 +75,9 @@ class Deploy final : public Pipeline {
     if (!base) co_return denied(base.error());
     const auto service = co_await describe_stack(world_.client, names_.service_stack);
     if (!service) co_return denied(service.error());
+    const auto account = co_await account_parameters(world_.client, service_->document, *service);
+    if (!account) co_return Failure(account.error());
+    account_ = *account;
     const Result<void> alone = co_await check_alone(*base, *service);
     if (!alone) co_return alone;
     const Result<void> named = co_await check_named_secrets(world_.client, spec_.aws.secrets);
@@ -136,21 +139,20 @@ class Deploy final : public Pipeline {
   // ---- base stack and secrets ----
 
   StackTarget target_of_base() const {
-    return StackTarget{.name = names_.base_stack,
-                       .body = base_->json(),
-                       .parameters = {},
-                       .tags = {spec_.aws.tags.begin(), spec_.aws.tags.end()}};
+    return StackTarget{
+        .name = names_.base_stack, .body = base_->json(), .parameters = {}, .tags = stack_tags(spec_)};
   }
 
   Result<StackTarget> target_of_service(const StackState& base, const std::string& image) const {
     std::map<std::string, std::string> values = base.outputs;
+    values.insert(account_.begin(), account_.end());
     values["ImageUri"] = image;
     Result<std::map<std::string, std::string>> parameters = fill_parameters(service_->document, values);
     if (!parameters) return Failure(parameters.error());
     return StackTarget{.name = names_.service_stack,
                        .body = service_->json(),
                        .parameters = std::move(*parameters),
-                       .tags = {spec_.aws.tags.begin(), spec_.aws.tags.end()}};
+                       .tags = stack_tags(spec_)};
   }
 
   Task<Result<void>> base() {
@@ -326,6 +328,12 @@ class Deploy final : public Pipeline {
     after_ = state_;
     change_ = StackChange::more;
     const bool stands = next_step(state_.status) == StackStep::update;
+    // Waiting or removing may have changed what the account says.
+    const auto account = co_await account_parameters(world_.client, service_->document, state_);
+    if (!account) co_return Failure(account.error());
+    for (const auto& [name, value] : *account) target_.parameters[name] = value;
+    const auto count = target_.parameters.find(std::string(count_parameter));
+    if (!stands && count != target_.parameters.end()) count->second = std::to_string(spec_.tasks.count);
     if (stands) {
       const auto body = co_await stack_body(world_.client, target_.name);
       if (!body) co_return denied(body.error());
@@ -511,6 +519,7 @@ class Deploy final : public Pipeline {
   Deployed out_;
   std::optional<Template> base_, service_;
   std::optional<registry::Image> image_;
+  std::map<std::string, std::string> account_;  ///< parameters that the account gives
   StackState base_state_;
   SecretsOutcome secrets_;
   StackTarget target_;

@@ -39,7 +39,7 @@ class Asking {
     plan_.blocker = blocker_of(*state);
     if (plan_.base_stands) {
       StackTarget target{.name = names_.base_stack, .body = base->json(), .parameters = {}, .tags = {}};
-      target.tags = {options_.spec.aws.tags.begin(), options_.spec.aws.tags.end()};
+      target.tags = stack_tags(options_.spec);
       plan_.base_changes = co_await changes_of(*base_state, std::move(target));
     }
     if (plan_.service_stands) co_await ask_service(*base_state, *state, *service);
@@ -64,6 +64,12 @@ class Asking {
 
   Task<void> ask_service(StackState base, StackState state, const Template& service) {
     std::map<std::string, std::string> values = base.outputs;
+    const auto account = co_await account_parameters(client_, service.document, state);
+    if (!account) {
+      plan_.not_asked.push_back("the changes: " + account.error().message());
+      co_return;
+    }
+    values.insert(account->begin(), account->end());
     // The image is built by deploy alone: with the one that runs, the change set shows everything else.
     const auto image = state.parameters.find("ImageUri");
     if (image != state.parameters.end()) values["ImageUri"] = image->second;
@@ -73,7 +79,7 @@ class Asking {
                          .body = service.json(),
                          .parameters = std::move(*parameters),
                          .tags = {}};
-      target.tags = {options_.spec.aws.tags.begin(), options_.spec.aws.tags.end()};
+      target.tags = stack_tags(options_.spec);
       plan_.changes = co_await changes_of(state, std::move(target));
     } else {
       plan_.not_asked.push_back("the changes: the base stack changes first, and gives what this one needs");

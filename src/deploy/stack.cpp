@@ -14,6 +14,13 @@ namespace json = boost::json;
 constexpr std::size_t token_digits = 16;
 constexpr std::string_view image_parameter = "ImageUri";
 
+/// What does not make a deploy another one: the image is told apart by itself; the number of tasks is given
+/// when the service is made and left out from then on, so that an update leaves it to scaling; and the
+/// switch for the account is on once the stack is there.
+bool is_content(std::string_view parameter) {
+  return parameter != image_parameter && parameter != count_parameter && parameter != search_parameter;
+}
+
 std::string canonical(const std::string& body) {
   json::error_code error;
   const json::value value = json::parse(body, error);
@@ -33,7 +40,7 @@ bool same_template(const std::string& a, const std::string& b) {
 std::string digest_of(const StackTarget& target) {
   std::string text = canonical(target.body);
   for (const auto& [key, value] : target.parameters) {
-    if (key != image_parameter) text += fmt::format("\n{}={}", key, value);
+    if (is_content(key)) text += fmt::format("\n{}={}", key, value);
   }
   for (const auto& [key, value] : target.tags) text += fmt::format("\n#{}={}", key, value);
   return storage::sha256_hex(text).substr(0, token_digits);
@@ -69,6 +76,7 @@ StackChange compare(const StackTarget& target, const StackState& state, const st
     const auto found = state.parameters.find(key);
     // The value of a NoEcho parameter is not shown.
     if (found != state.parameters.end() && (found->second == value || found->second == "****")) continue;
+    if (key == count_parameter || key == search_parameter) continue;
     if (key != image_parameter) return StackChange::more;
     image = true;
   }

@@ -41,6 +41,11 @@ struct StackEvent {
   bool failed() const { return status.ends_with("_FAILED"); }
 };
 
+/// The template's parameter for the number of tasks: a value when the service is made, "" from then on.
+inline constexpr std::string_view count_parameter = "DesiredCount";
+/// The parameter that makes a stack switch on X-Ray's Transaction Search for the account and region.
+inline constexpr std::string_view search_parameter = "TransactionSearch";
+
 /// What a stack is to be.
 struct StackTarget {
   std::string name;
@@ -84,6 +89,13 @@ Result<std::map<std::string, std::string>> fill_parameters(const boost::json::ob
 
 // ---- asking and acting ----
 
+/// Values of the parameters that only the account knows: CloudFrontPrefixList, TransactionSearch; and ""
+/// for the number of tasks. `state`: of the stack as it is. Those that `document` does not declare are left
+/// out.
+Task<Result<std::map<std::string, std::string>>> account_parameters(aws::Client& client,
+                                                                    boost::json::object document,
+                                                                    StackState state);
+
 /// A stack that is not there is no fault.
 Task<aws::Reply<StackState>> describe_stack(aws::Client& client, std::string name);
 /// The template as it was sent.
@@ -113,7 +125,7 @@ Task<aws::Reply<ChangeSet>> make_change_set(aws::Client& client, Clock& clock, c
 Task<aws::Reply<void>> delete_change_set(aws::Client& client, std::string stack, std::string name);
 Task<aws::Reply<void>> execute_change_set(aws::Client& client, std::string stack, std::string name,
                                           std::string token);
-/// Changes the ImageUri parameter and nothing else, without a change set.
+/// Changes the ImageUri parameter and nothing else, without a change set. The number of tasks stays as it is.
 Task<aws::Reply<void>> update_image(aws::Client& client, const StackState& state, const StackTarget& target);
 Task<aws::Reply<void>> delete_stack(aws::Client& client, std::string name, std::string token);
 

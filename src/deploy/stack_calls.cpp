@@ -175,6 +175,8 @@ Task<aws::Reply<void>> update_image(aws::Client& client, const StackState& state
     json::object parameter{{"ParameterKey", name}};
     if (image) {
       parameter["ParameterValue"] = wanted->second;
+    } else if (name == count_parameter) {
+      parameter["ParameterValue"] = "";
     } else {
       parameter["UsePreviousValue"] = true;
     }
