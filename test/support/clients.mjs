@@ -172,7 +172,7 @@ function answer(response, { model, stream }, block) {
   return response.end();
 }
 
-/// One whole conversation: Claude Code, told by the stand-in to call the tool so many times. {turns, results}.
+/// One whole conversation: Claude Code, told by the stand-in to call the tool often. {turns, results}.
 export async function claudeCallsTool(url, call, { home, authority }, times = 1) {
   const model = await stubModel(`mcp__demo__${call.tool}`, call.arguments, times);
   try {
