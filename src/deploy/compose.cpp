@@ -53,6 +53,7 @@ bool is_plain(std::string_view text) {
 std::string scalar(const json::value& value) {
   const json::string* text = value.if_string();
   if (text != nullptr && is_plain(std::string_view(*text))) return std::string(*text);
+  if (const double* number = value.if_double()) return fmt::format("{}", *number);  // 70, not 7E1
   return json::serialize(value);
 }
 

@@ -17,7 +17,9 @@ Fillings fillings() {
       {"reference", reference("Vpc")},
       {"list", json::array{"one", reference("Two"), json::object{{"a", 1}, {"b", json::array{true}}}}},
       {"block", json::object{{"Key", "x: y"}, {"Inner", json::object{{"Deep", sub("${A}-b")}}}}},
-      {"empty", json::array{}}};
+      {"empty", json::array{}},
+      {"half", 70.5},
+      {"whole", 70.0}};
   out.conditions = {{"yes", true}, {"no", false}};
   out.repetitions["zone"] = {{{{"{zone}", "A"}}, {{"cidr", "10.0.0.0/24"}}},
                              {{{"{zone}", "B"}}, {{"cidr", nullptr}}}};
@@ -31,6 +33,8 @@ Vpc: !Berth reference
 List: !Berth list
   Block: !Berth block
 Empty: !Berth empty
+Half: !Berth half
+Whole: !Berth whole
 # !Berth in a comment stays
 )",
                  fillings()),
@@ -47,6 +51,8 @@ List:
     Inner:
       Deep: !Sub "${A}-b"
 Empty: []
+Half: 70.5
+Whole: 70
 # !Berth in a comment stays
 )");
 }

@@ -4,6 +4,7 @@
 
 #include "deploy/compose.h"
 #include "deploy/fillings.h"
+#include "model/deployable.h"
 
 namespace berth::deploy {
 namespace {
@@ -23,6 +24,13 @@ Result<Template> made(std::string yaml) {
                             size, body_bytes_max));
   }
   return out;
+}
+
+/// What AWS would refuse, or run otherwise than the file says, before anything is made.
+Result<void> check(const model::Spec& spec) {
+  std::vector<std::string> problems = model::deploy_problems(spec);
+  if (problems.empty()) return {};
+  return fail(ErrorCode::invalid_argument, fmt::format("{}", fmt::join(problems, "\n")));
 }
 
 /// Which file says what, in the order of the picture: from the caller to the data, then what watches.
@@ -69,6 +77,7 @@ std::string Template::json() const {
 }
 
 Result<Template> compose_base(const model::Spec& spec) {
+  if (Result<void> fit = check(spec); !fit) return Failure(fit.error());
   return made(
       compose({"registry.yaml", "secrets.yaml"},
               fmt::format("{}: registry and secrets, before the service itself (made by Berth)", spec.name),
@@ -76,6 +85,7 @@ Result<Template> compose_base(const model::Spec& spec) {
 }
 
 Result<Template> compose_service(const model::Spec& spec) {
+  if (Result<void> fit = check(spec); !fit) return Failure(fit.error());
   return made(compose(service_fragments(spec),
                       fmt::format("{}: an MCP server on ECS Fargate (made by Berth)", spec.name),
                       service_fillings(spec)));

@@ -29,6 +29,9 @@ struct Template {
   std::string json() const;
 };
 
+/// Both templates are refused (invalid_argument, one sentence a line) for what `berth up` allows and AWS does
+/// not: model::deploy_problems.
+///
 /// ECR repository and Secrets Manager secrets. Outputs: RepositoryUri, RepositoryArn, RepositoryName,
 /// FleetKeyArn, ApiKeyArn (absent with aws.open or own auth.keys), EnvironmentArn (absent without variables).
 Result<Template> compose_base(const model::Spec& spec);

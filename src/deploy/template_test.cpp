@@ -204,6 +204,19 @@ TEST(Template, lets_tasks_call_the_ports_of_their_servers) {
       json::serialize(properties(service_of("default"), "TaskSecurityGroup")).contains(R"("FromPort":80)"));
 }
 
+TEST(Template, is_refused_for_what_aws_does_not_run) {
+  model::Spec spec = spec_of("default");
+  spec.tasks.memory_bytes = std::uint64_t{5} << 30;
+  spec.tasks.zones = {"a"};
+  for (const Result<Template>& made : {compose_base(spec), compose_service(spec)}) {
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().code(), ErrorCode::invalid_argument);
+    EXPECT_EQ(made.error().message(),
+              "tasks.memory is 5GB, but with 0.5 vCPU Fargate has from 1GB to 4GB in steps of 1GB.\n"
+              "tasks.zones has one zone, but a load balancer needs two; write zones: [a, b, c].");
+  }
+}
+
 TEST(Template, that_outgrows_cloudformation_is_refused) {
   model::Spec spec = spec_of("default");
   for (int i = 0; i < 50; ++i) {
