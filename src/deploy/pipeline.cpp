@@ -428,8 +428,8 @@ class Deploy final : public Pipeline {
                       names_.service_stack, service));
     }
     // Secrets are injected when a task starts: tasks older than the secret's version do not have it.
-    const bool stale =
-        !present->deployments.empty() && secrets_.changed_at > present->deployments.front().created_at;
+    const double deployed_at = present->deployments.empty() ? 0 : present->deployments.front().created_at;
+    const bool stale = deployed_at > 0 ? secrets_.changed_at > deployed_at : secrets_.changed;
     if (stale) {
       world_.progress.notice("The values of variables have changed: every task is started anew.");
       const auto restarted = co_await restart_tasks(world_.client, cluster, service);

@@ -1,0 +1,136 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "aws/testing/fake_client.h"
+#include "base/clock.h"
+#include "deploy/pipeline.h"
+#include "deploy/progress.h"
+#include "registry/image.h"
+
+/// An AWS account small enough for tests of the pipeline: stacks that take a few polls, one ECS service,
+/// secrets and images. It remembers between runs, as an account does.
+namespace berth::deploy::testing {
+
+class FakeAccount {
+ public:
+  struct Event {
+    std::string id, resource, type, status, reason, token;
+  };
+  struct Stack {
+    std::string status;
+    std::string body;
+    std::map<std::string, std::string> parameters;
+    std::map<std::string, std::string> outputs;
+    std::vector<Event> events;  ///< oldest first
+    boost::json::array tags;
+    int polls_left = 0;  ///< until the operation in progress ends
+    std::string ends_as;
+  };
+  struct ChangeSet {
+    std::string stack, body, type;
+    std::map<std::string, std::string> parameters;
+    boost::json::array tags;
+  };
+
+  FakeAccount();
+
+  aws::testing::FakeClient client;
+  std::map<std::string, Stack> stacks;
+  std::map<std::string, ChangeSet> change_sets;  ///< by "stack/name"
+  std::map<std::string, std::string> secrets;    ///< ARN → value
+  std::set<std::string> images;                  ///< digests
+  /// The next operation on the service's stack fails with this event and is rolled back.
+  std::optional<Event> next_failure;
+  double now = 1000;  ///< seconds, of what is made
+  double deployed_at = 0;
+  double secret_at = 0;
+  std::size_t desired = 3;
+  std::string stopped_task;  ///< JSON of DescribeTasks' `tasks`, when one has stopped
+
+  /// How often an operation was really begun.
+  int executed = 0;
+  int image_updates = 0;
+  int restarts = 0;
+  void begin(const std::string& name, const std::string& kind, const std::string& token);
+
+ private:
+  using Object = boost::json::object;
+  using Answer = aws::Reply<Object>;
+  void answer_stacks();
+  void answer_change_sets();
+  void answer_service();
+  void answer_rest();
+  Answer describe(const Object& input);
+  void step(const std::string& name, Stack& stack);
+  void finish(const std::string& name, Stack& stack);
+  void on(std::string_view service, std::string_view operation, std::function<Answer(const Object&)> handler);
+  int next_event_ = 0;
+};
+
+/// Images without files: the digest follows from `source`.
+class FakeImages final : public registry::Images {
+ public:
+  explicit FakeImages(FakeAccount& account) : account_(account) {}
+  Task<Result<registry::Image>> assemble(registry::AssembleOptions options,
+                                         registry::Progress progress) override;
+  Task<Result<registry::Image>> build(std::string dockerfile, registry::AssembleOptions options,
+                                      registry::Progress progress) override;
+  Task<Result<Pushed>> push(const registry::Image& image, registry::Reference to, registry::Login login,
+                            registry::Progress progress) override;
+  Task<Result<registry::Image>> pull(registry::Reference from, registry::Login login,
+                                     std::string architecture, registry::Progress progress) override;
+
+  std::string source = "one";
+  std::string entry = "/usr/local/bin/berth";
+  int pushes = 0;
+  registry::AssembleOptions assembled;
+
+ private:
+  registry::Image image() const;
+  FakeAccount& account_;
+};
+
+/// Writes down what a deploy tells.
+class FakeProgress final : public Progress {
+ public:
+  void begin(Phase phase) override { lines.push_back("> " + std::string(title(phase))); }
+  void detail(const std::string& text) override { details.push_back(text); }
+  void notice(const std::string& text) override { notices.push_back(text); }
+  void end(Phase phase, PhaseEnd end, const std::string& summary) override;
+  Task<Result<bool>> confirm(std::string question) override;
+
+  std::vector<std::string> lines, details, notices, questions;
+  bool answer = true;
+};
+
+/// A client that answers `calls` calls and then never again, as if the process had been stopped there.
+class CutClient final : public aws::Client {
+ public:
+  /// `late`: the call after the last answered one still takes effect, only its answer is not heard.
+  enum class Cut : unsigned char { before, after };
+  CutClient(aws::Client& inner, Clock& clock, std::size_t calls, Cut cut)
+      : inner_(inner), clock_(clock), left_(calls), cut_(cut) {}
+  const std::string& region() const override { return inner_.region(); }
+  Task<aws::Reply<boost::json::object>> call(std::string service, std::string operation,
+                                             boost::json::object input) override;
+  Task<aws::Reply<boost::json::array>> list(std::string service, std::string operation,
+                                            boost::json::object input, std::string items) override;
+  Task<aws::Reply<http::Response>> rest(RestRequest request) override;
+
+ private:
+  bool stops();
+  Task<void> hang();
+  aws::Client& inner_;
+  Clock& clock_;
+  std::size_t left_;
+  Cut cut_;
+};
+
+}  // namespace berth::deploy::testing
