@@ -25,6 +25,11 @@ Task<ExitCode> run_serve(Context& context, const Arguments& arguments);
 Task<ExitCode> run_health(Context& context, const Arguments& arguments);
 Task<ExitCode> run_version(Context& context, const Arguments& arguments);
 
+Task<ExitCode> run_template(Context& context, const Arguments& arguments);
+Task<ExitCode> run_cost(Context& context, const Arguments& arguments);
+Task<ExitCode> run_audit(Context& context, const Arguments& arguments);
+Task<ExitCode> run_diagram(Context& context, const Arguments& arguments);
+
 Task<ExitCode> run_plan(Context& context, const Arguments& arguments);
 Task<ExitCode> run_deploy(Context& context, const Arguments& arguments);
 Task<ExitCode> run_rollback(Context& context, const Arguments& arguments);

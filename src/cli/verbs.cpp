@@ -93,6 +93,50 @@ constexpr Option validate_options[] = {json_option};
 constexpr Option doctor_options[] = {file_option, key_option, json_option};
 constexpr Option schema_options[] = {
     {.name = "reference", .meaning = "print the reference of berth.yaml (Markdown) instead"}};
+constexpr Option template_options[] = {
+    file_option,
+    json_option,
+    {.name = "part", .value = "PART", .meaning = "base, service or all (default): which stack"},
+    {.name = "output", .letter = 'o', .value = "FOLDER", .meaning = "write a file a stack there"}};
+constexpr Option cost_options[] = {
+    file_option,
+    json_option,
+    {.name = "what-if", .meaning = "compare other ways to build it"},
+    {.name = "calls-per-month", .value = "N", .meaning = "tool calls a month; default 1000000"},
+    {.name = "kb-per-call", .value = "KB", .meaning = "sent to the client, a call; default 4"},
+    {.name = "kb-upstream", .value = "KB", .meaning = "the server fetches from elsewhere, a call; default 2"},
+    {.name = "kb-log", .value = "KB", .meaning = "of logs, a call; default 0.5"},
+    {.name = "kb-trace", .value = "KB", .meaning = "of traces, a call; default 1"},
+    {.name = "kb-state", .value = "KB", .meaning = "read from and written to /mnt/data, a call; default 1"},
+    {.name = "clients", .value = "N", .meaning = "clients connected at once; default 25"},
+    {.name = "gb-state", .value = "GB", .meaning = "on /mnt/data; default 1"},
+    {.name = "percent-cold", .value = "N", .meaning = "of it untouched for 30 days; default 50"},
+    {.name = "gb-artifacts", .value = "GB", .meaning = "in the buckets; default 5"},
+    {.name = "gb-images", .value = "GB", .meaning = "of images kept; default 0.5"},
+    {.name = "gb-flow-logs", .value = "GB", .meaning = "of flow logs a month; default 0.3"},
+    {.name = "tasks", .value = "N", .meaning = "that run on average; default tasks.count"},
+    {.name = "percent-spot", .value = "N", .meaning = "that Spot is cheaper; default 70"}};
+constexpr Option paper_on_option{.name = "on",
+                                 .value = "aws|here",
+                                 .meaning = "aws: what runs in the account; here (default): berth.yaml"};
+constexpr Option audit_options[] = {
+    file_option,
+    json_option,
+    {.name = "all", .meaning = "show checks that pass, too"},
+    {.name = "fail-on",
+     .value = "SEVERITY",
+     .meaning = "low, medium (default) or high: from which on the exit code is 1"},
+    paper_on_option,
+    region_option,
+    profile_option};
+constexpr Option diagram_options[] = {
+    file_option,
+    {.name = "svg", .meaning = "draw a standalone SVG"},
+    {.name = "mermaid", .meaning = "write Mermaid text (default, but for a FILE that ends in .svg)"},
+    {.name = "output", .letter = 'o', .value = "FILE", .meaning = "write it there"},
+    paper_on_option,
+    region_option,
+    profile_option};
 constexpr Option serve_options[] = {
     {.name = "task-file", .value = "FILE", .meaning = "what `berth up` tells a task"},
     {.name = "spec", .value = "FILE", .meaning = "the spec of a task on its own; default /app/berth.yaml"},
@@ -223,6 +267,34 @@ constexpr Verb verb_table[] = {
      .options = doctor_options,
      .more = "Names the first broken link and what to do about it.",
      .run = run_doctor},
+    {.name = "template",
+     .summary = "print the CloudFormation that berth deploy makes",
+     .usage = "[--part base|service|all] [--json] [-o FOLDER]",
+     .options = template_options,
+     .more = "Needs no AWS account. Two stacks: NAME-base (registry and secrets) and NAME (everything else).",
+     .run = run_template},
+    {.name = "cost",
+     .summary = "estimate what the service costs a month on AWS",
+     .usage = "[--what-if] [--json]",
+     .options = cost_options,
+     .more = "Needs no AWS account. Every resource of the templates at dated list prices, and use by stated "
+             "assumptions, which options change.",
+     .run = run_cost},
+    {.name = "audit",
+     .summary = "check best practices of security and operation",
+     .usage = "[--all] [--json] [--fail-on SEVERITY] [--on aws]",
+     .options = audit_options,
+     .more =
+         "Judges the templates, without an AWS account; with --on aws the service as it runs. Exit code 1 "
+         "when a check fails, or could not be made.",
+     .run = run_audit},
+    {.name = "diagram",
+     .summary = "draw the service's architecture on AWS",
+     .usage = "[--svg|--mermaid] [-o FILE] [--on aws]",
+     .options = diagram_options,
+     .more =
+         "From berth.yaml, without an AWS account; with --on aws with tasks, health and image as they are.",
+     .run = run_diagram},
     {.name = "schema",
      .summary = "print the JSON Schema of berth.yaml",
      .usage = "[--reference]",
