@@ -19,6 +19,12 @@ Task<ExitCode> run_down(Context& context, const Arguments& arguments);
 Task<ExitCode> run_validate(Context& context, const Arguments& arguments);
 Task<ExitCode> run_doctor(Context& context, const Arguments& arguments);
 Task<ExitCode> run_schema(Context& context, const Arguments& arguments);
+/// The same verbs for the service that is meant: here or on AWS.
+Task<ExitCode> run_status_anywhere(Context& context, const Arguments& arguments);
+Task<ExitCode> run_logs_anywhere(Context& context, const Arguments& arguments);
+Task<ExitCode> run_doctor_anywhere(Context& context, const Arguments& arguments);
+Task<ExitCode> run_connect_anywhere(Context& context, const Arguments& arguments);
+Task<ExitCode> run_traces(Context& context, const Arguments& arguments);
 /// Hands over to Context::serve.
 Task<ExitCode> run_serve(Context& context, const Arguments& arguments);
 /// Whether a task lives: the container's health check.

@@ -26,13 +26,28 @@ constexpr Option init_options[] = {{.name = "force", .meaning = "replace a berth
                                    {.name = "print", .meaning = "print it instead of writing it"}};
 constexpr Option up_options[] = {
     {.name = "detach", .letter = 'd', .meaning = "go on in the background once every task is healthy"}};
-constexpr Option status_options[] = {file_option, json_option};
+constexpr Option status_options[] = {file_option, json_option, on_option, region_option, profile_option};
 constexpr Option logs_options[] = {
     file_option,
     json_option,
     {.name = "follow", .letter = 'f', .meaning = "go on as lines come"},
     {.name = "task", .letter = 't', .value = "N", .meaning = "of this task alone"},
-    {.name = "lines", .letter = 'n', .value = "N", .meaning = "how many of the last lines; default 50"}};
+    {.name = "lines", .letter = 'n', .value = "N", .meaning = "how many of the last lines; default 50"},
+    {.name = "since",
+     .value = "TIME",
+     .meaning = "on AWS: from 15m, 2h or 3d ago on, or a moment (RFC 3339)"},
+    on_option,
+    region_option,
+    profile_option};
+constexpr Option traces_options[] = {
+    file_option,
+    json_option,
+    {.name = "since", .value = "TIME", .meaning = "from 15m, 2h or 3d ago on, or a moment; default 1h"},
+    {.name = "failed", .meaning = "those alone that failed"},
+    {.name = "number", .letter = 'n', .value = "N", .meaning = "how many of the newest; default 20"},
+    on_option,
+    region_option,
+    profile_option};
 constexpr Option tools_options[] = {file_option, server_option, key_option, json_option};
 constexpr Option call_options[] = {
     file_option,
@@ -40,13 +55,18 @@ constexpr Option call_options[] = {
     key_option,
     json_option,
     {.name = "timeout", .value = "SECONDS", .meaning = "how long it may take; default 300"}};
-constexpr Option connect_options[] = {file_option,
-                                      json_option,
-                                      {.name = "client",
-                                       .letter = 'c',
-                                       .value = "NAME",
-                                       .meaning = "claude, cursor, vscode or json; default: all of them"},
-                                      {.name = "https", .meaning = "use the HTTPS URL"}};
+constexpr Option connect_options[] = {
+    file_option,
+    json_option,
+    {.name = "client",
+     .letter = 'c',
+     .value = "NAME",
+     .meaning = "claude, cursor, vscode or json; default: all of them"},
+    {.name = "https", .meaning = "use the HTTPS URL"},
+    {.name = "show-key", .meaning = "on AWS: put the key itself into the line"},
+    on_option,
+    region_option,
+    profile_option};
 constexpr Option yes_option{.name = "yes", .letter = 'y', .meaning = "do not ask"};
 constexpr Option scale_options[] = {
     file_option,   {.name = "wait", .meaning = "return when every task is healthy"},
@@ -90,7 +110,8 @@ constexpr Option destroy_options[] = {
     profile_option};
 constexpr Option plain_options[] = {file_option};
 constexpr Option validate_options[] = {json_option};
-constexpr Option doctor_options[] = {file_option, key_option, json_option};
+constexpr Option doctor_options[] = {file_option, key_option,    json_option,
+                                     on_option,   region_option, profile_option};
 constexpr Option schema_options[] = {
     {.name = "reference", .meaning = "print the reference of berth.yaml (Markdown) instead"}};
 constexpr Option template_options[] = {
@@ -172,16 +193,27 @@ constexpr Verb verb_table[] = {
      .run = run_up},
     {.name = "status",
      .summary = "show tasks, health and URLs",
-     .usage = "[--json]",
+     .usage = "[--json] [--on aws|here]",
      .options = status_options,
      .more = "Exit code 0 when every task is healthy, 6 when not, 4 when the service is not running.",
-     .run = run_status},
+     .run = run_status_anywhere},
     {.name = "logs",
      .summary = "show what tasks and servers wrote",
-     .usage = "[-f] [--task N] [-n N]",
+     .usage = "[-f] [--task N] [-n N] [--since TIME] [--on aws|here]",
      .options = logs_options,
-     .more = "Every line is one JSON object; --json prints it as it is.",
-     .run = run_logs},
+     .more = "Every line is one JSON object; --json prints it as it is. On AWS the lines of all tasks come "
+             "by time, "
+             "and N is how a task's id begins.",
+     .run = run_logs_anywhere},
+    {.name = "traces",
+     .summary = "show what calls did and where their time went, on AWS",
+     .usage = "[ID] [--failed] [--since TIME] [-n N] [--json]",
+     .options = traces_options,
+     .words_max = 1,
+     .more = "With an ID, or how one begins: every span of that call, as a waterfall. Reads CloudWatch's "
+             "spans where "
+             "the account has Transaction Search, otherwise X-Ray.",
+     .run = run_traces},
     {.name = "tools",
      .summary = "list the server's tools",
      .usage = "[--server NAME] [--json]",
@@ -200,9 +232,9 @@ constexpr Verb verb_table[] = {
      .run = run_call},
     {.name = "connect",
      .summary = "print the line or file that connects a client",
-     .usage = "[--client claude|cursor|vscode|json]",
+     .usage = "[--client claude|cursor|vscode|json] [--on aws|here] [--show-key]",
      .options = connect_options,
-     .run = run_connect},
+     .run = run_connect_anywhere},
     {.name = "scale",
      .summary = "change how many tasks run",
      .usage = "N [--wait] [--on aws|here]",
@@ -263,10 +295,10 @@ constexpr Verb verb_table[] = {
      .run = run_validate},
     {.name = "doctor",
      .summary = "check every link from the client to the server",
-     .usage = "[--json]",
+     .usage = "[--json] [--on aws|here]",
      .options = doctor_options,
      .more = "Names the first broken link and what to do about it.",
-     .run = run_doctor},
+     .run = run_doctor_anywhere},
     {.name = "template",
      .summary = "print the CloudFormation that berth deploy makes",
      .usage = "[--part base|service|all] [--json] [-o FOLDER]",

@@ -1,0 +1,139 @@
+#include "cli/operate_probe.h"
+
+#include <fmt/format.h>
+
+#include "cli/service_access.h"
+#include "codec/json.h"
+#include "deploy/secrets.h"
+#include "deploy/stack.h"
+#include "http/client.h"
+#include "http/url.h"
+
+namespace berth::cli {
+namespace {
+
+constexpr std::chrono::seconds step_timeout{10};
+constexpr std::size_t page_bytes_max = 64 * 1024;
+
+std::size_t count_tools(const std::string& result) {
+  std::size_t count = 0;
+  const auto parsed = json::parse(result);
+  if (parsed) parsed->find("tools").each_element([&count](json::Slice) { return ++count != 0; });
+  return count;
+}
+
+Task<void> list_tools(Context& context, McpAddress address, deploy::Probe& out) {
+  const TimePoint begun = context.clock.now();
+  auto client = make_mcp_client(context, std::move(address), Asking::no);
+  if (!client) {
+    out.mcp_error = client.error().message();
+    co_return;
+  }
+  McpRequest request;
+  request.method = "tools/list";
+  request.timeout = std::chrono::seconds(30);
+  const auto result = co_await (*client)->request(std::move(request));
+  if (!result) {
+    out.mcp_error = result.error().message();
+    co_return;
+  }
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(context.clock.now() - begun);
+  out.tools = fmt::format("tools/list answers: {} tools in {} ms", count_tools(*result), took.count());
+}
+
+/// The steps up to an answer of /healthz.
+Task<void> reach(Context& context, http::UrlAddress address, std::shared_ptr<net::TlsContext> tls,
+                 deploy::Probe& out) {
+  using Stage = deploy::Probe::Stage;
+  out.reached = Stage::name;
+  const auto endpoint = co_await http::resolve(context.clock.executor(), address.host, address.port);
+  if (!endpoint) {
+    out.error = endpoint.error().message();
+    co_return;
+  }
+  out.reached = Stage::connect;
+  auto stream = co_await context.network.connect(*endpoint, context.clock.now() + step_timeout);
+  if (!stream) {
+    out.error = stream.error().message();
+    co_return;
+  }
+  http::ClientOptions options;
+  options.endpoint = *endpoint;
+  options.host_header = address.host_header();
+  options.connect_timeout = step_timeout;
+  if (address.tls) {
+    out.reached = Stage::tls;
+    const auto secure =
+        co_await net::tls_connect(std::move(*stream), tls, address.host, context.clock.now() + step_timeout);
+    if (!secure) {
+      out.error = secure.error().message();
+      co_return;
+    }
+    options.tls = tls;
+    options.tls_host_name = address.host;
+  }
+  out.reached = Stage::http;
+  const auto client = http::make_client(context.network, std::move(options));
+  http::ClientRequest request;
+  request.target = "/healthz";
+  request.deadline = context.clock.now() + step_timeout;
+  const auto response = co_await client->fetch(std::move(request), page_bytes_max);
+  if (!response) {
+    out.error = response.error().message();
+    co_return;
+  }
+  out.reached = Stage::answered;
+  out.status = response->status;
+}
+
+}  // namespace
+
+Task<deploy::Probe> probe(Context& context, const model::Spec& spec, std::string url, Secret key,
+                          bool is_open) {
+  deploy::Probe out;
+  const auto address = http::parse_url(url);
+  if (!address) co_return out;
+  auto tls = public_tls(context);
+  if (!tls) {
+    out.reached = deploy::Probe::Stage::tls;
+    out.error = tls.error().message();
+    co_return out;
+  }
+  co_await reach(context, *address, *tls, out);
+  const auto servers = server_urls(spec, url);
+  const bool can_call = out.reached == deploy::Probe::Stage::answered && !servers.empty();
+  if (!can_call || (key.empty() && !is_open)) co_return out;
+  McpAddress server;
+  server.url = servers.front().second;
+  if (address->tls) server.tls = *tls;
+  server.key = std::move(key);
+  co_await list_tools(context, std::move(server), out);
+  co_return out;
+}
+
+Task<aws::Reply<std::string>> find_key_secret(const AwsSession& session) {
+  const auto base = co_await deploy::describe_stack(*session.client, session.names.base_stack);
+  if (!base) co_return std::unexpected(base.error());
+  co_return base->output("ApiKeyArn");
+}
+
+Task<Secret> find_key(Context& context, const AwsSession& session, std::string& why) {
+  if (!session.spec.auth.keys.empty()) {
+    auto key = read_key(session.spec.auth.keys.front(), context.environment);
+    if (key) co_return std::move(*key);
+    why = key.error().message();
+    co_return Secret();
+  }
+  const auto arn = co_await find_key_secret(session);
+  if (!arn) {
+    why = deploy::explain_fault(arn.error()).message();
+    co_return Secret();
+  }
+  if (arn->empty()) co_return Secret();
+  auto key = co_await deploy::read_secret(*session.client, *arn);
+  if (key) co_return std::move(*key);
+  why = deploy::explain_fault(key.error()).message();
+  co_return Secret();
+}
+
+}  // namespace berth::cli
