@@ -137,7 +137,8 @@ class ClientImpl final : public Client {
     if (!prepared) co_return std::unexpected(std::move(prepared.error()));
     SignableRequest& signable = prepared->request;
     signable.method = request.method;
-    signable.path += request.path.starts_with('/') ? request.path.substr(1) : request.path;
+    if (!request.path.starts_with('/')) request.path.insert(0, "/");
+    signable.path += request.path.substr(1);
     if (!request.bucket.empty()) place_bucket(*prepared, request.bucket, request.path);
     signable.query = std::move(request.query);
     signable.headers = std::move(request.headers);
@@ -181,7 +182,7 @@ class ClientImpl final : public Client {
     }
     std::string base = prepared.address.target;
     if (!base.ends_with('/')) base.push_back('/');
-    prepared.request.path = base + bucket + (path == "/" || path.empty() ? "" : path);
+    prepared.request.path = base + bucket + (path == "/" ? "" : path);
   }
 
   Task<Reply<http::Response>> exchange(const Prepared& prepared) {

@@ -97,6 +97,9 @@ TEST_F(AwsClient, SpeaksRestToABucketByPathWhenTheEndpointIsGiven) {
   request.path = "/";
   EXPECT_EQ(rest(request), "200 content");
   EXPECT_EQ(server.seen.at(1).target, "/my-bucket?versionId=x%2Fy");
+  request.path = "without-slash";
+  EXPECT_EQ(rest(request), "200 content");
+  EXPECT_EQ(server.seen.at(2).target, "/my-bucket/without-slash?versionId=x%2Fy");
 }
 
 TEST_F(AwsClient, SendsTheDigestThatS3DemandsForDeletions) {

@@ -1,6 +1,6 @@
 // Calls AWS as each line of its input says, for tests against an emulator: a JSON object with "environment"
-// and either {"service", "operation", "input"} (and "items", for a list) or {"service", "operation", "method",
-// "bucket", "path", "query", "body"}. Prints a line for each: {"answer": …} or {"fault": {…}}.
+// and either {"service", "operation", "input"} (and "items", for a list) or {"service", "operation",
+// "method", "bucket", "path", "query", "body"}. Prints a line for each: {"answer": …} or {"fault": {…}}.
 
 #include <cstdio>
 #include <iostream>
