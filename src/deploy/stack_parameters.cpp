@@ -17,12 +17,13 @@ bool declares(const json::object& document, std::string_view parameter) {
 Task<Result<std::string>> prefix_list(aws::Client& client) {
   json::object filter{{"Name", "prefix-list-name"}, {"Values", json::array{json::value(cloudfront_list)}}};
   json::object input{{"Filters", json::array{json::value(std::move(filter))}}};
+  // EC2 answers with the names on the wire.
   const auto lists =
-      co_await client.list("ec2", "DescribeManagedPrefixLists", std::move(input), "PrefixLists");
+      co_await client.list("ec2", "DescribeManagedPrefixLists", std::move(input), "prefixListSet");
   if (!lists) co_return Failure(explain_fault(lists.error()));
   for (const json::value& item : *lists) {
-    if (item.is_object() && aws::text(item.get_object(), "PrefixListName") == cloudfront_list)
-      co_return aws::text(item.get_object(), "PrefixListId");
+    if (item.is_object() && aws::text(item.get_object(), "prefixListName") == cloudfront_list)
+      co_return aws::text(item.get_object(), "prefixListId");
   }
   co_return fail(
       ErrorCode::not_found,

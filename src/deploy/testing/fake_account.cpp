@@ -257,8 +257,8 @@ void FakeAccount::answer_service() {
 
 void FakeAccount::answer_rest() {
   client.answer("ec2", "DescribeManagedPrefixLists",
-                R"({"PrefixLists": [{"PrefixListId": "pl-1",
-                     "PrefixListName": "com.amazonaws.global.cloudfront.origin-facing"}]})");
+                R"({"prefixListSet": [{"prefixListId": "pl-1",
+                     "prefixListName": "com.amazonaws.global.cloudfront.origin-facing"}]})");
   http::Response destination;
   destination.body = R"({"Destination": "XRay"})";
   client.answer_rest("xray", "GetTraceSegmentDestination", destination);

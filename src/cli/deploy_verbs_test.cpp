@@ -1,0 +1,123 @@
+#include <gtest/gtest.h>
+
+#include "cli/deploy_view.h"
+#include "cli/testing/fake_context.h"
+#include "cli/verbs.h"
+#include "deploy/pipeline_image.h"
+
+namespace berth::cli {
+namespace {
+
+using testing::World;
+
+constexpr std::string_view yaml = "name: app\nserver: {builtin: workspace}\n";
+
+/// AWS as far as the first question goes: who calls, and no stack is there.
+http::Response first_answers(const testing::FakeService::Seen& seen) {
+  http::Response response;
+  response.headers.set("Content-Type", "text/xml");
+  if (seen.body.find("GetCallerIdentity") != std::string::npos) {
+    response.body =
+        "<GetCallerIdentityResponse><GetCallerIdentityResult><Account>123456789012</Account><Arn>arn:me</Arn>"
+        "</GetCallerIdentityResult></GetCallerIdentityResponse>";
+    return response;
+  }
+  if (seen.body.find("DescribeManagedPrefixLists") != std::string::npos) {
+    response.body =
+        "<DescribeManagedPrefixListsResponse><prefixListSet><item><prefixListId>pl-1</prefixListId>"
+        "<prefixListName>com.amazonaws.global.cloudfront.origin-facing</prefixListName></item></"
+        "prefixListSet>"
+        "</DescribeManagedPrefixListsResponse>";
+    return response;
+  }
+  if (seen.target == "/GetTraceSegmentDestination") {
+    response.headers.set("Content-Type", "application/json");
+    response.body = "{\"Destination\":\"CloudWatchLogs\"}";
+    return response;
+  }
+  response.status = 400;
+  response.body =
+      "<ErrorResponse><Error><Code>ValidationError</Code><Message>Stack with id app does not exist</Message>"
+      "</Error><RequestId>r</RequestId></ErrorResponse>";
+  return response;
+}
+
+class OnAws : public ::testing::Test {
+ protected:
+  OnAws() {
+    world.write("berth.yaml", std::string(yaml));
+    std::string program(64, '\0');
+    program.replace(0, 6,
+                    std::string("\x7f"
+                                "ELF\x02\x01",
+                                6));
+    program[18] = static_cast<char>(deploy::own_architecture() == "arm64" ? 183 : 62);
+    world.write("berth", program);
+    aws.answer = first_answers;
+    world.serve({.host = "127.0.0.1", .port = 4566}, aws);
+  }
+  void credentials() {
+    world.environment["AWS_REGION"] = "us-east-1";
+    world.environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:4566";
+    world.environment["AWS_ACCESS_KEY_ID"] = "AKIAEXAMPLE";
+    world.environment["AWS_SECRET_ACCESS_KEY"] = "secret-of-the-test";
+  }
+  World world;
+  testing::FakeService aws;
+};
+
+TEST_F(OnAws, plan_without_an_account_shows_what_it_can_and_says_what_it_did_not_ask) {
+  EXPECT_EQ(world.run({"plan"}), 0) << world.terminal.errors;
+  EXPECT_NE(world.terminal.output.find("Resources ("), std::string::npos);
+  EXPECT_NE(world.terminal.output.find("a month"), std::string::npos);
+  EXPECT_NE(world.terminal.output.find("first deploy about"), std::string::npos);
+  EXPECT_NE(world.terminal.output.find("AWS was not asked what is there"), std::string::npos);
+}
+
+TEST_F(OnAws, plan_prints_the_policy_of_whoever_deploys) {
+  EXPECT_EQ(world.run({"plan", "--iam"}), 0) << world.terminal.errors;
+  EXPECT_NE(world.terminal.output.find("\"cloudformation:CreateChangeSet\""), std::string::npos);
+}
+
+TEST_F(OnAws, deploy_asks_and_refuses_where_nobody_can_answer) {
+  credentials();
+  EXPECT_EQ(world.run({"deploy", "--berth-binary", "berth"}), 8) << world.terminal.errors;
+  EXPECT_NE(world.terminal.errors.find("Deploy app to account 123456789012, us-east-1?"), std::string::npos);
+  EXPECT_NE(world.terminal.errors.find("--yes answers yes"), std::string::npos);
+  EXPECT_EQ(world.terminal.errors.find("secret-of-the-test"), std::string::npos);
+}
+
+TEST_F(OnAws, no_as_an_answer_changes_nothing) {
+  credentials();
+  world.terminal.interactive = true;
+  world.terminal.input = {"n"};
+  EXPECT_EQ(world.run({"deploy", "--berth-binary", "berth"}), 8) << world.terminal.errors;
+  EXPECT_NE(world.terminal.errors.find("Nothing was changed."), std::string::npos);
+  for (const auto& seen : aws.seen) EXPECT_EQ(seen.body.find("CreateChangeSet"), std::string::npos);
+}
+
+TEST_F(OnAws, deploy_with_a_program_that_is_none_says_what_to_give) {
+  credentials();
+  world.write("script", "#!/bin/sh\n");
+  EXPECT_EQ(world.run({"deploy", "--yes", "--berth-binary", "script"}), 1);
+  EXPECT_NE(world.terminal.errors.find("is no program for Linux"), std::string::npos)
+      << world.terminal.errors;
+}
+
+TEST_F(OnAws, destroy_of_nothing_and_rollback_of_nothing_say_so) {
+  credentials();
+  EXPECT_EQ(world.run({"rollback", "--yes"}), 1);
+  EXPECT_NE(world.terminal.errors.find("There is no stack app in us-east-1"), std::string::npos)
+      << world.terminal.errors;
+}
+
+TEST_F(OnAws, scale_takes_a_sensible_number_and_a_known_place) {
+  EXPECT_EQ(world.run({"scale", "3", "--on", "mars"}), 2);
+  EXPECT_EQ(world.terminal.errors, "berth scale: --on is \"mars\"; it takes aws or here.\n");
+  world.terminal.errors.clear();
+  EXPECT_EQ(world.run({"scale", "many", "--on", "aws"}), 2);
+  EXPECT_NE(world.terminal.errors.find("whole number from 0 to 1000"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace berth::cli
