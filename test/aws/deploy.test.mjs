@@ -27,17 +27,18 @@ describe('a service on AWS', () => {
   });
   after(() => cloud?.stop());
 
-  /// Calls `whoami` on one connection, until every task has answered; the zones that did.
+  /// Connects and calls `whoami` until every task has answered (a legacy session stays with its task); the
+  /// zones that did.
   async function zones(connectTo) {
-    const client = await connectTo(`${url}/mcp`, headers);
     const seen = new Set();
     await until('an answer from every zone', async () => {
+      const client = await connectTo(`${url}/mcp`, headers);
       const result = await client.callTool({ name: 'whoami', arguments: {} });
+      await client.finish();
       assert.ok(isRight(result, calls.workspace), JSON.stringify(result));
       seen.add(/zone\W+([\w-]+)/.exec(JSON.stringify(result))[1].at(-1));
       return seen.size === 3;
     });
-    await client.finish();
     return [...seen].sort();
   }
 
