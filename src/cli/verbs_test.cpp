@@ -47,15 +47,25 @@ TEST(CommandLine, with_a_mistake_is_answered_with_what_was_meant) {
       {{"frobnicate"}, "berth: there is no verb \"frobnicate\"; `berth help` lists what it can do.\n"},
       {{"help", "sttus"}, "berth: there is no verb \"sttus\"; did you mean `berth status`?\n"},
       {{"status", "--jsn"},
-       "berth status: there is no option --jsn; did you mean --json?\nUsage: berth status [--json]\n"},
-      {{"status", "now"}, "berth status: \"now\" is one word too many.\nUsage: berth status [--json]\n"},
+       "berth status: there is no option --jsn; did you mean --json?\n"
+       "Usage: berth status [--json] [--on aws|here]\n"},
+      {{"status", "now"},
+       "berth status: \"now\" is one word too many.\n"
+       "Usage: berth status [--json] [--on aws|here]\n"},
       {{"logs", "--task"},
-       "berth logs: --task needs a value: --task N.\nUsage: berth logs [-f] [--task N] [-n N]\n"},
-      {{"logs", "-n"}, "berth logs: -n needs a value: -n N.\nUsage: berth logs [-f] [--task N] [-n N]\n"},
-      {{"logs", "-x"}, "berth logs: there is no option -x.\nUsage: berth logs [-f] [--task N] [-n N]\n"},
+       "berth logs: --task needs a value: --task N.\n"
+       "Usage: berth logs [-f] [--task N] [-n N] [--since TIME] [--on aws|here]\n"},
+      {{"logs", "-n"},
+       "berth logs: -n needs a value: -n N.\n"
+       "Usage: berth logs [-f] [--task N] [-n N] [--since TIME] [--on aws|here]\n"},
+      {{"logs", "-x"},
+       "berth logs: there is no option -x.\n"
+       "Usage: berth logs [-f] [--task N] [-n N] [--since TIME] [--on aws|here]\n"},
       {{"logs", "-n", "many"},
        "berth logs: --lines is \"many\"; it takes a whole number from 0 to 100000.\n"},
-      {{"status", "--json=1"}, "berth status: --json takes no value.\nUsage: berth status [--json]\n"},
+      {{"status", "--json=1"},
+       "berth status: --json takes no value.\n"
+       "Usage: berth status [--json] [--on aws|here]\n"},
       {{"down", "--", "x"}, "berth down: nothing may follow -- here.\nUsage: berth down\n"},
       {{"scale"}, "berth scale: say how many tasks: berth scale 5\n"},
       {{"scale", "lots"},

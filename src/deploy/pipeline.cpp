@@ -449,7 +449,9 @@ class Deploy final : public Pipeline {
       const Result<void> marked =
           co_await mark_running(world_.client, base_state_.output("RepositoryName"), *image_);
       if (!marked) world_.progress.notice(marked.error().message());
-      summary_ = fmt::format("{} of {} healthy", end->service.running, end->service.desired);
+      // Tasks of the former revision that still drain do not count.
+      const std::size_t running = end->service.deployments.front().running;
+      summary_ = fmt::format("{} of {} healthy", running, end->service.desired);
       co_return Result<void>();
     }
     co_return fail(ErrorCode::unavailable,

@@ -59,21 +59,25 @@ std::size_t box_order(std::size_t box) {
   return box;
 }
 
+/// A string of the template for people: references by the name of what they refer to.
+std::string readable(const json::value& value) {
+  if (value.is_string()) return std::string(value.get_string());
+  if (const json::object* object = value.if_object()) {
+    for (const std::string_view function : {"Ref", "Fn::Sub"}) {
+      const json::value* argument = object->if_contains(function);
+      if (argument != nullptr && argument->is_string()) return std::string(argument->get_string());
+    }
+    const json::array& attribute = aws::array(*object, "Fn::GetAtt");
+    if (attribute.size() == 2 && attribute[0].is_string()) return std::string(attribute[0].get_string());
+  }
+  return json::serialize(value);
+}
+
 std::vector<std::string> texts(const json::object& statement, std::string_view name) {
   std::vector<std::string> out;
   const json::value* value = statement.if_contains(name);
   if (value == nullptr) return out;
-  auto add = [&out](const json::value& one) {
-    const json::object* object = one.if_object();
-    const json::value* sub = object == nullptr ? nullptr : object->if_contains("Fn::Sub");
-    if (one.is_string()) {
-      out.emplace_back(one.get_string());
-    } else if (sub != nullptr && sub->is_string()) {
-      out.emplace_back(sub->get_string());
-    } else {
-      out.push_back(json::serialize(one));
-    }
-  };
+  auto add = [&out](const json::value& one) { out.push_back(readable(one)); };
   if (value->is_array()) {
     for (const json::value& one : value->get_array()) add(one);
   } else {
