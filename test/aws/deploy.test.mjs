@@ -80,7 +80,7 @@ describe('a service on AWS', () => {
 
   test('status, logs, traces, doctor and connect speak of the tasks on AWS', async () => {
     const status = await project.json('status', '--on', 'aws');
-    assert.equal(status.tasks.filter((task) => task.health === 'healthy').length, 3, JSON.stringify(status));
+    assert.equal(status.service.healthy, 3, JSON.stringify(status));
     const { out: logs } = await project.must('logs', '--on', 'aws');
     assert.match(logs, /task_listening|listening/);
     const { out: doctor } = await project.must('doctor', '--on', 'aws');
