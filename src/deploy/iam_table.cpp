@@ -63,8 +63,7 @@ constexpr ActionRow rows[] = {
     {"", "elasticloadbalancing", "any", "Describe*"},
     {"", "ec2", "any", "Describe*"},
     {"", "logs", "any", "DescribeLogGroups"},
-    {"", "logs", "logs",
-     "DescribeLogStreams DeleteLogGroup FilterLogEvents GetLogEvents GetQueryResults StartQuery StopQuery"},
+    {"", "logs", "logs", "DescribeLogStreams DeleteLogGroup FilterLogEvents GetLogEvents StartQuery"},
     {"", "logs", "spans", "FilterLogEvents StartQuery"},
     {"", "logs", "any", "GetQueryResults StopQuery"},
     {"", "xray", "any", "BatchGetTraces GetTraceSegmentDestination GetTraceSummaries"},
@@ -141,14 +140,15 @@ constexpr ActionRow rows[] = {
     {"AWS::Route53::RecordSet", "route53", "zone",
      "ChangeResourceRecordSets GetHostedZone ListResourceRecordSets"},
     {"AWS::Route53::RecordSet", "route53", "any", "GetChange"},
+    {"AWS::CloudFront::Distribution", "cloudfront", "any", "CreateDistribution"},
     {"AWS::CloudFront::Distribution", "cloudfront", "distribution",
-     "CreateDistribution DeleteDistribution GetDistribution GetDistributionConfig ListTagsForResource "
+     "DeleteDistribution GetDistribution GetDistributionConfig ListTagsForResource "
      "TagResource UntagResource UpdateDistribution"},
     {"AWS::CloudFront::Function", "cloudfront", "distribution",
      "CreateFunction DeleteFunction DescribeFunction GetFunction PublishFunction UpdateFunction"},
+    {"AWS::CloudFront::VpcOrigin", "cloudfront", "any", "CreateVpcOrigin"},
     {"AWS::CloudFront::VpcOrigin", "cloudfront", "distribution",
-     "CreateVpcOrigin DeleteVpcOrigin GetVpcOrigin ListTagsForResource TagResource UntagResource "
-     "UpdateVpcOrigin"},
+     "DeleteVpcOrigin GetVpcOrigin ListTagsForResource TagResource UntagResource UpdateVpcOrigin"},
     {"AWS::CloudFront::VpcOrigin", "iam", "any", "linked:vpcorigin.cloudfront"},
     {"AWS::CloudFront::ResponseHeadersPolicy", "cloudfront", "distribution",
      "CreateResponseHeadersPolicy DeleteResponseHeadersPolicy GetResponseHeadersPolicy "
@@ -194,8 +194,9 @@ constexpr ActionRow rows[] = {
     {"AWS::IAM::Policy", "iam", "roles", "DeleteRolePolicy GetRolePolicy PutRolePolicy"},
     {"AWS::IAM::RolePolicy", "iam", "roles", "DeleteRolePolicy GetRolePolicy PutRolePolicy"},
     // Data.
+    {"AWS::EFS::FileSystem", "elasticfilesystem", "any", "CreateFileSystem"},
     {"AWS::EFS::FileSystem", "elasticfilesystem", "files",
-     "CreateFileSystem DeleteFileSystem DeleteFileSystemPolicy ListTagsForResource PutBackupPolicy "
+     "DeleteFileSystem DeleteFileSystemPolicy ListTagsForResource PutBackupPolicy "
      "PutFileSystemPolicy PutLifecycleConfiguration TagResource UntagResource UpdateFileSystem "
      "UpdateFileSystemProtection"},
     {"AWS::EFS::FileSystem", "iam", "any", "linked:backup linked:elasticfilesystem"},

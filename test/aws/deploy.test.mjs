@@ -7,6 +7,7 @@ import tls from 'node:tls';
 import { until } from '../support/berth.mjs';
 import { calls, isRight, sdkClients } from '../support/clients.mjs';
 import { Cloud, Project } from '../support/cloud.mjs';
+import { modernBody, modernHeaders } from '../support/http.mjs';
 
 const yaml = (more = '') =>
   `name: trial\nserver: {builtin: workspace}\ntasks: {count: 3, zones: [a, b, c]}\n${more}`;
@@ -85,8 +86,19 @@ describe('a service on AWS', () => {
     assert.match(logs, /task_listening|listening/);
     const { out: doctor } = await project.must('doctor', '--on', 'aws');
     assert.doesNotMatch(doctor, /✗/);
-    const { out: traces } = await project.must('traces', '--on', 'aws');
-    assert.match(traces, /whoami/);
+    const trace = Math.floor(Date.now() / 1000).toString(16).padStart(8, '0') + 'a'.repeat(24);
+    const answer = await fetch(`${url}/mcp`, {
+      method: 'POST',
+      headers: {
+        ...headers, ...modernHeaders('tools/call', 'whoami'), traceparent: `00-${trace}-${'b'.repeat(16)}-01`,
+      },
+      body: modernBody(1, 'tools/call', { name: 'whoami', arguments: {} }),
+    });
+    assert.equal(answer.status, 200);
+    await until('the trace of that call', async () => {
+      const { out: traces } = await project.must('traces', '--on', 'aws');
+      return /whoami/.test(traces);
+    });
     const { out: connect } = await project.must('connect', '--on', 'aws');
     assert.match(connect, /claude mcp add/);
   });

@@ -1,6 +1,7 @@
 """The VPC as a task meets it: a way to the registry, the file system's door, security groups."""
 
 import os
+import threading
 
 from moto.ec2.models import ec2_backends
 from moto.efs.models import efs_backends
@@ -70,6 +71,10 @@ def check_way_out(task):
             f"to {', '.join(missing)})")
 
 
+# Tasks start side by side, and the first one makes the folder of an access point.
+making_folders = threading.Lock()
+
+
 def efs_folder(task, volume):
     """The shared folder behind an EFS volume, when the task may mount it."""
     from tasks import StartError, role_allows
@@ -104,12 +109,13 @@ def efs_folder(task, volume):
             raise StartError(fault + f"access point {point} does not exist")
         root = access_point.root_directory or {}
         folder += root.get("Path", "/")
-        if not os.path.isdir(folder):
-            info = root.get("CreationInfo", {})
-            os.makedirs(folder)
-            if os.geteuid() == 0 and info:
-                os.chown(folder, int(info["OwnerUid"]), int(info["OwnerGid"]))
-            os.chmod(folder, int(str(info.get("Permissions", "755")), 8))
+        with making_folders:
+            if not os.path.isdir(folder):
+                info = root.get("CreationInfo", {})
+                os.makedirs(folder)
+                if os.geteuid() == 0 and info:
+                    os.chown(folder, int(info["OwnerUid"]), int(info["OwnerGid"]))
+                os.chmod(folder, int(str(info.get("Permissions", "755")), 8))
     os.makedirs(folder, exist_ok=True)
     return folder
 

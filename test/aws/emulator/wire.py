@@ -108,6 +108,8 @@ def read_call(environ, body, service, region):
                 name, groups = candidate, {k: unquote(v) for k, v in match.groupdict().items()}
                 break
     protocol = model(service).protocol
+    if protocol not in PROTOCOL_PARSERS:
+        protocol = "query"  # what newer protocols such as smithy-rpc-v2-cbor are spoken beside
     if name not in model(service).operation_names:
         raise Fault("UnknownOperationException" if "json" in protocol else "InvalidAction",
                     f"The action {name} is not valid for this endpoint.")
