@@ -240,17 +240,29 @@ def execute_change_set(call):
     stack = made.stack
     with engine(call).lock:
         if made.execution != "AVAILABLE":
+            if is_repeated(call, stack):
+                return {}
             raise Fault("InvalidChangeSetStatus", f"ChangeSet [{made.id}] cannot be executed in its current "
                         f"status of [{made.status}]")
         if made.kind == "UPDATE":
             refuse_unless_ready(stack)
         made.execution = "EXECUTE_COMPLETE"
+        stack.token = call.params.get("ClientRequestToken", "")
         stack.disable_rollback = call.params.get("DisableRollback", False)
         stack.change_sets = {}
         stack.body, stack.capabilities = made.body, made.capabilities
         stack.tags, stack.description = made.tags, made.document.get("Description", "")
         begin(stack, made.document, made.parameters, call.caller, made.kind)
     return {}
+
+
+def is_repeated(call, stack):
+    """Whether the operation that this call asks for has been begun by a call with the same token."""
+    token = call.params.get("ClientRequestToken", "")
+    if token and token == stack.token and stack.busy:
+        return True
+    stack.token = token
+    return False
 
 
 def begin(stack, document, parameters, caller, kind):
@@ -281,6 +293,8 @@ def create_stack(call):
 def update_stack(call):
     with engine(call).lock:
         stack = need(call)
+        if is_repeated(call, stack):
+            return {"StackId": stack.id}
         refuse_unless_ready(stack)
         body, document, parameters = check(call, stack)
         if not changes(stack, document, parameters) and call.params.get("Tags", stack.tags) == stack.tags:

@@ -142,7 +142,8 @@ class Cloud:
         key = (caller.key, service, region or self.region)
         with self.client_lock:
             if key not in self.clients:
-                config = Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"},
+                # CloudFormation waits out throttling and broken connections, too.
+                config = Config(retries={"mode": "standard", "max_attempts": 5}, s3={"addressing_style": "path"},
                                 parameter_validation=True)
                 self.clients[key] = self.session.client(
                     service, region_name=key[2], endpoint_url=self.url, config=config, **caller.client_keys())

@@ -25,6 +25,10 @@ CALLS_KEPT = 20_000
 class Handler(WSGIRequestHandler):
     disable_nagle_algorithm = True
 
+    def date_time_string(self, timestamp=None):
+        skew = self.server.app.mishaps.get("clock", 0)
+        return super().date_time_string((timestamp or time.time()) + skew)
+
     def log(self, *_):
         pass
 
@@ -83,9 +87,6 @@ class Front:
         answer = answer.encode() if isinstance(answer, str) else answer
         headers.pop("content-length", None)
         headers.pop("Content-Length", None)
-        skew = self.mishaps.get("clock", 0)
-        if skew:
-            headers["Date"] = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + skew))
         start_response(f"{status} .", [(k, str(v)) for k, v in headers.items()] +
                        [("content-length", str(len(answer)))])
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer]

@@ -44,12 +44,14 @@ class Stack:
         self.termination_protection = False
         self.disable_rollback = False
         self.thread = None
+        self.token = ""         # ClientRequestToken of the newest operation
 
     def emit(self, logical, physical, kind, status, reason="", properties=None):
         self.events.append({
             "StackId": self.id, "EventId": f"{logical}-{status}-{uuid.uuid4()}", "StackName": self.name,
             "LogicalResourceId": logical, "PhysicalResourceId": physical, "ResourceType": kind,
             "Timestamp": now(), "ResourceStatus": status,
+            **({"ClientRequestToken": self.token} if self.token else {}),
             **({"ResourceStatusReason": reason} if reason else {}),
             **({"ResourceProperties": json.dumps(properties, default=str)} if properties else {})})
 
