@@ -326,8 +326,9 @@ Error explain_fault(const aws::Fault& fault) {
   };
   // Between looking at the stack and changing it somebody else was faster.
   if (matches(fault.message, "_IN_PROGRESS&can not be updated")) {
-    return with("Another deploy of this service has begun meanwhile, and goes on. `berth status` shows it; "
-                "run the same command again when it is done.");
+    return with(
+        "Another deploy of this service has begun meanwhile, and goes on. `berth status` shows it; "
+        "run the same command again when it is done.");
   }
   if (fault.denied()) {
     const std::string action = fault.denied_action();

@@ -143,8 +143,8 @@ class Cloud:
         with self.client_lock:
             if key not in self.clients:
                 # CloudFormation waits out throttling and broken connections, too.
-                config = Config(retries={"mode": "standard", "max_attempts": 5}, s3={"addressing_style": "path"},
-                                parameter_validation=True)
+                config = Config(retries={"mode": "standard", "max_attempts": 5}, parameter_validation=True,
+                                s3={"addressing_style": "path"})
                 self.clients[key] = self.session.client(
                     service, region_name=key[2], endpoint_url=self.url, config=config, **caller.client_keys())
             return self.clients[key]
