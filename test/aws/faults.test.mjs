@@ -88,6 +88,19 @@ describe('deploying against the odds', () => {
       });
     }
 
+    const every = process.env.BERTH_AWS_FAULTS === 'all' ? false : 'takes minutes: BERTH_AWS_FAULTS=all';
+    test('whichever resource fails: rolled back and explained', { skip: every }, async () => {
+      const { out } = await project.must('template', '--part', 'service', '--json');
+      const { Resources } = JSON.parse(out);
+      for (const logical of Object.keys(Resources)) {
+        await cloud.mishaps({ fail: { [logical]: 'as ordered' } });
+        const text = await failure(project);
+        assert.match(text, new RegExp(`${logical} [^]*as ordered`), logical);
+        assert.deepEqual(await cloud.running('odds'), [], logical);
+      }
+      await cloud.mishaps({});
+    });
+
     test('interrupted in every phase, it goes on where it stopped', async () => {
       await cloud.mishaps({ delay: 4 });
       for (const [phase, signal] of [
