@@ -160,11 +160,13 @@ describe('an MCP server from npm on a node base', {
   test('answers as a task: 0.5 CPU, 1 GB, read-only root, no network', { skip }, async () => {
     const started = await podman('run', '--detach', '--name', 'task', '--network', 'none', '--read-only',
       '--cap-drop=all', '--security-opt=no-new-privileges', '--cpus', '0.5', '--memory', '1g',
-      '--tls-verify=false', `${state.registry}/app:2`, '--open');
+      '--env', 'BERTH_DATA=/tmp', '--tls-verify=false',
+      `${state.registry}/app:2`, '--open');
     assert.equal(started.code, 0, started.err);
     const ask = (script) => podman('exec', 'task', 'node', '-e', script);
     const healthz = 'fetch("http://127.0.0.1:3000/healthz").then((a) => console.log(a.status))';
-    await until('/healthz answers 200', async () => (await ask(healthz)).out === '200\n');
+    await until('/healthz answers 200', async () => (await ask(healthz)).out === '200\n')
+      .catch(async (error) => assert.fail(`${error.message}: ${(await podman('logs', 'task')).out}`));
     const initialize = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params: {
       protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } } });
     const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
