@@ -420,7 +420,9 @@ Task<void> SupervisorImpl::check_alive(RunningTask& task) {
 
 void SupervisorImpl::sample(RunningTask& task) {
   const TimePoint now = clock_.now();
-  if (task.sampled && now - *task.sampled < sample_interval_min) return;
+  // What a task used when it had hardly begun says nothing, and is soon replaced.
+  const bool grown = task.sampled && *task.sampled - task.started >= sample_interval_min;
+  if (grown && now - *task.sampled < sample_interval_min) return;
   const TreeUsage usage = read_tree_usage(options_.proc_root, task.process->pid());
   const TimePoint since = task.sampled.value_or(task.started);
   if (now > since)
