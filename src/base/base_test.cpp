@@ -1,6 +1,11 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/result.h"
@@ -179,6 +184,25 @@ TEST(Error, KeepsCodeAndAddsContextInFront) {
 
 TEST(Log, QuotesWhatJsonMustAndReplacesWhatIsNotUtf8) {
   EXPECT_EQ(json_quote("a\"b\\c\n\x01é\xff"), "\"a\\\"b\\\\c\\n\\u0001é\xEF\xBF\xBD\"");
+}
+
+TEST(Files, AreReadToTheirEndOrToTheLimit) {
+  for (const std::size_t bytes_max : {std::size_t{5}, std::size_t{4}}) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::pipe(ends.data()), 0);
+    const Descriptor reading(ends[0]);
+    Descriptor writing(ends[1]);
+    EXPECT_TRUE(write_all(writing.number(), "hello"));
+    EXPECT_TRUE(writing.close());
+    std::string text;
+    EXPECT_EQ(read_all(reading.number(), bytes_max, text),
+              bytes_max == 5 ? ReadEnd::whole : ReadEnd::too_long);
+    EXPECT_EQ(text, "hello");
+  }
+  std::string text;
+  EXPECT_EQ(read_all(-1, 10, text), ReadEnd::failed);
+  EXPECT_EQ(errno, EBADF);
+  EXPECT_FALSE(write_all(-1, "hello"));
 }
 
 TEST(Random, HexHasTheAskedLengthAndDiffers) {

@@ -8,50 +8,20 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "base/descriptor.h"
+
 namespace berth::cli {
-namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return number_; }
-
- private:
-  int number_;
-};
-
-Result<void> write_all(int descriptor, const std::string& text, const std::string& path) {
-  for (std::size_t at = 0; at < text.size();) {
-    ssize_t wrote = ::write(descriptor, text.data() + at, text.size() - at);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return Failure(errno_error(errno, fmt::format("Writing {}", path)));
-    at += static_cast<std::size_t>(wrote);
-  }
-  return {};
-}
-
-}  // namespace
 
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
-  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return Failure(errno_error(errno, fmt::format("Opening {}", path)));
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.number() < 0) return Failure(errno_error(errno, fmt::format("Opening {}", path)));
   std::string text;
-  char part[16 * 1024];
-  while (true) {
-    ssize_t got = ::read(file.get(), part, sizeof part);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return Failure(errno_error(errno, fmt::format("Reading {}", path)));
-    if (got == 0) return text;
-    text.append(part, static_cast<std::size_t>(got));
-    if (text.size() > bytes_max) {
-      return fail(ErrorCode::resource_exhausted, fmt::format("{} has more than {} bytes.", path, bytes_max));
-    }
+  switch (read_all(file.number(), bytes_max, text)) {
+    case ReadEnd::whole: return text;
+    case ReadEnd::too_long: break;
+    case ReadEnd::failed: return Failure(errno_error(errno, fmt::format("Reading {}", path)));
   }
+  return fail(ErrorCode::resource_exhausted, fmt::format("{} has more than {} bytes.", path, bytes_max));
 }
 
 Result<void> write_file(const std::string& path, const std::string& text, IfExists if_exists) {
@@ -61,12 +31,12 @@ Result<void> write_file(const std::string& path, const std::string& text, IfExis
     target += fmt::format(".{}.new", ::getpid());
     flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_TRUNC;
   }
-  Descriptor file(::open(target.c_str(), flags, 0644));
-  if (file.get() < 0) return Failure(errno_error(errno, fmt::format("Creating {}", path)));
-  Result<void> written = write_all(file.get(), text, path);
-  if (!written) {
+  const Descriptor file(::open(target.c_str(), flags, 0644));
+  if (file.number() < 0) return Failure(errno_error(errno, fmt::format("Creating {}", path)));
+  if (!write_all(file.number(), text)) {
+    const Error error = errno_error(errno, fmt::format("Writing {}", path));
     ::unlink(target.c_str());
-    return written;
+    return Failure(error);
   }
   if (target != path && ::rename(target.c_str(), path.c_str()) != 0) {
     return Failure(errno_error(errno, fmt::format("Replacing {}", path)));

@@ -15,10 +15,6 @@
 
 namespace berth::registry {
 
-Descriptor::~Descriptor() {
-  if (number_ >= 0) ::close(number_);
-}
-
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status{};
@@ -29,32 +25,13 @@ Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
     return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not a file.", path));
   }
   std::string text;
-  std::size_t filled = 0;
-  text.resize(static_cast<std::size_t>(std::max<off_t>(status.st_size, 0)) + 1);
-  while (true) {
-    if (filled == text.size()) text.resize(text.size() * 2);
-    const auto count = ::read(file.number(), text.data() + filled, text.size() - filled);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return Failure(errno_error(errno, fmt::format("reading '{}'", path)));
-    if (count == 0) break;
-    filled += static_cast<std::size_t>(count);
-    if (filled > bytes_max) {
-      return fail(ErrorCode::resource_exhausted,
-                  fmt::format("'{}' is larger than {} bytes.", path, bytes_max));
-    }
+  text.reserve(std::min(static_cast<std::size_t>(std::max<off_t>(status.st_size, 0)), bytes_max));
+  switch (read_all(file.number(), bytes_max, text)) {
+    case ReadEnd::whole: return text;
+    case ReadEnd::too_long: break;
+    case ReadEnd::failed: return Failure(errno_error(errno, fmt::format("reading '{}'", path)));
   }
-  text.resize(filled);
-  return text;
-}
-
-bool write_all(int descriptor, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const auto count = ::write(descriptor, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return true;
+  return fail(ErrorCode::resource_exhausted, fmt::format("'{}' is larger than {} bytes.", path, bytes_max));
 }
 
 Result<void> replace_file(const std::string& path, std::string_view content) {

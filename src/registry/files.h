@@ -3,30 +3,16 @@
 #include <string>
 #include <string_view>
 
+#include "base/descriptor.h"
 #include "base/result.h"
 
 /// The few file operations that images are made of; all block.
 namespace berth::registry {
 
-/// A descriptor that closes itself.
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor();
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int number() const { return number_; }
-
- private:
-  int number_;
-};
-
 /// The whole file. not_found, permission_denied …; resource_exhausted above `bytes_max`.
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max);
 /// A new file, or another content for the one that is there, visible all at once; mode 0600.
 Result<void> replace_file(const std::string& path, std::string_view content);
-/// False with errno set.
-bool write_all(int descriptor, std::string_view bytes);
 
 /// Opens `path`, relative to the open folder `root`, for reading: never by way of a symlink, never outside
 /// the folder (openat2(2) where the kernel has it). -1 with errno set.

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "base/descriptor.h"
 #include "base/random.h"
 
 namespace berth::security {
@@ -15,45 +16,21 @@ namespace {
 
 constexpr std::size_t file_bytes_max = 1u << 20;
 
-/// Owns a descriptor.
-class File {
- public:
-  explicit File(int descriptor) : descriptor_(descriptor) {}
-  ~File() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int get() const { return descriptor_; }
-
- private:
-  int descriptor_;
-};
-
-Result<void> write_all(int descriptor, std::string_view text, const std::string& path) {
-  while (!text.empty()) {
-    const ssize_t count = ::write(descriptor, text.data(), text.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return Failure(errno_error(errno, "writing " + path));
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
-  if (::fsync(descriptor) != 0) return Failure(errno_error(errno, "writing " + path));
-  return {};
+Result<void> write_durably(int descriptor, std::string_view text, const std::string& path) {
+  if (write_all(descriptor, text) && ::fsync(descriptor) == 0) return {};
+  return Failure(errno_error(errno, "writing " + path));
 }
 
 }  // namespace
 
 Result<std::string> read_file(const std::string& path) {
-  const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return Failure(errno_error(errno, "reading " + path));
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.number() < 0) return Failure(errno_error(errno, "reading " + path));
   std::string text;
-  char part[4096];
-  while (text.size() <= file_bytes_max) {
-    const ssize_t count = ::read(file.get(), part, sizeof(part));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return Failure(errno_error(errno, "reading " + path));
-    if (count == 0) return text;
-    text.append(part, static_cast<std::size_t>(count));
+  switch (read_all(file.number(), file_bytes_max, text)) {
+    case ReadEnd::whole: return text;
+    case ReadEnd::too_long: break;
+    case ReadEnd::failed: return Failure(errno_error(errno, "reading " + path));
   }
   return fail(ErrorCode::invalid_argument, path + " is larger than 1 MiB, which no certificate or key is");
 }
@@ -61,10 +38,10 @@ Result<std::string> read_file(const std::string& path) {
 Result<void> write_file(const std::string& path, std::string_view text, unsigned mode, Existing existing) {
   const std::string temporary = path + "." + random_hex(8);
   {
-    const File file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
-    if (file.get() < 0) return Failure(errno_error(errno, "creating " + temporary));
-    ::fchmod(file.get(), mode);  // whatever the umask
-    const auto written = write_all(file.get(), text, temporary);
+    const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+    if (file.number() < 0) return Failure(errno_error(errno, "creating " + temporary));
+    ::fchmod(file.number(), mode);  // whatever the umask
+    const auto written = write_durably(file.number(), text, temporary);
     if (!written) {
       ::unlink(temporary.c_str());
       return written;

@@ -11,8 +11,8 @@
 #include <array>
 #include <cerrno>
 #include <memory>
-#include <utility>
 
+#include "base/descriptor.h"
 #include "base/random.h"
 
 namespace berth::storage {
@@ -23,22 +23,6 @@ namespace {
 constexpr std::size_t whole_name_bytes_max = 200;
 constexpr std::size_t cut_name_bytes = 120;
 constexpr std::string_view hex_digits = "0123456789abcdef";
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int number() const { return number_; }
-  /// NFS reports failed writes here.
-  bool close() { return ::close(std::exchange(number_, -1)) == 0; }
-
- private:
-  int number_;
-};
 
 Failure failed(std::string_view what, const std::string& path) {
   return Failure(errno_error(errno, fmt::format("{} '{}'", what, path)));
@@ -60,16 +44,6 @@ Result<std::string> read_up_to(const std::string& path, std::size_t bytes_max) {
   }
   text.resize(filled);
   return text;
-}
-
-bool write_all(int descriptor, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const auto count = ::write(descriptor, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return true;
 }
 
 bool stands_for_itself(char c) {
