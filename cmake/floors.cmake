@@ -43,7 +43,7 @@ function(berth_check_floor name)
 endfunction()
 
 # Folders whose speed nobody would notice are compiled for size: the program is also the container image.
-set(BERTH_COLD model security aws registry cluster deploy cli app)
+set(BERTH_COLD model security aws registry cluster template deploy operate cli app)
 
 # berth_library(name [SOURCES …] [TESTING …] [TESTS …] [USES …] [LINKS …])
 #   SOURCES  files of the static library berth_<name>; relative to the calling folder
