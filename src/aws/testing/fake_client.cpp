@@ -1,5 +1,7 @@
 #include "aws/testing/fake_client.h"
 
+#include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 #include "aws/pages.h"
@@ -19,6 +21,18 @@ Fault unscripted(const std::string& service, const std::string& operation) {
   fault.code = "NotScripted";
   fault.message = "The test has scripted no answer of " + key_of(service, operation) + ".";
   return fault;
+}
+
+/// What a program's tests ask and are answered, for test/aws/calls_test.py: a line of JSON each, behind
+/// whatever the file BERTH_AWS_CALLS holds. Nothing without that variable.
+void note(const FakeClient::Call& call, const Reply<boost::json::object>& reply) {
+  const char* const path = std::getenv("BERTH_AWS_CALLS");
+  std::FILE* const file = path == nullptr ? nullptr : std::fopen(path, "a");
+  if (file == nullptr) return;
+  boost::json::object line{{"service", call.service}, {"operation", call.operation}, {"input", call.input}};
+  if (reply) line["output"] = *reply;
+  std::fputs((boost::json::serialize(line) + "\n").c_str(), file);
+  std::fclose(file);
 }
 
 }  // namespace
@@ -82,9 +96,12 @@ std::size_t FakeClient::count(std::string_view service, std::string_view operati
 Task<Reply<boost::json::object>> FakeClient::call(std::string service, std::string operation,
                                                   boost::json::object input) {
   calls_.push_back(Call{service, operation, input, {}});
+  const Call asked = calls_.back();
   const auto script = scripts_.find(key_of(service, operation));
-  if (script == scripts_.end()) co_return std::unexpected(unscripted(service, operation));
-  co_return script->second.take()(input);
+  Reply<boost::json::object> reply = std::unexpected(unscripted(service, operation));
+  if (script != scripts_.end()) reply = script->second.take()(input);
+  note(asked, reply);
+  co_return reply;
 }
 
 Task<Reply<boost::json::array>> FakeClient::list(std::string service, std::string operation,
