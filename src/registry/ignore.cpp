@@ -90,18 +90,26 @@ bool matches_name(std::string_view pattern, std::string_view name) {
 
 enum class Reach : std::uint8_t { path_or_above, path_alone };
 
-/// Whether `pattern` matches `path` or, if asked, a folder above it.
+/// Whether `pattern` matches `path` or, if asked, a folder above it. Keeps for each part of the pattern where
+/// in the path it may have ended, so that any number of "**" costs no more than the product of the lengths.
 bool matches(std::span<const std::string> pattern, std::span<const std::string> path, Reach reach) {
-  if (pattern.empty()) return reach == Reach::path_or_above || path.empty();
-  if (pattern.front() == "**") {
-    if (pattern.size() == 1) return !path.empty();
-    for (std::size_t skipped = 0; skipped <= path.size(); ++skipped) {
-      if (matches(pattern.subspan(1), path.subspan(skipped), reach)) return true;
+  std::vector<bool> ends(path.size() + 1);
+  ends[0] = true;
+  for (std::size_t part = 0; part < pattern.size(); ++part) {
+    const auto first = std::ranges::find(ends, true);
+    if (first == ends.end()) return false;
+    if (pattern[part] == "**") {
+      // The last one wants something to match.
+      if (part + 1 == pattern.size()) return first != ends.end() - 1;
+      std::fill(first, ends.end(), true);
+      continue;
     }
-    return false;
+    for (std::size_t at = path.size(); at > 0; --at) {
+      ends[at] = ends[at - 1] && matches_name(pattern[part], path[at - 1]);
+    }
+    ends[0] = false;
   }
-  if (path.empty() || !matches_name(pattern.front(), path.front())) return false;
-  return matches(pattern.subspan(1), path.subspan(1), reach);
+  return reach == Reach::path_alone ? ends.back() : std::ranges::find(ends, true) != ends.end();
 }
 
 bool has_globstar(std::span<const std::string> pattern) {
