@@ -25,7 +25,7 @@ void add_rules(const json::object& permission, bool ingress, json::array& rules)
 }
 
 Task<Properties> security_group(aws::Client& client, LiveResource resource) {
-  json::object input{{"GroupIds", json::array{json::value(resource.physical)}}};
+  json::object input{{"GroupId", json::array{json::value(resource.physical)}}};
   Properties answer = co_await client.call("ec2", "DescribeSecurityGroups", std::move(input));
   if (!answer) co_return answer;
   const json::object& group = first(*answer, "securityGroupInfo");
@@ -39,7 +39,7 @@ Task<Properties> security_group(aws::Client& client, LiveResource resource) {
 }
 
 Task<Properties> subnet(aws::Client& client, LiveResource resource) {
-  json::object input{{"SubnetIds", json::array{json::value(resource.physical)}}};
+  json::object input{{"SubnetId", json::array{json::value(resource.physical)}}};
   Properties answer = co_await client.call("ec2", "DescribeSubnets", std::move(input));
   if (!answer) co_return answer;
   json::object out{{"MapPublicIpOnLaunch", text(first(*answer, "subnetSet"), "mapPublicIpOnLaunch")}};
@@ -48,7 +48,7 @@ Task<Properties> subnet(aws::Client& client, LiveResource resource) {
 
 /// Routes and associations are resources of their own in a template.
 Task<Properties> route_table(aws::Client& client, LiveResource resource) {
-  json::object input{{"RouteTableIds", json::array{json::value(resource.physical)}}};
+  json::object input{{"RouteTableId", json::array{json::value(resource.physical)}}};
   Properties answer = co_await client.call("ec2", "DescribeRouteTables", std::move(input));
   if (!answer) co_return answer;
   const json::object& table = first(*answer, "routeTableSet");

@@ -15,9 +15,9 @@ bool declares(const json::object& document, std::string_view parameter) {
 }
 
 Task<Result<std::string>> prefix_list(aws::Client& client) {
-  json::object filter{{"Name", "prefix-list-name"}, {"Values", json::array{json::value(cloudfront_list)}}};
-  json::object input{{"Filters", json::array{json::value(std::move(filter))}}};
-  // EC2 answers with the names on the wire.
+  // EC2 is asked and answers with the names on the wire.
+  json::object filter{{"Name", "prefix-list-name"}, {"Value", json::array{json::value(cloudfront_list)}}};
+  json::object input{{"Filter", json::array{json::value(std::move(filter))}}};
   const auto lists =
       co_await client.list("ec2", "DescribeManagedPrefixLists", std::move(input), "prefixListSet");
   if (!lists) co_return Failure(explain_fault(lists.error()));

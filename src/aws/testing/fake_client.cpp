@@ -25,14 +25,27 @@ Fault unscripted(const std::string& service, const std::string& operation) {
 
 /// What a program's tests ask and are answered, for test/aws/calls_test.py: a line of JSON each, behind
 /// whatever the file BERTH_AWS_CALLS holds. Nothing without that variable.
-void note(const FakeClient::Call& call, const Reply<boost::json::object>& reply) {
+void note(const boost::json::object& line) {
   const char* const path = std::getenv("BERTH_AWS_CALLS");
   std::FILE* const file = path == nullptr ? nullptr : std::fopen(path, "a");
   if (file == nullptr) return;
-  boost::json::object line{{"service", call.service}, {"operation", call.operation}, {"input", call.input}};
-  if (reply) line["output"] = *reply;
   std::fputs((boost::json::serialize(line) + "\n").c_str(), file);
   std::fclose(file);
+}
+
+boost::json::object line_of(const std::string& service, const std::string& operation) {
+  return {{"service", service}, {"operation", operation}};
+}
+
+boost::json::object line_of(const Client::RestRequest& request) {
+  boost::json::object line = line_of(request.service, request.operation);
+  boost::json::object query;
+  for (const auto& [name, value] : request.query) query[name] = value;
+  line["method"] = request.method;
+  line["path"] = (request.bucket.empty() ? "" : "/" + request.bucket) + request.path;
+  line["query"] = std::move(query);
+  line["body"] = request.body;
+  return line;
 }
 
 }  // namespace
@@ -96,11 +109,13 @@ std::size_t FakeClient::count(std::string_view service, std::string_view operati
 Task<Reply<boost::json::object>> FakeClient::call(std::string service, std::string operation,
                                                   boost::json::object input) {
   calls_.push_back(Call{service, operation, input, {}});
-  const Call asked = calls_.back();
+  boost::json::object line = line_of(service, operation);
+  line["input"] = input;
   const auto script = scripts_.find(key_of(service, operation));
   Reply<boost::json::object> reply = std::unexpected(unscripted(service, operation));
   if (script != scripts_.end()) reply = script->second.take()(input);
-  note(asked, reply);
+  if (reply) line["output"] = *reply;
+  note(line);
   co_return reply;
 }
 
@@ -113,6 +128,7 @@ Task<Reply<boost::json::array>> FakeClient::list(std::string service, std::strin
 
 Task<Reply<http::Response>> FakeClient::rest(RestRequest request) {
   calls_.push_back(Call{request.service, request.operation, {}, request});
+  note(line_of(request));
   const auto script = rest_scripts_.find(key_of(request.service, request.operation));
   if (script == rest_scripts_.end()) {
     co_return std::unexpected(unscripted(request.service, request.operation));
