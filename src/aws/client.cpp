@@ -145,7 +145,7 @@ class ClientImpl final : public Client {
     if (!request.body.empty() && !has_header(signable.headers, "content-type")) {
       signable.headers.emplace_back("Content-Type", default_content_type(request.service));
     }
-    if (wants_checksum(request)) {
+    if (wants_checksum(request) && !has_header(signable.headers, "x-amz-checksum-sha256")) {
       signable.headers.emplace_back("x-amz-checksum-sha256", sha256_base64(request.body));
     }
     signable.body = std::move(request.body);

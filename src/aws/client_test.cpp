@@ -115,6 +115,11 @@ TEST_F(AwsClient, SendsTheDigestThatS3DemandsForDeletions) {
   EXPECT_EQ(rest(request), "200 ");
   EXPECT_EQ(server.seen.at(0).header("x-amz-checksum-sha256"),
             "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=");
+  // S3 refuses a request with two checksums.
+  request.headers = {{"X-Amz-Checksum-Sha256", "given"}};
+  EXPECT_EQ(rest(request), "200 ");
+  EXPECT_EQ(server.seen.at(1).headers.count("x-amz-checksum-sha256"), 1u);
+  EXPECT_EQ(server.seen.at(1).header("x-amz-checksum-sha256"), "given");
 }
 
 TEST_F(AwsClient, TriesAgainWhenThrottledOrTheServerFails) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "aws/digest.h"
 #include "deploy/destroy.h"
 
 namespace berth::deploy {
@@ -141,9 +140,7 @@ Task<aws::Reply<void>> delete_versions(aws::Client& client, std::string bucket,
   request.bucket = bucket;
   request.query = {{"delete", ""}};
   request.body = delete_objects_xml(objects);
-  request.headers = {{"content-type", "application/xml"},
-                     {"x-amz-sdk-checksum-algorithm", "SHA256"},
-                     {"x-amz-checksum-sha256", aws::sha256_base64(request.body)}};
+  request.headers = {{"content-type", "application/xml"}};
   const auto reply = co_await client.rest(std::move(request));
   if (!reply) co_return std::unexpected(reply.error());
   const Result<json::object> answer = aws::xml_to_json(reply->body);
