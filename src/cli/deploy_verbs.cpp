@@ -13,6 +13,7 @@
 #include "cli/text.h"
 #include "deploy/iam.h"
 #include "deploy/pipeline.h"
+#include "deploy/pipeline_image.h"
 #include "deploy/plan.h"
 #include "deploy/secrets.h"
 
@@ -240,7 +241,8 @@ Task<ExitCode> run_deploy(Context& context, const Arguments& arguments) {
   DeployView view(context, consent, arguments.has("json") ? Picture::lines_to_err : Picture::redrawn);
   Prover prover(context, session->spec);
   namespace fs = std::filesystem;
-  const std::string berth = arguments.get("berth-binary").value_or(context.program);
+  const std::string berth =
+      arguments.get("berth-binary").value_or(deploy::program_beside(context.program, session->spec.aws));
   deploy::DeployOptions options{.spec = session->spec,
                                 .state_directory = session->location.state_directory,
                                 .berth = (fs::path(context.directory) / berth).lexically_normal().string(),

@@ -104,6 +104,18 @@ TEST_F(OnAws, deploy_with_a_program_that_is_none_says_what_to_give) {
       << world.terminal.errors;
 }
 
+TEST_F(OnAws, tasks_of_another_architecture_take_the_program_beside_this_one) {
+  credentials();
+  const std::string other = deploy::own_architecture() == "arm64" ? "amd64" : "arm64";
+  world.write("berth.yaml",
+              "name: app\nserver: {builtin: workspace}\naws: {region: us-east-1, architecture: " +
+                  std::string(other == "arm64" ? "arm64" : "x86_64") + "}\n");
+  EXPECT_EQ(world.run({"deploy", "--yes"}), 1);
+  EXPECT_NE(world.terminal.errors.find("berth-" + other + " that goes into the image cannot be read"),
+            std::string::npos)
+      << world.terminal.errors;
+}
+
 TEST_F(OnAws, destroy_of_nothing_and_rollback_of_nothing_say_so) {
   credentials();
   EXPECT_EQ(world.run({"rollback", "--yes"}), 1);

@@ -91,7 +91,8 @@ constexpr Option deploy_options[] = {
      .meaning = "deploy this image, which starts berth, instead of building one"},
     {.name = "berth-binary",
      .value = "FILE",
-     .meaning = "the static berth for the image; default: this program"},
+     .meaning =
+         "the static berth for the image; default: this program, or for ARM64 tasks berth-arm64 beside it"},
     {.name = "ignore-scan", .meaning = "deploy whatever the registry's scan finds"},
     region_option,
     profile_option};

@@ -92,7 +92,7 @@ Result<std::string> write_spec_file(const model::Spec& inside, const std::string
   return path;
 }
 
-std::string other_name(const std::string& architecture) {
+std::string shown_name(const std::string& architecture) {
   return architecture == "arm64" ? "ARM64" : "x86-64";
 }
 
@@ -136,12 +136,17 @@ std::optional<ProgramFacts> read_program(std::string_view head) {
   return facts;
 }
 
+std::string program_beside(const std::string& own, const model::AwsSpec& aws) {
+  const std::string architecture = architecture_of(aws);
+  return architecture == own_architecture() ? own : own + "-" + architecture;
+}
+
 Result<void> check_program(const std::string& path, const std::string& architecture) {
   const std::string where = fmt::format(
-      "Take the static berth for {0} of the same version (a release, or the release preset on such a "
-      "machine) "
-      "and name it: berth deploy --berth-binary PATH.",
-      other_name(architecture));
+      "Put the static berth for {} of the same version beside this one, as berth-{}{}, or name it: berth "
+      "deploy --berth-binary PATH.",
+      shown_name(architecture), architecture,
+      architecture == "arm64" ? " (`./run build --arm64` makes it)" : "");
   const Result<std::string> head = storage::read_head(path, program_head_bytes);
   if (!head) {
     return fail(ErrorCode::not_found,
@@ -155,7 +160,7 @@ Result<void> check_program(const std::string& path, const std::string& architect
   if (facts->architecture != architecture) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("The tasks are {} (aws.architecture), and {} is for another processor. {}",
-                            other_name(architecture), path, where));
+                            shown_name(architecture), path, where));
   }
   if (!facts->is_static) {
     return fail(

@@ -25,6 +25,10 @@ struct ProgramFacts {
 /// nullopt when it is no 64-bit ELF program. `head`: its first bytes, program headers included (64 KiB do).
 std::optional<ProgramFacts> read_program(std::string_view head);
 
+/// The static program for the image when nobody names one: `own`, or for another architecture than this machine's
+/// the file beside it with the architecture's name, /usr/bin/berth-arm64.
+std::string program_beside(const std::string& own, const model::AwsSpec& aws);
+
 /// Whether the file can be the entry point of an image of `architecture`; the failure says where to get one.
 Result<void> check_program(const std::string& path, const std::string& architecture);
 
