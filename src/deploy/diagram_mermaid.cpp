@@ -9,7 +9,7 @@ namespace {
 using WayIn = Drawing::WayIn;
 
 /// Text inside quotes of Mermaid: quotes and markup as entities, no line breaks.
-std::string quoted(std::string_view text) {
+std::string label_text(std::string_view text) {
   std::string out;
   for (char c : text) {
     switch (c) {
@@ -26,14 +26,14 @@ std::string quoted(std::string_view text) {
 }
 
 std::string node(std::string_view id, std::string_view title, const std::vector<std::string>& lines) {
-  std::string label = quoted(title);
-  for (const std::string& line : lines) label += "<br/>" + quoted(line);
+  std::string label = label_text(title);
+  for (const std::string& line : lines) label += "<br/>" + label_text(line);
   return fmt::format("{}[\"{}\"]\n", id, label);
 }
 
 std::string zone_text(const Drawing& drawing, std::size_t index) {
   const DrawnZone& zone = drawing.zones[index];
-  std::string out = fmt::format("      subgraph zone{}[\"{}\"]\n", index + 1, quoted(zone.name));
+  std::string out = fmt::format("      subgraph zone{}[\"{}\"]\n", index + 1, label_text(zone.name));
   if (zone.nat) out += "        " + node(fmt::format("nat{}", index + 1), "NAT gateway", {"public subnet"});
   for (std::size_t k = 0; k < zone.tasks.size(); ++k) {
     std::string title = fmt::format("Task {}", index + 1 + k * drawing.zones.size());
@@ -46,7 +46,7 @@ std::string zone_text(const Drawing& drawing, std::size_t index) {
 
 std::string edges(const Drawing& drawing) {
   std::string out;
-  std::string address = quoted(drawing.address);
+  std::string address = label_text(drawing.address);
   if (drawing.way_in == WayIn::cloudfront) {
     out +=
         fmt::format("  clients -->|\"{}\"| cloudfront\n  cloudfront -->|\"VPC origin\"| balancer\n", address);
@@ -89,14 +89,14 @@ constexpr std::string_view classes =
 std::string mermaid_diagram(const model::Spec& spec, const std::optional<LiveState>& live) {
   Drawing drawing = draw(spec, live);
   std::string out = fmt::format("flowchart TB\n  accTitle: {}: architecture on AWS\n  accDescr: {}\n",
-                                quoted(drawing.title), quoted(drawing.description));
+                                label_text(drawing.title), label_text(drawing.description));
   out += "  " + node("clients", "MCP clients", {drawing.clients});
   if (drawing.way_in == WayIn::cloudfront)
     out += "  " + node("cloudfront", "CloudFront", {"valid TLS, no caching"});
-  out += fmt::format("  subgraph region[\"{}\"]\n    subgraph vpc[\"{}\"]\n", quoted(drawing.region),
-                     quoted(drawing.vpc));
+  out += fmt::format("  subgraph region[\"{}\"]\n    subgraph vpc[\"{}\"]\n", label_text(drawing.region),
+                     label_text(drawing.vpc));
   out += "    " + node("balancer", "Application Load Balancer", drawing.balancer);
-  out += fmt::format("    subgraph service[\"{} · Fargate\"]\n", quoted(drawing.service));
+  out += fmt::format("    subgraph service[\"{} · Fargate\"]\n", label_text(drawing.service));
   for (std::size_t i = 0; i < drawing.zones.size(); ++i) out += zone_text(drawing, i);
   out += "    end\n    " +
          node("files", "EFS file system, /mnt/data", {"encrypted, a mount target in every zone"});
