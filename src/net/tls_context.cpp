@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstring>
@@ -105,6 +106,24 @@ int find_peer_key(SSL* connection, const unsigned char* identity, std::size_t le
   const std::string_view name(static_cast<const char*>(static_cast<const void*>(identity)), length);
   if (name == peer_identity) *session = make_peer_session(connection);
   return 1;
+}
+
+/// Where distributions keep what they trust, for a static program on another one than it was made on: Debian,
+/// Fedora and Amazon Linux, openSUSE, Alpine.
+constexpr std::array<const char*, 4> trust_files{"/etc/ssl/certs/ca-certificates.crt",
+                                                 "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
+                                                 "/etc/ssl/cert.pem"};
+
+/// OpenSSL's own places (with SSL_CERT_FILE and SSL_CERT_DIR), or the first file there is when they are not.
+void trust_system(SSL_CTX* context) {
+  SSL_CTX_set_default_verify_paths(context);
+  for (const char* const own : {X509_get_default_cert_file(), X509_get_default_cert_dir()}) {
+    if (::access(own, R_OK) == 0) return;
+  }
+  for (const char* const path : trust_files) {
+    if (SSL_CTX_load_verify_file(context, path) == 1) return;
+  }
+  ERR_clear_error();
 }
 
 Result<void> use_certificate(SSL_CTX* context, const std::string& pem) {
@@ -214,7 +233,7 @@ Result<std::shared_ptr<TlsContext>> make_tls_client(const std::string& ca_pem) {
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context.get(), remember_new_session);
   if (ca_pem.empty()) {
-    SSL_CTX_set_default_verify_paths(context.get());
+    trust_system(context.get());
     return std::make_shared<TlsContext>(TlsContext::Kind::client, std::move(context));
   }
   const BioPointer reader = reader_of(ca_pem);

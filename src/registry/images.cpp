@@ -140,6 +140,7 @@ class ImagesImpl final : public Images {
   Task<Result<std::unique_ptr<RegistryClient>>> client_of(std::string registry, Login login) {
     RegistryClient::Options options;
     options.registry = registry;
+    options.environment = environment_;
     options.credentials.user = std::move(login.user);
     options.credentials.password = std::move(login.password);
     if (options.credentials.user.empty()) {

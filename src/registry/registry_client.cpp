@@ -106,28 +106,12 @@ Error answer_error(const http::Response& answer, const std::string& registry, co
 }
 
 RegistryClient::RegistryClient(net::Network& network, Options options)
-    : network_(network), options_(std::move(options)), url_(api_url(options_.registry)) {}
-
-Task<Result<http::Client*>> RegistryClient::client_of(http::UrlAddress url) {
-  const std::string key = fmt::format("{}{}:{}", url.tls ? "https " : "http ", url.host, url.port);
-  if (const auto known = hosts_.find(key); known != hosts_.end()) co_return known->second.client.get();
-  auto endpoint = co_await http::resolve(network_.clock().executor(), url.host, url.port);
-  if (!endpoint) co_return Failure(endpoint.error());
-  http::ClientOptions options;
-  options.endpoint = std::move(*endpoint);
-  options.host_header = url.host_header();
-  options.idle_connections_max = 4;
-  options.connect_timeout = connect_timeout;
-  if (url.tls) {
-    auto tls = net::make_tls_client(options_.ca_pem);
-    if (!tls) co_return Failure(tls.error());
-    options.tls = std::move(*tls);
-    options.tls_host_name = url.host;
-  }
-  Host& host = hosts_[key];
-  host.client = http::make_client(network_, std::move(options));
-  co_return host.client.get();
-}
+    : network_(network),
+      options_(std::move(options)),
+      url_(api_url(options_.registry)),
+      outbound_(network, {.environment = options_.environment,
+                          .trusted = [pem = options_.ca_pem] { return Result<std::string>(pem); },
+                          .idle_connections_max = 4}) {}
 
 bool RegistryClient::is_own(const http::UrlAddress& url) const {
   const auto own = http::parse_url(url_);
@@ -183,10 +167,12 @@ Task<Result<std::unique_ptr<http::ClientResponse>>> RegistryClient::send(const C
       request.headers.set("Authorization", secret->reveal());
     }
   }
-  auto client = co_await client_of(*address);
+  const auto client = co_await outbound_.client_of(*address, connect_timeout);
   if (!client) co_return Failure(client.error());
   request.deadline = network_.clock().now() + call.patience;
-  co_return co_await (*client)->send(std::move(request));
+  auto answer = co_await (*client)->send(std::move(request));
+  if (!answer && answer.error().code() == ErrorCode::unavailable) outbound_.forget(*client);
+  co_return answer;
 }
 
 /// A request with its logging in and its redirects.
@@ -231,8 +217,6 @@ Task<Result<std::unique_ptr<http::ClientResponse>>> RegistryClient::open(Call ca
       const bool is_broken = answer.error().code() == ErrorCode::unavailable ||
                              answer.error().code() == ErrorCode::deadline_exceeded;
       if (!is_broken || is_last) co_return answer;
-      // The name may have another address by now.
-      hosts_.clear();
       co_await network_.clock().sleep_for(pause(number, nullptr));
       continue;
     }

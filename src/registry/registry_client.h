@@ -7,6 +7,7 @@
 #include <string>
 
 #include "http/client.h"
+#include "http/outbound.h"
 #include "http/url.h"
 #include "registry/login.h"
 
@@ -24,7 +25,8 @@ class RegistryClient {
   struct Options {
     std::string registry;
     Credentials credentials;
-    std::string ca_pem;  ///< empty: the system's
+    std::string ca_pem;                                   ///< empty: the system's
+    std::map<std::string, std::string> environment = {};  ///< HTTPS_PROXY, NO_PROXY
   };
   RegistryClient(net::Network& network, Options options);
 
@@ -48,10 +50,6 @@ class RegistryClient {
   const std::string& registry() const { return options_.registry; }
 
  private:
-  struct Host {
-    std::unique_ptr<http::Client> client;
-  };
-  Task<Result<http::Client*>> client_of(http::UrlAddress url);
   Task<Result<std::unique_ptr<http::ClientResponse>>> attempt(const Call& call);
   Task<Result<std::unique_ptr<http::ClientResponse>>> send(const Call& call, std::string url);
   Task<Result<void>> authenticate(Challenge challenge, std::string scope);
@@ -65,7 +63,7 @@ class RegistryClient {
   net::Network& network_;
   Options options_;
   std::string url_;
-  std::map<std::string, Host> hosts_;     ///< by scheme, name and port
+  http::Outbound outbound_;
   std::map<std::string, Secret> tokens_;  ///< the Authorization field by scope
   std::optional<Secret> basic_;           ///< set once the registry has asked for Basic
 };
