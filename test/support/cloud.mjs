@@ -16,13 +16,21 @@ function build(folder) {
   return path;
 }
 
+/// A program of examples/, from the build that is tested or the release build; undefined when neither has it.
+export function example(name) {
+  const builds = [join(program, '../../..'), join(root, 'build/release')];
+  return builds.map((folder) => join(folder, 'examples', name)).find((path) => existsSync(path));
+}
+
 export class Cloud {
-  /// `speed`: how much faster AWS's own clocks run. Ends, with all its tasks, when its standard input closes.
-  static async start({ speed = 10 } = {}) {
+  /// `speed`: how much faster AWS's own clocks run, `watchSpeed` that of metrics, alarms and scaling. Ends, with
+  /// all its tasks, when its standard input closes.
+  static async start({ speed = 10, watchSpeed = 60, region = 'us-east-1' } = {}) {
     const cloud = new Cloud();
     cloud.folder = mkdtempSync(join(everything, 'cloud-'));
     const args = [emulator, '--state', join(cloud.folder, 'state'), '--layers', build('build/aws/layers'),
-      '--speed', String(speed), '--with-parent'];
+      '--speed', String(speed), '--watch-speed', String(watchSpeed), '--region', region,
+      '--with-parent'];
     cloud.process = spawn('python3', args, { stdio: ['pipe', 'pipe', 'pipe'] });
     cloud.errors = '';
     cloud.process.stderr.on('data', (data) => { cloud.errors += data; });
@@ -127,10 +135,11 @@ export class Project {
     return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
   }
 
-  /// The header that opens a service which Berth has closed by default.
-  async authorization() {
+  /// The header that opens a service which Berth has closed by default; its name where there are several.
+  async authorization(service = '') {
     const secrets = await this.cloud.control('secrets');
-    const [, key] = Object.entries(secrets).find(([name]) => /api-?key/i.test(name)) ?? [];
+    const [, key] = Object.entries(secrets)
+      .find(([name]) => name.startsWith(service) && /api-?key/i.test(name)) ?? [];
     if (!key) throw new Error(`no API key among ${Object.keys(secrets)}`);
     return { authorization: `Bearer ${key}` };
   }

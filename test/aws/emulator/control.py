@@ -12,12 +12,22 @@ secrets  GET: name → value of every secret
 furnish  POST {zone: name}, {certificate: name} or {vpc: CIDR block}: what a real account has before a deploy;
          its id, its ARN, or {vpc, public_subnets, private_subnets} with a NAT gateway
 kill     POST {task}: the task's processes die, as when its host does
+crash    POST {task}: its container ends, which its restart policy may start again
+spot     POST {} or {task}: a task on FARGATE_SPOT is taken back; its id
+zone     POST {lose: "a"} or {back: "a"}: an Availability Zone is lost, or there again (zones.py)
+metrics  POST {"AWS/ECS CPUUtilization": 85}: what a metric says instead of what is measured; {} measures
+         again. GET: the newest value of every metric
+time     POST {now: "2026-11-23T19:59:30+01:00"}: sets the clock by which schedules go, which then runs as
+         fast as --watch-speed; its time
+watch    GET: {alarms: {name: state}, told: what alarms have set off, activities: what scaling has done}
 """
 
+import datetime
 import ipaddress
 import json
 
 import access
+import zones
 from faults import Fault
 
 cloud = None    # set by the emulator when it starts
@@ -57,7 +67,8 @@ def state():
                 plain[balancer.dns_name] = f"http://127.0.0.1:{cloud.balancer.port(name)}"
     tasks = [{"id": t.id, "address": t.address, "zone": t.zone, "status": t.status, "health": t.health,
               "pid": t.pid, "group": t.group, "capacity": t.capacity, "exit_code": t.exit_code,
-              "reason": t.reason, "stop_code": t.stop_code,
+              "reason": t.reason, "stop_code": t.stop_code, "restarts": t.restarts,
+              "container_reason": t.container_reason,
               "definition": t.definition["taskDefinitionArn"]} for t in list(cloud.tasks_by_id.values())]
     targets = [{"address": t.address, "state": t.state, "description": t.description}
                for t in list(cloud.balancer.targets.values())]
@@ -151,6 +162,49 @@ def furnish_vpc(ec2, block):
     return found
 
 
+def change_zone(given):
+    if "lose" in given:
+        return zones.lose(given["lose"])
+    zones.bring_back(given["back"])
+    return {}
+
+
+def feed(given):
+    if given:
+        cloud.metrics.fed.update({name: float(value) for name, value in given.items()})
+    else:
+        cloud.metrics.fed.clear()
+    return cloud.metrics.fed
+
+
+def set_time(given):
+    cloud.scaling.set_wall(datetime.datetime.fromisoformat(given["now"]))
+    return {"now": cloud.scaling.wall().isoformat()}
+
+
+def watched():
+    return {"alarms": {alarm.name: alarm.state_value for alarm in list(cloud.alarms.all.values())},
+            "told": cloud.alarms.told, "activities": cloud.scaling.activities}
+
+
+def lose_task(given):
+    cloud.tasks_by_id[given["task"].rpartition("/")[2]].kill()
+    return {}
+
+
+def crash_container(given):
+    cloud.tasks_by_id[given["task"].rpartition("/")[2]].crash()
+    return {}
+
+
+# What only is asked, and what is ordered.
+QUESTIONS = {"state": state, "without": role_policies, "left": left, "secrets": secrets, "watch": watched,
+             "metrics": lambda: cloud.metrics.latest()}
+ORDERS = {"without": without, "furnish": furnish, "kill": lose_task, "crash": crash_container,
+          "spot": lambda given: {"task": zones.take_spot(given.get("task"))}, "zone": change_zone,
+          "metrics": feed, "time": set_time}
+
+
 def answer(words, environ, body):
     method, word = environ["REQUEST_METHOD"], words[0] if words else ""
     given = json.loads(body) if body else {}
@@ -164,17 +218,8 @@ def answer(words, environ, body):
         if method == "DELETE":
             cloud.front.calls = []
         return 200, cloud.front.calls
-    if word == "state":
-        return 200, state()
-    if word == "without":
-        return 200, without(given) if method == "POST" else role_policies()
-    if word == "left":
-        return 200, left()
-    if word == "secrets":
-        return 200, secrets()
-    if word == "furnish" and method == "POST":
-        return 200, furnish(given)
-    if word == "kill" and method == "POST":
-        cloud.tasks_by_id[given["task"].rpartition("/")[2]].kill()
-        return 200, {}
+    if method == "POST" and word in ORDERS:
+        return 200, ORDERS[word](given)
+    if method == "GET" and word in QUESTIONS:
+        return 200, QUESTIONS[word]()
     raise Fault("NotFound", f"no such control: {word}", 404)

@@ -4,6 +4,7 @@ import datetime
 import re
 
 import network
+import task_facts
 from access import ACCOUNT
 from faults import Fault
 from services import Service
@@ -350,7 +351,7 @@ def stop_service_deployment(call):
                 primary.finish("FAILED", "Stopped by the user.")
                 good = service.last_good()
                 if call.params.get("stopType", "ROLLBACK") == "ROLLBACK" and good:
-                    service.roll_back(primary, good)
+                    service.roll_back(primary, good, "ECS deployment stopped")
             return {"serviceDeploymentArn": wanted}
     raise Fault("ServiceDeploymentNotFoundException", "The service deployment was not found or is over.")
 
@@ -380,7 +381,7 @@ def describe_tasks(call):
     need_cluster(call)
     known = {t.id: t for t in list(cloud.tasks_by_id.values())}
     wanted = call.params["tasks"]
-    return {"tasks": [known[last(w)].describe() for w in wanted if last(w) in known],
+    return {"tasks": [task_facts.describe(known[last(w)]) for w in wanted if last(w) in known],
             "failures": [{"arn": w, "reason": "MISSING"} for w in wanted if last(w) not in known]}
 
 
@@ -391,7 +392,7 @@ def stop_task(call):
     if task is None:
         raise invalid("The referenced task was not found.")
     task.stop("UserInitiated", call.params.get("reason", "Task stopped by user"))
-    return {"task": task.describe()}
+    return {"task": task_facts.describe(task)}
 
 
 @operation("ecs", "RunTask")
@@ -405,7 +406,7 @@ def run_task(call):
     made = [Task(cloud, cluster["clusterName"], definition, place,
                  p.get("group", f"family:{definition['family']}"),
                  p.get("startedBy", ""), "FARGATE") for _ in range(p.get("count", 1))]
-    return {"tasks": [t.describe() for t in made], "failures": []}
+    return {"tasks": [task_facts.describe(t) for t in made], "failures": []}
 
 
 @operation("ecs", "ListTagsForResource")

@@ -44,10 +44,16 @@ import kinds_ecs  # noqa: E402, F401
 import kinds_network  # noqa: E402, F401
 import kinds_watch  # noqa: E402, F401
 import registry  # noqa: E402
-import supplements  # noqa: E402
+import scaling  # noqa: E402
+import supplements  # noqa: E402, F401  (registers operations)
+import task_facts  # noqa: E402
 import traces  # noqa: E402
+import watch  # noqa: E402
+import zones  # noqa: E402
 from faults import Mishaps  # noqa: E402
 from front import Front  # noqa: E402
+from limits import Limits  # noqa: E402
+from metrics import Metrics  # noqa: E402
 from stacks import Engine  # noqa: E402
 
 ZONE_NUMBERS = {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6}
@@ -112,11 +118,15 @@ class Cloud:
     def __init__(self, options):
         self.state, self.region, self.speed = os.path.abspath(options.state), options.region, options.speed
         self.start_seconds = options.start_seconds
+        self.watch_speed = options.watch_speed or options.speed
         os.makedirs(os.path.join(self.state, "tasks"), exist_ok=True)
         os.chmod(self.state, 0o755)
         self.mishaps = Mishaps()
         self.spawn = Spawner()
         self.addresses = Addresses()
+        self.limits = Limits(f"berth-emulator-{self.addresses.number}")
+        self.metrics = Metrics(self.watch_clock)
+        self.lost_zones = set()
         self.clusters, self.definitions, self.services, self.tasks_by_id = {}, {}, {}, {}
         self.vpc_origins, self.distributions, self.transaction_search = {}, {}, None
         self.engines, self.clients, self.client_lock = {}, {}, threading.Lock()
@@ -126,10 +136,11 @@ class Cloud:
         self.store = images.Store(options.layers or os.path.join(self.state, "layers"))
         self.registry = registry.Registry(self.state, self.spawn)
         self.balancer = balancer.Balancer(self.state, self.spawn, self.region)
-        for module in (balancer, cloudformation, control, ecs, registry, supplements, traces):
+        for module in (balancer, cloudformation, control, ecs, registry, scaling, traces, zones):
             module.cloud = self
         self.front.private |= {"_emulator": control.answer, "_task": self.answer_task}
         self.front.cloud = self
+        watch.start(self)
         self.front.start()
         self.admin = control.make_user("admin", {"Version": "2012-10-17", "Statement": [
             {"Effect": "Allow", "Action": "*", "Resource": "*"}]})
@@ -156,6 +167,10 @@ class Cloud:
 
     def clock(self):
         return time.monotonic() * self.speed
+
+    def watch_clock(self):
+        """That of CloudWatch and Application Auto Scaling."""
+        return time.monotonic() * self.watch_speed
 
     @staticmethod
     def wait(probe, seconds):
@@ -189,11 +204,14 @@ class Cloud:
         task = self.tasks_by_id.get(words[0] if words else "")
         if task is None or task.status == "STOPPED":
             return 404, {"message": "no such task"}
-        return 200, task.metadata(words[1:])
+        return 200, task_facts.metadata(task, words[1:])
 
     def end(self):
         for task in list(self.tasks_by_id.values()):
             task.kill()
+        for task in list(self.tasks_by_id.values()):
+            task.ended.wait(2)
+        self.limits.forget()
         for process in (self.balancer.process, self.registry.process):
             if process is not None:
                 process.kill()
@@ -207,6 +225,8 @@ def main():
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--speed", type=float, default=1, help="how much faster AWS's own clocks run: health "
                         "check intervals, delays, timeouts")
+    parser.add_argument("--watch-speed", type=float, default=0, help="the same of CloudWatch and Application "
+                        "Auto Scaling: periods of metrics and alarms, cooldowns; by default as --speed")
     parser.add_argument("--start-seconds", type=float, default=0, help="of the emulated clock, from "
                                                                        "PROVISIONING "
                         "to PENDING")
@@ -218,6 +238,7 @@ def main():
     cloud = Cloud(options)
     print(json.dumps({
         "endpoint": cloud.url, "region": cloud.region, "account": access.ACCOUNT, "pid": os.getpid(),
+        "limits": cloud.limits.kind,
         "registry": cloud.registry.endpoint, "ca": cloud.balancer.authority.file, "state": cloud.state,
         "access_key_id": cloud.admin["access_key_id"], "network": f"127.{cloud.addresses.number}",
         "secret_access_key": cloud.admin["secret_access_key"]}), flush=True)

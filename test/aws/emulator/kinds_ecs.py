@@ -172,6 +172,8 @@ class EcsService(Kind):
 def camel(value):
     if isinstance(value, dict):
         return {k[0].lower() + k[1:]: camel(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [camel(item) for item in value]
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     return int(value) if isinstance(value, str) and value.isdigit() else value

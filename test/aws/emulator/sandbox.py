@@ -97,6 +97,9 @@ def run_container(box):
     """The first process of the container; does not return."""
     die_with_parent()
     try:
+        for path in box["groups"]:
+            with open(path, "w", encoding="ascii") as file:
+                file.write("0")
         become_container(box)
         program = find_program(box["argv"][0], box["environment"])
         worker = os.fork() if box["init"] else 0

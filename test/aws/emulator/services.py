@@ -3,101 +3,19 @@
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
 """
 
-import datetime
+import collections
 import math
 import threading
 import uuid
 
 import network
 from access import ACCOUNT
+from deployments import Deployment, now
 from tasks import Task
 
 EVENTS_KEPT = 100
 TICK_SECONDS = 0.1
 RESTART_PAUSES = (0, 0, 1, 5, 15, 30)    # after that many failures in a row, of the emulated clock
-
-
-def now():
-    return datetime.datetime.now(datetime.UTC)
-
-
-class Deployment:
-    def __init__(self, service, definition, desired):
-        self.number = str(uuid.uuid4().int)[:19]
-        self.id = f"ecs-svc/{self.number}"
-        self.service, self.definition, self.desired = service, definition, desired
-        self.state, self.reason = "IN_PROGRESS", f"ECS deployment {self.id} in progress."
-        self.created = self.updated = now()
-        self.failed = 0
-        self.next_start = 0.0
-        self.configuration = service.deployment_configuration
-        place = f"{service.cluster}/{service.name}"
-        base = f"arn:aws:ecs:{service.cloud.region}:{ACCOUNT}"
-        self.arn = f"{base}:service-deployment/{place}/{uuid.uuid4().hex[:21]}"
-        self.revision = f"{base}:service-revision/{place}/{self.number}"
-        self.sources = [d.revision for d in service.deployments if d.state == "COMPLETED"]
-        self.finished = None
-        self.rollback = None     # the deployment that came back for this one, and when
-        self.rolled_back_at = None
-        self.undoes = None       # the deployment for which this one came back
-
-    @property
-    def tasks(self):
-        return [t for t in self.service.tasks if t.started_by == self.id]
-
-    def finish(self, state, reason):
-        self.state, self.reason, self.updated, self.finished = state, reason, now(), now()
-
-    def threshold(self):
-        """Failed tasks that break the circuit; None when it is off."""
-        breaker = self.configuration.get("deploymentCircuitBreaker", {})
-        if not breaker.get("enable"):
-            return None
-        asked = breaker.get("thresholdConfiguration", {"type": "BOUNDED_PERCENT", "value": 50})
-        if asked["type"] == "COUNT":
-            return int(asked["value"])
-        part = math.ceil(self.desired * float(asked["value"]) / 100)
-        return min(200, max(3, part)) if asked["type"] == "BOUNDED_PERCENT" else max(1, part)
-
-    def describe(self):
-        running = [t for t in self.tasks if t.status == "RUNNING"]
-        pending = [t for t in self.tasks if t.status in ("PROVISIONING", "PENDING")]
-        primary = self.service.deployments[0] is self
-        return {"id": self.id, "status": "PRIMARY" if primary else "ACTIVE",
-                "taskDefinition": self.definition["taskDefinitionArn"],
-                "desiredCount": self.desired if primary else 0, "runningCount": len(running),
-                "pendingCount": len(pending), "failedTasks": self.failed, "createdAt": self.created,
-                "updatedAt": self.updated, "launchType": "FARGATE", "platformVersion": "1.4.0",
-                "networkConfiguration": self.service.network, "rolloutState": self.state,
-                "rolloutStateReason": self.reason}
-
-    def describe_as_service_deployment(self):
-        back = self.rollback
-        status = {"IN_PROGRESS": "IN_PROGRESS", "COMPLETED": "SUCCESSFUL", "FAILED": "STOPPED"}[self.state]
-        status = "SUCCESSFUL" if self.undoes else status
-        if back:
-            status = {"IN_PROGRESS": "ROLLBACK_IN_PROGRESS", "COMPLETED": "ROLLBACK_SUCCESSFUL",
-                      "FAILED": "ROLLBACK_FAILED"}[back.state]
-        running = len([t for t in self.tasks if t.status == "RUNNING"])
-        found = {"serviceDeploymentArn": self.arn, "serviceArn": self.service.arn, "status": status,
-                 "clusterArn": self.service.cluster_arn, "createdAt": self.created, "startedAt": self.created,
-                 "updatedAt": self.updated, "statusReason": self.reason,
-                 "deploymentConfiguration": self.configuration,
-                 "targetServiceRevision": {"arn": self.revision, "requestedTaskCount": self.desired,
-                                           "runningTaskCount": running, "pendingTaskCount":
-                                           len([t for t in self.tasks if t.status == "PENDING"])},
-                 "sourceServiceRevisions": [{"arn": arn} for arn in self.sources]}
-        if self.threshold() is not None:
-            broken = "TRIGGERED" if back or self.state == "FAILED" else \
-                "MONITORING_COMPLETE" if self.state == "COMPLETED" else "MONITORING"
-            found["deploymentCircuitBreaker"] = {"status": broken, "failureCount": self.failed,
-                                                 "threshold": self.threshold()}
-        if self.finished:
-            found["finishedAt"] = back.finished if back else self.finished
-        if back:
-            found["rollback"] = {"reason": back.reason, "startedAt": self.rolled_back_at,
-                                 "serviceRevisionArn": back.revision}
-        return found
 
 
 class Service:
@@ -112,7 +30,7 @@ class Service:
         self.lock = threading.RLock()
         self.settings, self.deployment_configuration, self.network = {}, {}, {}
         self.configure(p)
-        self.steady = False
+        self.steady, self.extra = False, None
         self.deploy(definition)
         self.thread = threading.Thread(target=self.run, name=f"service-{self.name}", daemon=True)
         self.thread.start()
@@ -165,9 +83,10 @@ class Service:
         self.bury_the_dead(primary)
         for task in self.tasks:
             self.mind(task)
-        if self.check_circuit(primary):
+        if self.check_circuit(primary) or self.check_alarms(primary):
             return
         self.adjust(primary)
+        self.rebalance(primary)
         self.judge(primary)
         if self.status == "DRAINING" and not self.tasks:
             self.status = "INACTIVE"
@@ -178,8 +97,8 @@ class Service:
             self.tasks.remove(task)
             self.unregister(task)
             owner = next((d for d in self.deployments if d.id == task.started_by), None)
-            asked = task.stop_code in ("ServiceSchedulerInitiated",
-                                       "UserInitiated") and not task.failed_health
+            asked = task.stop_code in ("ServiceSchedulerInitiated", "UserInitiated",
+                                       "SpotInterruption") and not task.failed_health
             if owner is primary and primary.state == "IN_PROGRESS" and not asked:
                 primary.failed += 1
                 pause = RESTART_PAUSES[min(primary.failed, len(RESTART_PAUSES) - 1)]
@@ -241,13 +160,13 @@ class Service:
         old = [t for t in self.tasks if t.started_by != primary.id and t.desired == "RUNNING"]
         most = max(primary.desired, math.floor(primary.desired * self.percent("maximumPercent") / 100))
         least = math.ceil(primary.desired * self.percent("minimumHealthyPercent") / 100)
-        missing = primary.desired - len(new)
+        missing = primary.desired + self.surplus() - len(new)
         room = most - len(new) - len(old)
         if primary.state != "FAILED" and self.cloud.clock() >= primary.next_start:
             for _ in range(max(0, min(missing, room))):
                 if not self.start_one(primary):
                     break
-        for task in sorted(new, key=self.is_healthy)[:max(0, -missing)]:
+        for task in self.superfluous(new, -missing):
             self.retire(task, "Scaling activity initiated by deployment " + primary.id)
         healthy = [t for t in new + old if self.is_healthy(t)]
         for task in sorted(old, key=self.is_healthy):
@@ -259,6 +178,35 @@ class Service:
             elif primary.state == "IN_PROGRESS" and not [t for t in new if self.is_healthy(t)]:
                 continue
             self.retire(task, f"Scaling activity initiated by deployment {primary.id}")
+
+    def superfluous(self, tasks, count):
+        """Which `count` of `tasks` go: those that are not healthy, then of the fullest zone, the newest."""
+        left, chosen = list(tasks), []
+        while len(chosen) < count:
+            per_zone = collections.Counter(t.zone for t in left)
+            chosen.append(max(left, key=lambda t: (not self.is_healthy(t), per_zone[t.zone], t.created)))
+            left.remove(chosen[-1])
+        return chosen
+
+    def rebalance(self, primary):
+        """A zone that has two tasks fewer than another gets one, and then the other gives one up: https://
+        docs.aws.amazon.com/AmazonECS/latest/developerguide/service-rebalancing.html"""
+        if self.settings.get("availabilityZoneRebalancing") != "ENABLED" or not self.steady:
+            return
+        subnets = self.network.get("awsvpcConfiguration", {}).get("subnets", [])
+        counts = {zone: 0 for zone in (network.zone_of(self.cloud.region, s) for s in subnets)
+                  if zone not in self.cloud.lost_zones}
+        counts |= collections.Counter(t.zone for t in self.tasks)
+        if counts and max(counts.values()) - min(counts.values()) > 1:
+            self.steady = False
+            if self.start_one(primary):
+                self.extra = self.tasks[-1]
+
+    def surplus(self):
+        """1 while a task comes up that is to make the zones even."""
+        if self.extra and (self.is_healthy(self.extra) or self.extra.desired == "STOPPED"):
+            self.extra = None
+        return int(self.extra is not None)
 
     def percent(self, name):
         return self.deployment_configuration[name]
@@ -284,7 +232,13 @@ class Service:
             if zone is None:
                 self.say(f"was unable to place a task because the subnet {subnet} does not exist")
                 return False
-            zones.setdefault(zone, subnet)
+            if zone not in self.cloud.lost_zones:
+                zones.setdefault(zone, subnet)
+        if not zones:
+            self.say("was unable to place a task. Reason: Capacity is unavailable at this time. Please try "
+                     "again later or in a different availability zone.")
+            primary.next_start = self.cloud.clock() + 10
+            return False
         mine = [t for t in primary.tasks if t.desired == "RUNNING"]
         zone = min(zones, key=lambda z: (sum(t.zone == z for t in mine), z))
         place = (zones[zone], zone, configuration.get("securityGroups", []),
@@ -317,7 +271,9 @@ class Service:
         if early.get("enable"):
             enough = len(healthy) >= math.ceil(primary.desired * early.get("healthyPercent", 100) / 100)
         deferred = early.get("enable") and early.get("sourceServiceRevisionCleanup") == "DEFERRED"
-        if primary.state == "IN_PROGRESS" and enough and (deferred or not others):
+        if enough and primary.ready_at is None:
+            primary.ready_at = self.cloud.watch_clock()
+        if primary.state == "IN_PROGRESS" and enough and primary.is_baked() and (deferred or not others):
             primary.finish("COMPLETED", f"ECS deployment {primary.id} completed.")
             self.say(f"(deployment {primary.id}) deployment completed.")
         if primary.state == "COMPLETED" and not others:
@@ -338,23 +294,37 @@ class Service:
         primary.finish("FAILED", "ECS deployment circuit breaker: tasks failed to start.")
         good = self.last_good()
         if primary.configuration["deploymentCircuitBreaker"].get("rollback") and good:
-            self.roll_back(primary, good)
+            self.roll_back(primary, good, "ECS deployment circuit breaker")
+        return True
+
+    def check_alarms(self, primary):
+        ringing = primary.ringing() if primary.state == "IN_PROGRESS" else []
+        if not ringing:
+            return False
+        primary.triggered = ringing
+        self.say(f"(deployment {primary.id}) deployment failed: alarm detected.")
+        primary.finish("FAILED", "ECS deployment failed: alarm detected.")
+        good = self.last_good()
+        if primary.configuration["alarms"].get("rollback") and good:
+            self.roll_back(primary, good, "ECS deployment alarm")
         return True
 
     def last_good(self):
         """The deployment whose tasks still run beside a failed one."""
         return next((d for d in self.deployments[1:] if d.finished and d.reason.endswith("completed.")), None)
 
-    def roll_back(self, failed, good):
-        """The former deployment is the primary one again; its tasks have never gone."""
-        self.say(f"rolling back to deploymentId {good.id} from {failed.id}.")
+    def roll_back(self, failed, good, why):
+        """The former deployment is the primary one again. What of the failed one is in use stays until it is
+        replaced, so that nobody is missing."""
+        self.say(f"rolling back to deployment {good.id}.")
         self.deployments.remove(good)
         self.deployments.insert(0, good)
         good.undoes, failed.rollback, failed.rolled_back_at = failed, good, now()
         good.state, good.failed, good.updated = "IN_PROGRESS", 0, now()
-        good.reason = f"ECS deployment circuit breaker: rolling back to deploymentId {good.id}."
+        good.reason = f"{why}: rolling back to deploymentId {good.id}."
         for task in failed.tasks:
-            task.stop("ServiceSchedulerInitiated", f"Scaling activity initiated by deployment {good.id}")
+            if not self.is_healthy(task):
+                task.stop("ServiceSchedulerInitiated", f"Scaling activity initiated by deployment {good.id}")
 
     # --- what others ask --------------------------------------------------------------------------------
 

@@ -2,15 +2,12 @@
 
 import json
 
-from moto.applicationautoscaling.exceptions import AWSValidationException
-from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
 from moto.efs.models import efs_backends
 
 from access import ACCOUNT
 from faults import Fault
 from wire import operation
 
-cloud = None    # set by the emulator when it starts
 backup_policies, file_system_policies = {}, {}
 
 
@@ -48,17 +45,3 @@ def describe_file_system_policy(call):
     if found is None:
         raise Fault("PolicyNotFound", "No file system policy.", 404)
     return {"FileSystemId": call.params["FileSystemId"], "Policy": found}
-
-
-# --- Application Auto Scaling -------------------------------------------------------------------------------
-
-def need_ecs_service(_, resource):
-    """In place of moto's look into its own ECS, which holds nothing here."""
-    _, cluster, name = resource.split("/")
-    found = cloud.services.get((cluster, name))
-    if found is None or found.status != "ACTIVE":
-        raise AWSValidationException(f"ECS service doesn't exist: {resource}")
-    return True
-
-
-ApplicationAutoscalingBackend._ecs_service_exists_for_target = need_ecs_service

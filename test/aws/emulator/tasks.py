@@ -2,13 +2,13 @@
 
 Differences from Fargate, all of them: the task's address is one of loopback (127.N.zone.n) and is also told
 by BERTH_LISTEN; metadata, credentials and X-Ray (BERTH_OTLP_ENDPOINT) are reached by a full URL on loopback;
-CPU and memory are not limited.
+its own metrics come at the pace of the watch's clock (BERTH_METRICS_PERIOD); CPU and memory are limited where
+limits.py can; a volume that lives with the task is empty again after its container was restarted.
 """
 
 import datetime
 import json
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -17,13 +17,15 @@ import threading
 import time
 import uuid
 
+import awslogs
 import network
 from access import assume, decide
 from faults import Fault
 from images import PullError
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LOG_BATCH_SECONDS = 0.1
+SPOT_NOTICE_SECONDS = 120
+METRICS_PERIOD_SECONDS = 60
 
 
 def now():
@@ -49,7 +51,8 @@ class Task:
         self.role, self.pid, self.process = None, None, None
         self.environment, self.image_digest = {}, ""
         self.folder = os.path.join(cloud.state, "tasks", self.id)
-        self.registered = self.failed_health = False
+        self.registered = self.failed_health = self.lost = False
+        self.restarts = 0
         self.lock = threading.RLock()
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.live, name=f"task-{self.id[:8]}", daemon=True)
@@ -88,6 +91,7 @@ class Task:
                 self.health = "UNKNOWN"
         self.cloud.balancer.forget(self.address)
         self.cloud.addresses.give_back(self.address)
+        self.cloud.limits.forget(self.id)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.ended.set()
 
@@ -119,6 +123,8 @@ class Task:
         self.uid = (uid if uid.isdigit() else "0"), (gid if gid.isdigit() else uid if uid.isdigit() else "0")
         tmpfs = self.volatile()
         return {
+            "groups": self.cloud.limits.task(self.id, int(definition.get("cpu", 256)) / 1024,
+                                             int(definition.get("memory", 512))),
             "layers": [self.skeleton(tmpfs + [b["target"] for b in binds])] + layers,
             "read_only": bool(container.get("readonlyRootFilesystem")), "binds": binds, "tmpfs": tmpfs,
             "root": os.path.join(self.folder, "root"), "scratch": os.path.join(self.folder, "scratch"),
@@ -166,16 +172,9 @@ class Task:
         return values
 
     def open_log(self, executor):
-        configuration = self.container.get("logConfiguration")
-        self.log = None
-        if not configuration or configuration.get("logDriver") != "awslogs":
-            return
-        options = configuration["options"]
-        group, prefix = options["awslogs-group"], options.get("awslogs-stream-prefix", "ecs")
-        self.log = (executor, group, f"{prefix}/{self.container['name']}/{self.id}")
         try:
-            client = self.cloud.client(executor, "logs")
-            client.create_log_stream(logGroupName=group, logStreamName=self.log[2])
+            self.log = awslogs.client_of(self.cloud, self.container.get("logConfiguration"), executor,
+                                         f"{self.container['name']}/{self.id}")
         except Exception as error:
             raise StartError(f"ResourceInitializationError: failed to validate logger args: create stream "
                              "has "
@@ -241,6 +240,10 @@ class Task:
                  "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE", "AWS_ENDPOINT_URL": self.cloud.url,
                  "BERTH_LISTEN": f"{self.address}:{port}", "BERTH_OTLP_SIGN": "1",
                  "BERTH_OTLP_ENDPOINT": f"{self.cloud.url}/v1/traces"}
+        given = {e["name"]: e["value"] for e in self.container.get("environment", [])}
+        if given.get("BERTH_METRICS") == "emf":
+            period = float(given.get("BERTH_METRICS_PERIOD", METRICS_PERIOD_SECONDS)) / self.cloud.watch_speed
+            found["BERTH_METRICS_PERIOD"] = f"{max(1, round(period))}"
         if self.role:
             found["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{base}/credentials"
         return found
@@ -248,6 +251,24 @@ class Task:
     # --- running ----------------------------------------------------------------------------------------
 
     def run(self, box):
+        """The container, again and again where its restart policy says so."""
+        while True:
+            begun = self.cloud.clock()
+            self.run_container(box)
+            if not self.may_restart(self.cloud.clock() - begun):
+                return
+            self.restarts, self.health = self.restarts + 1, "UNKNOWN"
+            self.exit_code, self.container_reason = None, ""
+
+    def may_restart(self, ran):
+        """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/container-restart-policy.html"""
+        policy = self.container.get("restartPolicy", {})
+        return bool(policy.get("enabled")) and self.desired == "RUNNING" and not self.lost and \
+            self.exit_code not in policy.get("ignoredExitCodes", []) and \
+            ran >= policy.get("restartAttemptPeriod", 300)
+
+    def run_container(self, box):
+        kills = self.cloud.limits.kills(self.id)
         receiver, sender = os.pipe()
         self.process = self.cloud.spawn([sys.executable, "-SEs", os.path.join(HERE, "sandbox.py"),
                                          str(sender)],
@@ -256,7 +277,7 @@ class Task:
         os.close(sender)
         self.process.stdin.write(json.dumps(box).encode())
         self.process.stdin.close()
-        pump = threading.Thread(target=self.pump, args=(self.process.stdout,), daemon=True)
+        pump = threading.Thread(target=awslogs.pump, args=(self.process.stdout, self.log), daemon=True)
         pump.start()
         with os.fdopen(receiver) as report:
             lines = [json.loads(line) for line in report.read().splitlines() if line]
@@ -267,84 +288,72 @@ class Task:
             pump.join(5)
             raise StartError(f"CannotStartContainerError: ResourceInitializationError: failed to create new "
                              f"container runtime task: OCI runtime create failed: {error or 'no process'}")
-        self.started = now()
+        self.started = self.started or now()
         self.status = "RUNNING"
         if self.container.get("healthCheck"):
-            threading.Thread(target=self.check_health, daemon=True).start()
+            threading.Thread(target=self.check_health, args=(self.process,), daemon=True).start()
         code = self.process.wait()
+        self.pid = None
         pump.join(5)
         self.exit_code = code if code >= 0 else 128 - code
+        if self.exit_code == 137 and self.cloud.limits.kills(self.id) > kills:
+            self.container_reason = "OutOfMemoryError: Container killed due to memory usage"
+
+    # --- its end ----------------------------------------------------------------------------------------
 
     def stop(self, code, reason):
-        """SIGTERM now, SIGKILL after the stop timeout."""
+        """SIGTERM once it is idle at the load balancer, SIGKILL after the stop timeout."""
+        self.end(code, reason, self.container.get("stopTimeout", 30), drains=True)
+
+    def interrupt(self):
+        """Spot takes it back: out of the load balancer, SIGTERM at once, SIGKILL two minutes later."""
+        self.end("SpotInterruption", "Your Spot Task was interrupted.", SPOT_NOTICE_SECONDS, drains=False)
+
+    def end(self, code, reason, patience, drains):
         with self.lock:
             if self.desired == "STOPPED":
                 return
             self.desired, self.stop_code, self.reason, self.stopping = "STOPPED", code, reason, now()
-        threading.Thread(target=self.end_process, daemon=True).start()
+        threading.Thread(target=self.end_process, args=(patience, drains), daemon=True).start()
 
-    def end_process(self):
-        self.cloud.wait(lambda: self.cloud.balancer.drained(self.address), 3600)
+    def end_process(self, patience, drains):
+        self.cloud.wait(lambda: not self.registered, 10)    # the service takes it out of its target groups
+        if drains:
+            self.cloud.wait(lambda: self.cloud.balancer.drained(self.address), 3600)
         process = self.process
         if process is None or process.poll() is not None:
             return
         self.status = "STOPPING"
         process.send_signal(signal.SIGTERM)
-        timeout = self.container.get("stopTimeout", 30)
         try:
-            process.wait(timeout / self.cloud.speed)
+            process.wait(patience / self.cloud.speed)
         except subprocess.TimeoutExpired:
             process.kill()
 
-    def kill(self):
-        """The loss of a task: its processes end at once, nobody asked them to."""
+    def crash(self):
+        """Its container's processes end at once."""
         if self.pid:
             try:
                 os.kill(self.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
 
-    def pump(self, stream):
-        """Output to CloudWatch Logs, as the awslogs driver: one event a line, in batches."""
-        descriptor, buffer, batch, due = stream.fileno(), b"", [], None
-        while True:
-            wait = None if due is None else max(0, due - time.monotonic())
-            readable, _, _ = select.select([descriptor], [], [], wait)
-            chunk = os.read(descriptor, 65536) if readable else None
-            if chunk:
-                *lines, buffer = (buffer + chunk).split(b"\n")
-                stamp = int(time.time() * 1000)
-                batch += [{"timestamp": stamp, "message": line.decode(errors="replace")}
-                          for line in lines if line]
-                due = due or time.monotonic() + LOG_BATCH_SECONDS
-            if batch and (not readable or chunk == b"" or len(batch) > 500):
-                self.send_logs(batch)
-                batch, due = [], None
-            elif not readable:
-                due = None
-            if chunk == b"":
-                if buffer:
-                    self.send_logs([{"timestamp": int(time.time() * 1000),
-                                     "message": buffer.decode(errors="replace")}])
-                return
+    def kill(self):
+        """The loss of its host: nobody restarts the container."""
+        self.lost = True
+        if self.pid is None:
+            self.desired = "STOPPED"
+        self.crash()
 
-    def send_logs(self, events):
-        if self.log is None:
-            return
-        executor, group, stream = self.log
-        try:
-            self.cloud.client(executor, "logs").put_log_events(logGroupName=group, logStreamName=stream,
-                                                               logEvents=events)
-        except Exception as error:
-            print(f"logs of task {self.id} are lost: {error}", file=sys.stderr, flush=True)
+    # --- health -----------------------------------------------------------------------------------------
 
-    def check_health(self):
+    def check_health(self, process):
         check = self.container["healthCheck"]
         interval, timeout = check.get("interval", 30), check.get("timeout", 5)
         grace_end = time.monotonic() + check.get("startPeriod", 0) / self.cloud.speed
         failures = 0
         while not self.ended.wait(interval / self.cloud.speed):
-            if self.desired == "STOPPED" or self.process.poll() is not None:
+            if self.desired == "STOPPED" or process.poll() is not None:
                 return
             if self.execute(check["command"], timeout):
                 self.health, failures = "HEALTHY", 0
@@ -368,63 +377,6 @@ class Task:
             done.kill()
             done.wait()
             return False
-
-    # --- what others ask --------------------------------------------------------------------------------
-
-    def describe(self):
-        container = {"containerArn": f"{self.arn}/c", "taskArn": self.arn, "name": self.container["name"],
-                     "image": self.container["image"], "runtimeId": f"{self.id}-1",
-                     "lastStatus": "RUNNING" if self.status == "STOPPING" else self.status,
-                     "healthStatus": self.health, "networkInterfaces": [
-                         {"attachmentId": self.id[:8], "privateIpv4Address": self.address}]}
-        if self.exit_code is not None:
-            container["exitCode"] = self.exit_code
-        if self.container_reason:
-            container["reason"] = self.container_reason
-        details = [{"name": "subnetId", "value": self.subnet},
-                   {"name": "networkInterfaceId", "value": f"eni-{self.id[:17]}"},
-                   {"name": "privateIPv4Address", "value": self.address}]
-        found = {
-            "taskArn": self.arn, "clusterArn": self.arn.replace(":task/", ":cluster/").rsplit("/", 1)[0],
-            "taskDefinitionArn": self.definition["taskDefinitionArn"], "group": self.group,
-            "startedBy": self.started_by, "lastStatus": self.status, "desiredStatus": self.desired,
-            "healthStatus": self.health, "availabilityZone": self.zone, "launchType": "FARGATE",
-            "capacityProviderName": self.capacity, "cpu": self.definition.get("cpu", "256"),
-            "memory": self.definition.get("memory", "512"), "containers": [container],
-            "connectivity": "CONNECTED",
-            "platformVersion": "1.4.0", "createdAt": self.created, "attachments": [
-                {"id": self.id[:8], "type": "ElasticNetworkInterface", "status": "ATTACHED",
-                 "details": details}]}
-        for name, value in (("startedAt", self.started), ("stoppingAt", self.stopping),
-                            ("stoppedAt", self.stopped), ("stopCode", self.stop_code),
-                            ("stoppedReason", self.reason)):
-            if value and (name != "stopCode" or self.stopped or self.stopping):
-                found[name] = value
-        return found
-
-    def metadata(self, words):
-        """Task metadata endpoint version 4, as on Fargate (task-metadata-endpoint-v4-fargate.html)."""
-        if words == ["credentials"]:
-            return {"AccessKeyId": self.role.key, "SecretAccessKey": self.role.secret,
-                    "Token": self.role.token,
-                    "Expiration": (now() + datetime.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                    "RoleArn": self.definition["taskRoleArn"]}
-        network_block = {"NetworkMode": "awsvpc", "IPv4Addresses": [self.address],
-                         "PrivateDNSName": f"ip-{self.address.replace('.', '-')}.ec2.internal"}
-        container = {"DockerId": f"{self.id}-1", "Name": self.container["name"],
-                     "Image": self.container["image"],
-                     "Limits": {"CPU": 2}, "DesiredStatus": self.desired, "KnownStatus": self.status,
-                     "Type": "NORMAL", "Networks": [network_block], "ContainerARN": f"{self.arn}/c"}
-        if words == ["v4"]:
-            return container
-        if words == ["v4", "task"]:
-            return {"Cluster": self.cluster, "TaskARN": self.arn, "Family": self.definition["family"],
-                    "Revision": str(self.definition["revision"]), "DesiredStatus": self.desired,
-                    "KnownStatus": self.status, "AvailabilityZone": self.zone, "LaunchType": "FARGATE",
-                    "ServiceName": self.group.partition(":")[2], "Containers": [container],
-                    "Limits": {"CPU": int(self.definition["cpu"]) / 1024,
-                               "Memory": int(self.definition["memory"])}}
-        raise Fault("NotFound", "no such path", 404)
 
 
 def role_allows(caller, action, resource, context):

@@ -1,6 +1,5 @@
-"""X-Ray's OTLP endpoint, and what CloudWatch makes of logs: spans in aws/spans, metrics out of EMF lines."""
+"""X-Ray's OTLP endpoint: spans become events of the log group aws/spans."""
 
-import datetime
 import json
 import time
 
@@ -77,29 +76,6 @@ def store(events):
     stamped = [{"timestamp": e["endTimeUnixNano"] // 1_000_000, "message": json.dumps(e)} for e in events]
     if stamped:
         backend.put_log_events(SPAN_GROUP, "default", stamped)
-
-
-def read_metrics(events):
-    """Embedded metric format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/
-    CloudWatch_Embedded_Metric_Format_Specification.html"""
-    from moto.cloudwatch.models import cloudwatch_backends
-    for event in events:
-        if '"_aws"' not in event["message"]:
-            continue
-        line = json.loads(event["message"])
-        stamp = datetime.datetime.fromtimestamp(line["_aws"]["Timestamp"] / 1000, datetime.UTC)
-        for directive in line["_aws"]["CloudWatchMetrics"]:
-            for names in directive["Dimensions"]:
-                dimensions = [{"Name": n, "Value": str(line[n])} for n in names]
-                data = [datum(line, metric, dimensions, stamp) for metric in directive["Metrics"]]
-                cloudwatch_backends[ACCOUNT][cloud.region].put_metric_data(directive["Namespace"], data)
-
-
-def datum(line, metric, dimensions, stamp):
-    value = line[metric["Name"]]
-    found = {"MetricName": metric["Name"], "Dimensions": dimensions, "Timestamp": stamp,
-             "Unit": metric.get("Unit", "None"), "StorageResolution": 60}
-    return {**found, "Values": value} if isinstance(value, list) else {**found, "Value": value}
 
 
 @operation("xray", "GetTraceSegmentDestination")
