@@ -23,8 +23,8 @@ export function example(name) {
 }
 
 export class Cloud {
-  /// `speed`: how much faster AWS's own clocks run, `watchSpeed` that of metrics, alarms and scaling. Ends, with
-  /// all its tasks, when its standard input closes.
+  /// `speed`: how much faster AWS's own clocks run, `watchSpeed` that of metrics, alarms and scaling. Ends,
+  /// with all its tasks, when its standard input closes.
   static async start({ speed = 10, watchSpeed = 60, region = 'us-east-1' } = {}) {
     const cloud = new Cloud();
     cloud.folder = mkdtempSync(join(everything, 'cloud-'));

@@ -116,8 +116,8 @@ class Alarms:
         return answer
 
     def evaluate(self, alarm, end, period):
-        """Of somewhat more periods than asked for, the newest that have a value; what then is missing counts as
-        the alarm says."""
+        """Of somewhat more periods than asked for, the newest that have a value; what then is missing counts
+        as the alarm says."""
         wanted = int(alarm.evaluation_periods)
         ends = [end - n * period for n in range(wanted + SPARE)]
         points = [self.point(alarm, each - period, each) for each in ends]
