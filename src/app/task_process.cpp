@@ -54,8 +54,11 @@ void connect_telemetry(cli::Context& context, const task::TaskSettings& settings
   telemetry.otlp.environment = context.environment;
   if (!settings.traces) return;
   const auto address = http::parse_url(telemetry.otlp.endpoint);
-  const bool is_aws =
-      address && (address->host.ends_with(".amazonaws.com") || address->host.ends_with(".amazonaws.com.cn"));
+  // Amazon's names in its partitions that everybody can use.
+  bool is_aws = false;
+  for (const char* const domain : {".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"}) {
+    is_aws = is_aws || (address && address->host.ends_with(domain));
+  }
   if (is_aws || settings.traces->sign) telemetry.otlp.sign = make_aws_signer(context, settings.region);
 }
 

@@ -142,7 +142,6 @@ TEST(Services, AreReachedWhereAwsSaysTheyAre) {
   EXPECT_EQ(url("ecs", "eu-west-1"), "https://ecs.eu-west-1.amazonaws.com eu-west-1");
   EXPECT_EQ(url("ecr", "eu-west-1"), "https://api.ecr.eu-west-1.amazonaws.com eu-west-1");
   EXPECT_EQ(url("iam", "eu-west-1"), "https://iam.amazonaws.com us-east-1");
-  EXPECT_EQ(url("route53", "eu-west-1"), "https://route53.amazonaws.com us-east-1");
   EXPECT_EQ(url("logs", "cn-north-1"), "https://logs.cn-north-1.amazonaws.com.cn cn-north-1");
   EXPECT_EQ(url("iam", "cn-northwest-1"), "https://iam.cn-north-1.amazonaws.com.cn cn-north-1");
   EXPECT_EQ(url("iam", "us-gov-east-1"), "https://iam.us-gov.amazonaws.com us-gov-west-1");
@@ -151,6 +150,14 @@ TEST(Services, AreReachedWhereAwsSaysTheyAre) {
   EXPECT_EQ(url("monitoring", "us-east-1",
                 {{"AWS_ENDPOINT_URL", "http://a"}, {"AWS_ENDPOINT_URL_CLOUDWATCH", "http://b"}}),
             "http://b us-east-1");
+  EXPECT_EQ(url("s3", "us-east-1",
+                {{"AWS_ENDPOINT_URL", "http://a"}, {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"}}),
+            "https://s3.us-east-1.amazonaws.com us-east-1");
+  EXPECT_EQ(url("ecr", "us-east-1", {{"AWS_USE_FIPS_ENDPOINT", "true"}}),
+            "https://api.ecr-fips.us-east-1.amazonaws.com us-east-1");
+  EXPECT_EQ(url("ecr", "us-east-1", {{"AWS_USE_DUALSTACK_ENDPOINT", "true"}}),
+            "https://ecr.us-east-1.api.aws us-east-1");
+  EXPECT_EQ(url("ecs", "eusc-de-east-1"), "https://ecs.eusc-de-east-1.amazonaws.eu eusc-de-east-1");
   EXPECT_EQ(find_service("ec3"), nullptr);
 }
 

@@ -74,12 +74,6 @@ bool wants_checksum(const Client::RestRequest& request) {
          (request.operation == "DeleteObjects" || request.operation.starts_with("PutBucket"));
 }
 
-std::string_view default_content_type(std::string_view service) {
-  if (service == "s3") return "application/octet-stream";
-  if (service == "route53" || service == "cloudfront") return "application/xml";
-  return "application/json";
-}
-
 /// Refusals of the keys themselves, where it helps to know which ones they were.
 bool refuses_keys(const Fault& fault) {
   for (const std::string_view code :
@@ -143,7 +137,8 @@ class ClientImpl final : public Client {
     signable.query = std::move(request.query);
     signable.headers = std::move(request.headers);
     if (!request.body.empty() && !has_header(signable.headers, "content-type")) {
-      signable.headers.emplace_back("Content-Type", default_content_type(request.service));
+      signable.headers.emplace_back(
+          "Content-Type", request.service == "s3" ? "application/octet-stream" : "application/json");
     }
     if (wants_checksum(request) && !has_header(signable.headers, "x-amz-checksum-sha256")) {
       signable.headers.emplace_back("x-amz-checksum-sha256", sha256_base64(request.body));

@@ -44,16 +44,15 @@ using Reply = std::expected<T, Fault>;
 /// ECS (JSON 1.1). EC2's lists are named as in its reference, without ".N": `{"SubnetId": ["a", "b"]}` asks,
 /// "subnetSet" answers. Retries throttling, 5xx and broken connections with full jitter (at most
 /// AWS_MAX_ATTEMPTS, default 4), corrects a skewed clock once, refreshes expired credentials once. Endpoints:
-/// AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, else https://<service>.<region>.amazonaws.com; CA:
-/// AWS_CA_BUNDLE, SSL_CERT_FILE, the system's.
+/// services.h; CA: AWS_CA_BUNDLE, SSL_CERT_FILE, the system's; proxy: HTTPS_PROXY, NO_PROXY.
 class Client {
  public:
   virtual ~Client() = default;
   virtual const std::string& region() const = 0;
 
   /// `service`: cloudformation, ec2, elasticloadbalancing, ecs, ecr, logs, secretsmanager, sts, iam,
-  /// application-autoscaling, monitoring (CloudWatch), sns, acm, servicequotas, events. The others (s3, xray,
-  /// elasticfilesystem, route53, cloudfront) are for rest() alone.
+  /// application-autoscaling, monitoring (CloudWatch), sns, events. The others (s3, xray, elasticfilesystem)
+  /// are for rest() alone.
   virtual Task<Reply<boost::json::object>> call(std::string service, std::string operation,
                                                 boost::json::object input) = 0;
   /// Every page: the elements of the list `items` of each answer, following NextToken, nextToken or Marker.

@@ -74,20 +74,19 @@ class Provider final : public CredentialsProvider {
 
   Task<Result<Credentials>> fetch() {
     const Environment& environment = options_.environment;
-    SourceContext context{environment, options_.region, transport_, launcher_};
+    SourceContext context{environment, options_.region, transport_, launcher_, options_.ask};
     const auto config = SharedConfig::load(environment);
     if (!config) co_return Failure(config.error());
     const std::string profile = chosen_profile(options_);
-    if (!options_.profile.empty()) {
-      auto chosen = co_await from_profile(context, *config, profile);
-      co_return chosen;
+    Found found = std::nullopt;
+    if (options_.profile.empty()) {
+      found = from_environment(environment);
+      if (found && !*found) found = co_await from_web_identity(context);
     }
-    Found found = from_environment(environment);
-    if (found && !*found) found = co_await from_web_identity(context);
     if (found && !*found) {
       const Section* const section = config->profile(profile);
-      const bool is_named = profile != "default";
-      if (is_named || (section != nullptr && names_credentials(*section))) {
+      const bool is_missing = section == nullptr && profile != "default";
+      if (is_missing || (section != nullptr && names_credentials(*section))) {
         auto chosen = co_await from_profile(context, *config, profile);
         co_return chosen;
       }
@@ -107,7 +106,7 @@ class Provider final : public CredentialsProvider {
             "There are no AWS credentials. Looked at: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (not set), "
             "AWS_WEB_IDENTITY_TOKEN_FILE (not set), profile '{}' in {} ({}), "
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and _FULL_URI (not set), the instance's metadata ({}). "
-            "Run `aws configure` or `aws sso login`, set AWS_PROFILE, or export keys.",
+            "Run `aws login`, `aws sso login` or `aws configure`, set AWS_PROFILE, or export keys.",
             profile, config.places(),
             !config.has_files()                  ? "no such files"
             : config.profile(profile) == nullptr ? "no such profile"
@@ -129,6 +128,14 @@ class Provider final : public CredentialsProvider {
 std::unique_ptr<CredentialsProvider> make_credentials(CredentialsOptions options, net::Network& network,
                                                       net::ProcessLauncher& launcher) {
   return std::make_unique<Provider>(std::move(options), network, launcher);
+}
+
+Result<CredentialsOptions> with_profile_settings(CredentialsOptions options) {
+  const auto config = SharedConfig::load(options.environment);
+  if (!config) return Failure(config.error());
+  const std::string profile = chosen_profile(options);
+  options.environment = with_profile_settings(std::move(options.environment), *config, profile);
+  return options;
 }
 
 Result<std::string> find_region(const std::string& given, const CredentialsOptions& options) {

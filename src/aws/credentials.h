@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,15 +40,24 @@ struct CredentialsOptions {
   std::map<std::string, std::string> environment;
   std::string profile;  ///< of berth.yaml or --profile; empty: AWS_PROFILE, then "default"
   std::string region;   ///< for STS
+  /// Asks whoever is there for one line, such as the code of an MFA device; nullopt when nobody is. Empty:
+  /// nobody ever is.
+  std::function<Task<std::optional<std::string>>(std::string question)> ask = {};
 };
 
-/// The order of the AWS SDKs (https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html):
-/// environment, web identity, shared config and credentials files (static keys, assume role with
-/// source_profile or credential_source, credential_process, SSO cache), container endpoint
-/// (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, _FULL_URI with its token), instance metadata (IMDSv2). A profile
-/// that was named explicitly comes first.
+/// The order of the AWS SDKs
+/// (https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html): environment, web
+/// identity, shared config and credentials files (static keys, assume role with source_profile or
+/// credential_source and a code of its MFA device, SSO cache, `aws login`, credential_process), container
+/// endpoint (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, _FULL_URI with its token), instance metadata (IMDSv2).
+/// A profile that was named explicitly comes before the environment; one that says nothing of credentials
+/// leaves the search to the places behind it.
 std::unique_ptr<CredentialsProvider> make_credentials(CredentialsOptions options, net::Network& network,
                                                       net::ProcessLauncher& launcher);
+
+/// `options` whose environment also says what the chosen profile does of endpoints, certificates and attempts
+/// (shared_config.h). The errors of reading ~/.aws/config.
+Result<CredentialsOptions> with_profile_settings(CredentialsOptions options);
 
 /// The region: `given`, AWS_REGION, AWS_DEFAULT_REGION, the profile's. invalid_argument when there is none.
 Result<std::string> find_region(const std::string& given, const CredentialsOptions& options);

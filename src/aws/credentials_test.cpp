@@ -1,6 +1,9 @@
 #include "aws/credentials.h"
 
 #include <gtest/gtest.h>
+#include <openssl/bn.h>
+#include <openssl/ec.h>
+#include <openssl/pem.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,9 +11,11 @@
 #include <fstream>
 
 #include "aws/digest.h"
+#include "aws/dpop.h"
 #include "aws/shared_config.h"
 #include "aws/sources.h"
 #include "aws/testing/scripted_http.h"
+#include "codec/base64.h"
 
 namespace berth::aws {
 namespace {
@@ -20,6 +25,48 @@ constexpr std::string_view sts_answer =
     "</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2026-11-22T01:00:00Z</Expiration></"
     "Credentials>"
     "</AssumeRoleResult></AssumeRoleResponse>";
+
+/// A new key of the kind that `aws login` makes.
+std::string key_pem() {
+  char curve[] = "P-256";
+  EVP_PKEY* const key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", curve);
+  BIO* const out = BIO_new(BIO_s_mem());
+  PEM_write_bio_PrivateKey_traditional(out, key, nullptr, nullptr, 0, nullptr, nullptr);
+  char* bytes = nullptr;
+  const long size = BIO_get_mem_data(out, &bytes);
+  std::string pem(bytes, static_cast<std::size_t>(size));
+  BIO_free(out);
+  EVP_PKEY_free(key);
+  return pem;
+}
+
+std::string url_decode(std::string text) {
+  for (char& byte : text) byte = byte == '-' ? '+' : byte == '_' ? '/' : byte;
+  text.append((4 - text.size() % 4) % 4, '=');
+  return base64::decode(text).value();
+}
+
+/// Whether r and s are the key's signature of `text`.
+bool verifies(const std::string& pem, const std::string& text, const std::string& pair) {
+  const auto* const data = reinterpret_cast<const unsigned char*>(pair.data());
+  ECDSA_SIG* const signature = ECDSA_SIG_new();
+  ECDSA_SIG_set0(signature, BN_bin2bn(data, 32, nullptr), BN_bin2bn(data + 32, 32, nullptr));
+  unsigned char* der = nullptr;
+  const int length = i2d_ECDSA_SIG(signature, &der);
+  ECDSA_SIG_free(signature);
+  BIO* const in = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
+  EVP_PKEY* const key = PEM_read_bio_PrivateKey(in, nullptr, nullptr, nullptr);
+  BIO_free(in);
+  EVP_MD_CTX* const digest = EVP_MD_CTX_new();
+  EVP_DigestVerifyInit(digest, nullptr, EVP_sha256(), nullptr, key);
+  const auto* const signed_text = reinterpret_cast<const unsigned char*>(text.data());
+  const bool is_good = pair.size() == 64 && EVP_DigestVerify(digest, der, static_cast<std::size_t>(length),
+                                                             signed_text, text.size()) == 1;
+  EVP_MD_CTX_free(digest);
+  EVP_PKEY_free(key);
+  OPENSSL_free(der);
+  return is_good;
+}
 
 /// The chain in a home folder of its own, with STS and the other endpoints on an in-memory network.
 class CredentialsChain : public ::testing::Test {
@@ -156,8 +203,137 @@ TEST_F(CredentialsChain, SaysWhyARoleCannotBeAssumed) {
   EXPECT_NE(said.find("Cannot assume role arn:aws:iam::1:role/r with the keys of the environment"),
             std::string::npos);
   EXPECT_NE(said.find("not authorized to perform: sts:AssumeRole"), std::string::npos);
-  write(".aws/config", "[default]\nrole_arn = r\nmfa_serial = arn:mfa\n");
-  EXPECT_NE(get().find("MFA device arn:mfa"), std::string::npos);
+}
+
+TEST_F(CredentialsChain, AsksForTheCodeOfAnMfaDeviceOnce) {
+  write(".aws/config",
+        "[default]\nrole_arn = arn:aws:iam::1:role/r\nmfa_serial = arn:mfa\nduration_seconds = 3600\n"
+        "credential_source = Environment\n");
+  options.environment["AWS_ACCESS_KEY_ID"] = "ENV";
+  options.environment["AWS_SECRET_ACCESS_KEY"] = "s";
+  options.profile = "default";
+  EXPECT_NE(get().find("MFA device arn:mfa, and nobody is there to give it"), std::string::npos);
+  std::vector<std::string> questions;
+  options.ask = [&questions](std::string question) -> Task<std::optional<std::string>> {
+    questions.push_back(std::move(question));
+    co_return "123456";
+  };
+  server.answer(200, std::string(sts_answer));
+  EXPECT_EQ(get(), "ASIAROLE token=t from role arn:aws:iam::1:role/r");
+  EXPECT_NE(server.seen.at(0).body.find("&SerialNumber=arn%3Amfa&TokenCode=123456"), std::string::npos);
+  EXPECT_EQ(get(), "ASIAROLE token=t from role arn:aws:iam::1:role/r") << "the next command finds it";
+  EXPECT_EQ(questions, std::vector<std::string>{"Code of the MFA device arn:mfa (profile 'default'): "});
+  // The name that botocore 1.43 gives this request.
+  EXPECT_TRUE(
+      std::filesystem::exists(home + "/.aws/cli/cache/acc8d8c32f1350e5013dcb6b855224e664ed8a4a.json"));
+  clock.advance(std::chrono::minutes(56));
+  get();
+  EXPECT_EQ(questions.size(), 2u) << "the keys end at 01:00";
+}
+
+TEST_F(CredentialsChain, LooksOnBehindAProfileThatSaysNothingOfCredentials) {
+  write(".aws/config", "[profile work]\nregion = eu-west-1\n");
+  options.environment["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = "/x";
+  testing::ScriptedHttp container(*network, clock, {"169.254.170.2", 80});
+  container.answer(200, R"({"AccessKeyId":"ASIATASK","SecretAccessKey":"s","Token":"t"})");
+  options.environment["AWS_PROFILE"] = "work";
+  EXPECT_EQ(get(), "ASIATASK token=t from the container endpoint 169.254.170.2");
+  options.profile = "work";
+  options.environment["AWS_ACCESS_KEY_ID"] = "ENV";
+  EXPECT_EQ(get(), "ASIATASK token=t from the container endpoint 169.254.170.2");
+  options.environment["AWS_PROFILE"] = "missing";
+  options.profile = "";
+  options.environment.erase("AWS_ACCESS_KEY_ID");
+  EXPECT_TRUE(get().starts_with("There is no profile 'missing'"));
+}
+
+TEST_F(CredentialsChain, MendsAWrongClockForSts) {
+  write(".aws/config", "[default]\nrole_arn = r\ncredential_source = Environment\n");
+  options.environment["AWS_ACCESS_KEY_ID"] = "ENV";
+  options.environment["AWS_SECRET_ACCESS_KEY"] = "s";
+  options.profile = "default";
+  server.answer(403,
+                "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>Signature expired</Message>"
+                "</Error></ErrorResponse>",
+                {{"Date", "Sun, 22 Nov 2026 00:30:00 GMT"}});
+  server.answer(503, "");
+  server.answer(200, std::string(sts_answer));
+  EXPECT_EQ(get(), "ASIAROLE token=t from role r");
+  EXPECT_EQ(server.seen.at(1).header("x-amz-date"), "20261122T003000Z");
+}
+
+TEST_F(CredentialsChain, TakesWhatAwsLoginHasLeft) {
+  write(".aws/config", "[default]\nlogin_session = arn:aws:iam::1:user/ann\n");
+  EXPECT_NE(get().find("run: aws login --profile default"), std::string::npos);
+  const std::string cache = ".aws/login/cache/" + sha256_hex("arn:aws:iam::1:user/ann") + ".json";
+  std::filesystem::create_directories(home + "/.aws/login/cache");
+  boost::json::object token{{"accessToken",
+                             {{"accessKeyId", "ASIALOGIN"},
+                              {"secretAccessKey", "s"},
+                              {"sessionToken", "t"},
+                              {"accountId", "1"},
+                              {"expiresAt", "2026-11-22T00:15:00Z"}}},
+                            {"clientId", "arn:aws:signin:::devtools/same-device"},
+                            {"refreshToken", "r1"},
+                            {"dpopKey", key_pem()}};
+  write(cache, boost::json::serialize(token));
+  EXPECT_EQ(get(), "ASIALOGIN token=t from `aws login`, profile 'default'");
+  clock.advance(std::chrono::minutes(11));
+  server.answer(200, R"({"accessToken":{"accessKeyId":"ASIANEW","secretAccessKey":"s","sessionToken":"t2"},
+                         "tokenType":"aws_sigv4","expiresIn":900,"refreshToken":"r2"})");
+  server.answer(403, R"({"error":"TOKEN_EXPIRED"})");
+  EXPECT_EQ(again(), "ASIANEW token=t2 from `aws login`, profile 'default'");
+  EXPECT_EQ(server.seen.at(0).target, "/v1/token");
+  EXPECT_EQ(server.seen.at(0).body,
+            R"({"clientId":"arn:aws:signin:::devtools/same-device","refreshToken":"r1",)"
+            R"("grantType":"refresh_token"})");
+  EXPECT_TRUE(server.seen.at(0).header("DPoP").starts_with("eyJ"));
+  const auto kept = read_small_file(home + "/" + cache);
+  ASSERT_TRUE(kept);
+  for (const char* const part : {"\"refreshToken\":\"r2\"", "\"accountId\":\"1\"", "ASIANEW",
+                                 "\"expiresAt\":\"2026-11-22T00:26:00Z\""}) {
+    EXPECT_NE(kept->find(part), std::string::npos) << part << *kept;
+  }
+  clock.advance(std::chrono::minutes(11));
+  EXPECT_EQ(get(), "The login of profile 'default' has ended; run: aws login --profile default");
+}
+
+TEST_F(CredentialsChain, ProvesThatItHoldsTheLoginsKey) {
+  const std::string pem = key_pem();
+  const auto proof = dpop_proof(pem, "https://us-east-1.signin.aws.amazon.com/v1/token", clock.wall(), "id");
+  ASSERT_TRUE(proof);
+  const std::size_t claims_at = proof->find('.');
+  const std::size_t signature_at = proof->rfind('.');
+  const auto claims =
+      boost::json::parse(url_decode(proof->substr(claims_at + 1, signature_at - claims_at - 1)));
+  EXPECT_EQ(boost::json::serialize(claims),
+            R"({"htm":"POST","htu":"https://us-east-1.signin.aws.amazon.com/v1/token",)"
+            R"("iat":1795305600,"jti":"id"})");
+  const auto header = boost::json::parse(url_decode(proof->substr(0, claims_at))).as_object();
+  EXPECT_EQ(text(header, "typ") + text(header, "alg") + text(object(header, "jwk"), "crv"),
+            "dpop+jwtES256P-256");
+  EXPECT_TRUE(verifies(pem, proof->substr(0, signature_at), url_decode(proof->substr(signature_at + 1))));
+  EXPECT_FALSE(dpop_proof("no key", "https://x/", clock.wall(), "id"));
+}
+
+TEST_F(CredentialsChain, TakesEndpointsAndMoreFromTheProfile) {
+  write(".aws/config",
+        "\xef\xbb\xbf[profile \"my own\"]\nregion = eu-west-1\nservices = local\nuse_fips_endpoint = true\n"
+        "endpoint_url = http://all\nca_bundle = /corp.pem\nmax_attempts = 7\n"
+        "[services local]\ns3 =\n  endpoint_url = http://s3 # mine\nelastic_load_balancing_v2 =\n"
+        "  endpoint_url = http://elb\n");
+  options.environment = {{"HOME", home}, {"AWS_PROFILE", "my own"}, {"AWS_MAX_ATTEMPTS", "2"}};
+  auto settings = with_profile_settings(options)->environment;
+  EXPECT_EQ(settings["AWS_ENDPOINT_URL_S3"], "http://s3");
+  EXPECT_EQ(settings["AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2"], "http://elb");
+  EXPECT_EQ(settings["AWS_ENDPOINT_URL"], "http://all");
+  EXPECT_EQ(settings["AWS_USE_FIPS_ENDPOINT"], "true");
+  EXPECT_EQ(settings["AWS_CA_BUNDLE"], "/corp.pem");
+  EXPECT_EQ(settings["AWS_MAX_ATTEMPTS"], "2");
+  options.environment["AWS_ENDPOINT_URL"] = "http://mine";
+  settings = with_profile_settings(options)->environment;
+  EXPECT_EQ(settings["AWS_ENDPOINT_URL"], "http://mine");
+  EXPECT_EQ(settings.count("AWS_ENDPOINT_URL_S3"), 0u);
 }
 
 TEST_F(CredentialsChain, AssumesAWebIdentitysRoleWithoutASignature) {
@@ -279,7 +455,7 @@ TEST(SharedConfigFile, ReadsWhatTheCliWrites) {
   ASSERT_TRUE(sections);
   EXPECT_EQ(sections->at("default").at("region"), "us-east-1");
   EXPECT_EQ(sections->at("default").at("url"), "http://x/#y");
-  EXPECT_EQ(sections->at("default").count("max_concurrent_requests"), 0u);
+  EXPECT_EQ(sections->at("default").at("s3.max_concurrent_requests"), "20");
   EXPECT_EQ(sections->at("profile a b").at("x"), "1=2");
 }
 
@@ -311,7 +487,8 @@ class CredentialProcess : public ::testing::Test {
     const auto launcher = net::make_process_launcher(*clock);
     const Environment environment{{"HOME", "/nowhere"}, {"PATH", "/usr/bin:/bin"}};
     Transport transport(environment, *network);
-    const SourceContext context{environment, "us-east-1", transport, *launcher};
+    const std::function<Task<std::optional<std::string>>(std::string)> nobody;
+    const SourceContext context{environment, "us-east-1", transport, *launcher, nobody};
     {
       TaskScope scope(loop.get_executor());
       scope.spawn([](SourceContext of, std::string line, std::string& out) -> Task<void> {

@@ -35,8 +35,9 @@ constexpr std::array<std::string_view, 13> throttling_codes{"Throttling",
                                                             "EC2ThrottledException",
                                                             "ProvisionedThroughputExceededException"};
 
-constexpr std::array<std::string_view, 5> transient_codes{"NetworkError", "Deadline", "RequestTimeout",
-                                                          "RequestTimeoutException", "InternalError"};
+constexpr std::array<std::string_view, 6> transient_codes{"NetworkError",   "Deadline",
+                                                          "RequestTimeout", "RequestTimeoutException",
+                                                          "InternalError",  "IDPCommunicationError"};
 
 /// Refusals that a wrong clock can cause.
 constexpr std::array<std::string_view, 7> clock_codes{

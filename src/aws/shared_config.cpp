@@ -35,7 +35,11 @@ std::string name_behind(std::string_view header, std::string_view kind) {
   if (!header.starts_with(kind) || header.size() <= kind.size()) return {};
   const std::string_view rest = header.substr(kind.size());
   if (rest.front() != ' ' && rest.front() != '\t') return {};
-  return std::string(trim(rest));
+  std::string_view name = trim(rest);
+  const bool is_quoted =
+      name.size() >= 2 && (name.front() == '"' || name.front() == '\'') && name.front() == name.back();
+  if (is_quoted) name = name.substr(1, name.size() - 2);
+  return std::string(name);
 }
 
 /// Empty for a file that is not there.
@@ -57,7 +61,9 @@ std::string setting(const Section& section, const std::string& name) {
 Result<std::map<std::string, Section>> parse_ini(std::string_view text, const std::string& path) {
   std::map<std::string, Section> sections;
   Section* current = nullptr;
+  std::string above;  ///< the setting that indented lines belong to, with a dot; empty when it has a value
   int line_number = 0;
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     const std::string_view line = text.substr(0, end);
@@ -72,18 +78,23 @@ Result<std::map<std::string, Section>> parse_ini(std::string_view text, const st
                     fmt::format("{} line {}: the section's bracket is not closed.", path, line_number));
       }
       current = &sections[std::string(trim(content.substr(1, close - 1)))];
+      above.clear();
       continue;
     }
-    // The settings of one service below "services" or "s3 =".
-    if (line.front() == ' ' || line.front() == '\t') continue;
+    const bool is_indented = line.front() == ' ' || line.front() == '\t';
     const std::size_t equals = content.find('=');
+    // An indented line below a value goes on with it, in settings that hold nothing for us.
+    if (is_indented && (above.empty() || equals == std::string_view::npos)) continue;
     if (equals == std::string_view::npos || current == nullptr) {
       return fail(
           ErrorCode::invalid_argument,
           fmt::format("{} line {} is no setting of a section; write [profile NAME] and then NAME = VALUE.",
                       path, line_number));
     }
-    (*current)[lower(trim(content.substr(0, equals)))] = without_comment(trim(content.substr(equals + 1)));
+    const std::string name = lower(trim(content.substr(0, equals)));
+    const std::string_view value = without_comment(trim(content.substr(equals + 1)));
+    (*current)[is_indented ? above + name : name] = value;
+    if (!is_indented) above = value.empty() ? name + "." : std::string();
   }
   return sections;
 }
@@ -100,9 +111,12 @@ Result<SharedConfig> SharedConfig::load(const Environment& environment) {
   if (!config) return Failure(config.error());
   for (auto& [header, section] : *config) {
     const std::string session = name_behind(header, "sso-session");
+    const std::string services = name_behind(header, "services");
     const std::string profile = header == "default" ? header : name_behind(header, "profile");
     if (!session.empty())
       all.sso_sessions_[session] = std::move(section);
+    else if (!services.empty())
+      all.services_[services] = std::move(section);
     else if (!profile.empty())
       all.profiles_[profile].merge(section);
   }
@@ -125,6 +139,11 @@ const Section* SharedConfig::sso_session(const std::string& name) const {
   return at == sso_sessions_.end() ? nullptr : &at->second;
 }
 
+const Section* SharedConfig::services(const std::string& name) const {
+  const auto at = services_.find(name);
+  return at == services_.end() ? nullptr : &at->second;
+}
+
 std::vector<std::string> SharedConfig::profile_names() const {
   std::vector<std::string> names;
   for (const auto& [name, section] : profiles_) names.push_back(name);
@@ -132,5 +151,34 @@ std::vector<std::string> SharedConfig::profile_names() const {
 }
 
 std::string SharedConfig::places() const { return config_path_ + " and " + credentials_path_; }
+
+Environment with_profile_settings(Environment environment, const SharedConfig& config,
+                                  const std::string& profile) {
+  const Section* const section = config.profile(profile);
+  if (section == nullptr) return environment;
+  const auto add = [&environment](const std::string& name, const std::string& value) {
+    if (!value.empty()) environment.emplace(name, value);
+  };
+  const bool is_given = !variable(environment, "AWS_ENDPOINT_URL").empty();
+  const Section* const services = config.services(setting(*section, "services"));
+  for (const auto& [name, value] : services != nullptr && !is_given ? *services : Section()) {
+    constexpr std::string_view ending = ".endpoint_url";
+    if (!name.ends_with(ending)) continue;
+    std::string upper = name.substr(0, name.size() - ending.size());
+    std::ranges::transform(upper, upper.begin(), [](char byte) {
+      return byte >= 'a' && byte <= 'z' ? static_cast<char>(byte - 'a' + 'A') : byte;
+    });
+    add("AWS_ENDPOINT_URL_" + upper, value);
+  }
+  for (const auto& [name, as] : {std::pair{"endpoint_url", "AWS_ENDPOINT_URL"},
+                                 {"ignore_configured_endpoint_urls", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"},
+                                 {"use_fips_endpoint", "AWS_USE_FIPS_ENDPOINT"},
+                                 {"use_dualstack_endpoint", "AWS_USE_DUALSTACK_ENDPOINT"},
+                                 {"ca_bundle", "AWS_CA_BUNDLE"},
+                                 {"max_attempts", "AWS_MAX_ATTEMPTS"}}) {
+    add(as, setting(*section, name));
+  }
+  return environment;
+}
 
 }  // namespace berth::aws

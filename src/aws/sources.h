@@ -21,6 +21,7 @@ struct SourceContext {
   std::string region;  ///< for STS
   Transport& transport;
   net::ProcessLauncher& launcher;
+  const std::function<Task<std::optional<std::string>>(std::string)>& ask;  ///< may be empty
 };
 
 /// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN.
@@ -33,23 +34,33 @@ struct RoleRequest {
   std::string external_id;
   std::string duration_seconds;
   std::string region;
+  std::string mfa_serial;  ///< of the device whose code the role wants; empty: none
+  std::string mfa_code;
 };
 Task<Result<Credentials>> assume_role(SourceContext context, RoleRequest request, Credentials by);
+/// What the CLI, or Berth, keeps of a role that wants a code (~/.aws/cli/cache), so that none is asked for
+/// each command; nullopt when that is not there or ends within five minutes.
+std::optional<Credentials> recall_role(const SourceContext& context, const RoleRequest& request);
+void remember_role(const SourceContext& context, const RoleRequest& request, const Credentials& credentials);
 /// With the token in `token_file`; the call is unsigned.
 Task<Result<Credentials>> assume_role_with_web_identity(SourceContext context, RoleRequest request,
                                                         std::string token_file);
 /// AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN.
 Task<Found> from_web_identity(SourceContext context);
 
-/// Runs `command` without a shell, at most 30 s, and reads the JSON that it prints
-/// (https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html). Its output is in no
-/// message; the first words of what it wrote to stderr are.
+/// Runs `command` without a shell, at most three minutes (it may open a browser), and reads the JSON that
+/// it prints (https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html). Its output
+/// is in no message; the first words of what it wrote to stderr are.
 Task<Result<Credentials>> from_process(SourceContext context, std::string command);
 
 /// What `aws sso login` has left in ~/.aws/sso/cache, exchanged for the role's credentials. A token that has
 /// expired is refreshed when the cache holds what that needs.
 Task<Result<Credentials>> from_sso(SourceContext context, Section profile, const Section* session,
                                    std::string profile_name);
+
+/// What `aws login` has left in ~/.aws/login/cache (AWS_LOGIN_CACHE_DIRECTORY) for `session`, renewed with
+/// its refresh token and key (RFC 9449) when it ends soon.
+Task<Result<Credentials>> from_login(SourceContext context, std::string session, std::string profile_name);
 
 /// AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI (https, loopback, ECS's and EKS's addresses alone).
 Task<Found> from_container(SourceContext context);

@@ -9,7 +9,7 @@ namespace berth::aws {
 
 namespace {
 
-constexpr std::chrono::seconds process_timeout{30};
+constexpr std::chrono::minutes process_timeout{3};
 constexpr std::size_t output_bytes_max = 64 * 1024;
 constexpr std::size_t shown_bytes_max = 200;
 
@@ -65,7 +65,7 @@ Task<Result<Credentials>> from_process(SourceContext context, std::string comman
   const auto output = co_await drain((*process)->output());
   std::optional<std::string> said;
   if (output) said = co_await drain((*process)->errors());
-  if (!said) co_return Failure(failed(program, "took longer than 30 s"));
+  if (!said) co_return Failure(failed(program, "took longer than three minutes"));
   const net::ExitStatus ended = co_await (*process)->wait();
   co_return read_output(program, *output, ended, std::move(*said));
 }

@@ -41,6 +41,10 @@ class Resolver {
       co_return signed_on;
     }
     if (has(profile, "aws_access_key_id")) co_return static_keys(profile, name);
+    if (has(profile, "login_session")) {
+      auto logged_in = co_await from_login(context_, setting(profile, "login_session"), name);
+      co_return logged_in;
+    }
     if (has(profile, "credential_process")) {
       auto printed = co_await from_process(context_, setting(profile, "credential_process"));
       co_return printed;
@@ -48,7 +52,7 @@ class Resolver {
     co_return fail(
         ErrorCode::permission_denied,
         fmt::format("Profile '{}' in {} says nothing about credentials; give it keys, role_arn, an "
-                    "sso_session or a credential_process.",
+                    "sso_session, a login_session or a credential_process.",
                     name, config_.places()));
   }
 
@@ -73,22 +77,37 @@ class Resolver {
     request.external_id = setting(profile, "external_id");
     request.duration_seconds = setting(profile, "duration_seconds");
     request.region = setting(profile, "region");
-    if (has(profile, "mfa_serial")) {
-      co_return fail(
-          ErrorCode::permission_denied,
-          fmt::format("Profile '{0}' asks for a code of the MFA device {1}, which Berth does not ask for; "
-                      "run: eval \"$(aws configure export-credentials --profile {0} --format env)\"",
-                      name, setting(profile, "mfa_serial")));
-    }
     if (has(profile, "web_identity_token_file")) {
       auto by_token = co_await assume_role_with_web_identity(context_, std::move(request),
                                                              setting(profile, "web_identity_token_file"));
       co_return by_token;
     }
+    request.mfa_serial = setting(profile, "mfa_serial");
+    if (!request.mfa_serial.empty()) {
+      if (auto known = recall_role(context_, request)) co_return std::move(*known);
+    }
     auto by = co_await role_source(profile, name);
     if (!by) co_return Failure(by.error());
-    auto role = co_await assume_role(context_, std::move(request), std::move(*by));
+    if (!request.mfa_serial.empty()) {
+      auto code = co_await ask_code(request.mfa_serial, name);
+      if (!code) co_return Failure(code.error());
+      request.mfa_code = std::move(*code);
+    }
+    auto role = co_await assume_role(context_, request, std::move(*by));
+    if (role && !request.mfa_serial.empty()) remember_role(context_, request, *role);
     co_return role;
+  }
+
+  Task<Result<std::string>> ask_code(std::string serial, std::string name) {
+    std::optional<std::string> code;
+    std::string question = fmt::format("Code of the MFA device {} (profile '{}'): ", serial, name);
+    if (context_.ask) code = co_await context_.ask(std::move(question));
+    if (code && !code->empty()) co_return std::move(*code);
+    co_return fail(ErrorCode::permission_denied,
+                   fmt::format("Profile '{0}' asks for a code of the MFA device {1}, and nobody is there to "
+                               "give it; run: eval \"$(aws configure export-credentials --profile {0} "
+                               "--format env)\"",
+                               name, serial));
   }
 
   /// The credentials that assume the role.
@@ -130,8 +149,8 @@ class Resolver {
 }  // namespace
 
 bool names_credentials(const Section& profile) {
-  for (const char* const name :
-       {"role_arn", "sso_session", "sso_start_url", "aws_access_key_id", "credential_process"}) {
+  for (const char* const name : {"role_arn", "sso_session", "sso_start_url", "aws_access_key_id",
+                                 "login_session", "credential_process"}) {
     if (has(profile, name)) return true;
   }
   return false;

@@ -52,15 +52,6 @@ Result<SsoSettings> read_settings(const Section& profile, const Section* session
                           missing));
 }
 
-std::string endpoint(SourceContext context, const char* variable_name, std::string_view host,
-                     const std::string& region) {
-  for (const std::string& name : {std::string(variable_name), std::string("AWS_ENDPOINT_URL")}) {
-    const std::string given = variable(context.environment, name);
-    if (!given.empty()) return given;
-  }
-  return fmt::format("https://{}.{}.{}", host, region, domain_suffix(region));
-}
-
 Result<boost::json::object> parse_object(const std::string& text) {
   boost::system::error_code broken;
   boost::json::value value = boost::json::parse(text, broken);
@@ -68,9 +59,11 @@ Result<boost::json::object> parse_object(const std::string& text) {
   return std::move(value.get_object());
 }
 
-/// The base of `url` as an address, and `path` behind its own.
-Result<Outgoing> address_to(const std::string& url, const std::string& path) {
-  const auto address = http::parse_url(url);
+/// The service's address with `path` behind its own.
+Result<Outgoing> address_to(SourceContext context, std::string_view service, const std::string& region,
+                            const std::string& path) {
+  const auto address =
+      http::parse_url(find_endpoint(*find_service(service), region, context.environment).url);
   if (!address) return Failure(address.error());
   Outgoing outgoing;
   outgoing.address = *address;
@@ -88,8 +81,7 @@ Task<std::optional<std::string>> refresh(SourceContext context, const SsoSetting
     form[name] = text(token, name);
     if (text(token, name).empty()) co_return std::nullopt;
   }
-  auto outgoing =
-      address_to(endpoint(context, "AWS_ENDPOINT_URL_SSO_OIDC", "oidc", settings.region), "/token");
+  auto outgoing = address_to(context, "oidc", settings.region, "/token");
   if (!outgoing) co_return std::nullopt;
   outgoing->headers = {{"Content-Type", "application/json"}};
   outgoing->body = boost::json::serialize(form);
@@ -134,7 +126,7 @@ Task<Result<Credentials>> from_sso(SourceContext context, Section profile, const
   if (!settings) co_return Failure(settings.error());
   const auto token = co_await access_token(context, *settings, profile_name);
   if (!token) co_return Failure(token.error());
-  auto outgoing = address_to(endpoint(context, "AWS_ENDPOINT_URL_SSO", "portal.sso", settings->region),
+  auto outgoing = address_to(context, "portal.sso", settings->region,
                              fmt::format("/federation/credentials?role_name={}&account_id={}",
                                          encode_uri(settings->role), encode_uri(settings->account)));
   if (!outgoing) co_return Failure(outgoing.error());

@@ -2,21 +2,23 @@
 
 #include "aws/answer.h"
 #include "aws/query.h"
+#include "aws/retry.h"
 #include "aws/services.h"
 #include "aws/sigv4.h"
 #include "aws/sources.h"
 #include "aws/time_text.h"
+#include "base/random.h"
 
 namespace berth::aws {
 
 namespace {
 
 constexpr std::string_view sts_version = "2011-06-15";
+constexpr int attempts_max = 3;
 
-/// One STS call; signed unless `by` is null.
-Task<Result<boost::json::object>> call_sts(SourceContext context, std::string operation,
-                                           boost::json::object input, std::string region,
-                                           const Credentials* by) {
+/// One STS call as of `time`; signed unless `by` is null.
+Task<Result<http::Response>> send_sts(SourceContext context, std::string operation, boost::json::object input,
+                                      std::string region, const Credentials* by, WallTime time) {
   if (region.empty()) region = context.region.empty() ? "us-east-1" : context.region;
   const ServiceEndpoint endpoint = find_endpoint(*find_service("sts"), region, context.environment);
   const auto address = http::parse_url(endpoint.url);
@@ -29,7 +31,7 @@ Task<Result<boost::json::object>> call_sts(SourceContext context, std::string op
   Signing signing;
   signing.region = endpoint.signing_region;
   signing.service = "sts";
-  signing.time = context.transport.clock().wall();
+  signing.time = time;
   Outgoing outgoing;
   outgoing.address = *address;
   outgoing.target = encode_target(request, signing);
@@ -39,11 +41,40 @@ Task<Result<boost::json::object>> call_sts(SourceContext context, std::string op
   }
   outgoing.body = std::move(request.body);
   outgoing.timeout = std::chrono::seconds(20);
-  const auto response = co_await context.transport.send(std::move(outgoing));
-  if (!response) co_return Failure(response.error());
-  if (response->status >= 300) co_return Failure(read_fault("sts", operation, *response).error());
-  auto answer = read_answer(Protocol::query, operation, *response);
-  co_return answer;
+  co_return co_await context.transport.send(std::move(outgoing));
+}
+
+/// With the client's own remedies for a moment's failure and a wrong clock.
+Task<Result<boost::json::object>> call_sts(SourceContext context, std::string operation,
+                                           boost::json::object input, std::string region,
+                                           const Credentials* by) {
+  Clock& clock = context.transport.clock();
+  Duration skew{};
+  for (int number = 1;; ++number) {
+    const WallTime time = clock.wall() + skew;
+    const auto response = co_await send_sts(context, operation, input, region, by, time);
+    Fault fault;
+    std::optional<WallTime> server_time;
+    if (response && response->status < 300) {
+      auto answer = read_answer(Protocol::query, operation, *response);
+      co_return answer;
+    }
+    if (response) {
+      fault = read_fault("sts", operation, *response);
+      if (const auto date = response->headers.get("Date")) server_time = parse_http_date(*date);
+    } else if (response.error().code() == ErrorCode::unavailable) {
+      fault.code = "NetworkError";
+    }
+    const Remedy remedy = find_remedy(fault, server_time, time);
+    const bool can_help = remedy == Remedy::wait || remedy == Remedy::new_time;
+    if (number >= attempts_max || !can_help) {
+      co_return Failure(response ? fault.error() : response.error());
+    }
+    if (remedy == Remedy::new_time) skew = *server_time - clock.wall();
+    if (remedy == Remedy::wait) {
+      co_await clock.sleep_for(retry_delay(number + 1, is_throttling(fault), random_u64(), std::nullopt));
+    }
+  }
 }
 
 boost::json::object role_input(const RoleRequest& request) {
@@ -52,6 +83,10 @@ boost::json::object role_input(const RoleRequest& request) {
       {"RoleSessionName", request.session_name.empty() ? "berth" : request.session_name}};
   if (!request.external_id.empty()) input["ExternalId"] = request.external_id;
   if (!request.duration_seconds.empty()) input["DurationSeconds"] = request.duration_seconds;
+  if (!request.mfa_serial.empty()) {
+    input["SerialNumber"] = request.mfa_serial;
+    input["TokenCode"] = request.mfa_code;
+  }
   return input;
 }
 

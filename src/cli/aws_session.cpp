@@ -18,6 +18,14 @@ std::string variable(const Context& context, const std::string& name) {
   return found == context.environment.end() ? "" : found->second;
 }
 
+/// Asks on stderr, so that what a verb prints stays clean; nullopt when nobody sits there.
+Task<std::optional<std::string>> ask_line(Terminal& terminal, std::string question) {
+  if (!terminal.in_is_terminal()) co_return std::nullopt;
+  terminal.err(question);
+  auto line = co_await terminal.read_line();
+  co_return line;
+}
+
 }  // namespace
 
 Result<model::Spec> load_spec_for_aws(const Context& context, const SpecLocation& location) {
@@ -43,10 +51,15 @@ Result<std::unique_ptr<aws::Client>> make_aws_client(Context& context, const Arg
   const Result<std::string> region = aws::find_region(given, credentials);
   if (!region) return Failure(region.error());
   credentials.region = *region;
+  credentials.ask = [&terminal = context.terminal](std::string question) {
+    return ask_line(terminal, std::move(question));
+  };
+  const Result<aws::CredentialsOptions> configured = aws::with_profile_settings(std::move(credentials));
+  if (!configured) return Failure(configured.error());
   aws::ClientOptions options{
       .region = *region,
-      .environment = context.environment,
-      .credentials = aws::make_credentials(credentials, context.network, context.launcher)};
+      .environment = configured->environment,
+      .credentials = aws::make_credentials(*configured, context.network, context.launcher)};
   return aws::make_client(std::move(options), context.network, null_log());
 }
 

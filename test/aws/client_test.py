@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The AWS client against moto with its signature and permission checks on: an independent judge of what
-src/aws signs. Usage: client_test.py AWS_CALL, the program of src/aws/testing/aws_call.cpp. Exits with 77
-(ctest: skipped) where there is no moto_server."""
+src/aws signs; its table of services against botocore's rules. Usage: client_test.py AWS_CALL, the program of
+src/aws/testing/aws_call.cpp. Exits with 77 (ctest: skipped) where there is no moto_server."""
 
 import json
 import os
@@ -28,13 +28,93 @@ def free_port():
         return probe.getsockname()[1]
 
 
+class Program:
+    """src/aws/testing/aws_call.cpp: a line of JSON in, a line out."""
+
+    def __init__(self):
+        self.process = subprocess.Popen([AWS_CALL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, line):
+        self.process.stdin.write(json.dumps(line) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Services(unittest.TestCase):
+    """Against botocore's service models and endpoint rules."""
+
+    NAMES = {"cloudformation": "cloudformation", "ec2": "ec2", "elasticloadbalancing": "elbv2", "sts": "sts",
+             "iam": "iam", "monitoring": "cloudwatch", "sns": "sns", "ecs": "ecs", "ecr": "ecr",
+             "logs": "logs", "secretsmanager": "secretsmanager",
+             "application-autoscaling": "application-autoscaling", "events": "events", "s3": "s3",
+             "xray": "xray", "elasticfilesystem": "efs", "portal.sso": "sso", "oidc": "sso-oidc"}
+    PROTOCOLS = ["query", "ec2", "json", "rest"]
+
+    @classmethod
+    def setUpClass(cls):
+        try:
+            import botocore.endpoint_provider
+            import botocore.session
+        except ImportError:
+            raise unittest.SkipTest("there is no botocore")
+        cls.loader = botocore.session.Session().get_component("data_loader")
+        cls.rules = botocore.endpoint_provider.EndpointProvider
+        cls.partitions = cls.loader.load_data("partitions")
+        cls.program = Program()
+        cls.addClassCleanup(cls.program.stop)
+
+    def test_are_spoken_to_as_their_models_say(self):
+        for ours, name in self.NAMES.items():
+            said = self.program.ask({"endpoint": ours, "region": "us-east-1"})
+            metadata = self.loader.load_service_model(name, "service-2")["metadata"]
+            known = metadata.get("protocols", [metadata["protocol"]])
+            with self.subTest(ours):
+                protocol = self.PROTOCOLS[said["protocol"]]
+                self.assertTrue(any(p.split("-")[0] == protocol for p in known), known)
+                if protocol == "json":
+                    self.assertEqual((said["version"], metadata["jsonVersion"]),
+                                     (metadata["targetPrefix"], "1.1"))
+                elif protocol != "rest":
+                    self.assertEqual(said["version"], metadata["apiVersion"])
+                service_id = metadata["serviceId"].upper().replace(" ", "_")
+                self.assertEqual(said["variable"], service_id)
+                if "." not in ours and ours != "oidc":
+                    self.assertEqual(metadata.get("signingName", metadata["endpointPrefix"]), ours)
+
+    def test_have_the_endpoints_of_botocores_rules(self):
+        regions = [r for p in self.partitions["partitions"] for r in p["regions"] if "global" not in r]
+        self.assertGreater(len(regions), 40)
+        for ours, name in self.NAMES.items():
+            rules = self.loader.load_service_model(name, "endpoint-rule-set-1")
+            provider = self.rules(rules, self.partitions)
+            for region in regions:
+                self.compare(ours, region, provider)
+
+    def compare(self, ours, region, provider):
+        kinds = [(False, False), (True, False), (False, True)]
+        if region.startswith(("cn-", "us-gov-", "eu-isoe", "us-iso", "eusc-")):
+            kinds = kinds[:2] if region.startswith("us-gov-") else kinds[:1]
+        for fips, dual in kinds:
+            wanted = provider.resolve_endpoint(Region=region, UseFIPS=fips, UseDualStack=dual)
+            signing = (wanted.properties.get("authSchemes") or [{}])[0].get("signingRegion", region)
+            said = self.program.ask({"endpoint": ours, "region": region, "environment": {
+                "AWS_USE_FIPS_ENDPOINT": str(fips).lower(), "AWS_USE_DUALSTACK_ENDPOINT": str(dual).lower()}})
+            with self.subTest(f"{ours} {region} fips {fips} dual {dual}"):
+                self.assertEqual((said["url"], said["signing_region"]), (wanted.url, signing))
+
+
 class AwsClient(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         port = free_port()
         cls.endpoint = f"http://127.0.0.1:{port}"
         environment = dict(os.environ, INITIAL_NO_AUTH_ACTION_COUNT=str(SETUP_CALLS))
-        cls.program = subprocess.Popen([AWS_CALL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        cls.program = Program()
         cls.moto = subprocess.Popen(["moto_server", "-H", "127.0.0.1", "-p", str(port)], env=environment,
                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         cls.addClassCleanup(cls.stop)
@@ -49,9 +129,7 @@ class AwsClient(unittest.TestCase):
 
     @classmethod
     def stop(cls):
-        cls.program.stdin.close()
-        cls.program.wait()
-        cls.program.stdout.close()
+        cls.program.stop()
         cls.moto.terminate()
         cls.moto.wait()
 
@@ -71,9 +149,7 @@ class AwsClient(unittest.TestCase):
     def ask(cls, line, keys=None):
         environment = {"AWS_ENDPOINT_URL": cls.endpoint, "AWS_EC2_METADATA_DISABLED": "true",
                        "HOME": "/nowhere", "AWS_MAX_ATTEMPTS": "1", **(keys or cls.keys)}
-        cls.program.stdin.write(json.dumps({"environment": environment, **line}) + "\n")
-        cls.program.stdin.flush()
-        return json.loads(cls.program.stdout.readline())
+        return cls.program.ask({"environment": environment, **line})
 
     @classmethod
     def iam(cls, operation, **given):

@@ -1,11 +1,13 @@
 // Calls AWS as each line of its input says, for tests against an emulator: a JSON object with "environment"
 // and either {"service", "operation", "input"} (and "items", for a list) or {"service", "operation",
-// "method", "bucket", "path", "query", "body"}. Prints a line for each: {"answer": …} or {"fault": {…}}.
+// "method", "bucket", "path", "query", "body"}. Prints a line for each: {"answer": …} or {"fault": {…}}. For
+// {"endpoint": service, "region": …} prints how that service is spoken to, and asks nobody.
 
 #include <cstdio>
 #include <iostream>
 
 #include "aws/client.h"
+#include "aws/services.h"
 #include "net/network.h"
 
 namespace berth::aws {
@@ -60,7 +62,26 @@ Task<void> run(Client& client, const boost::json::object& line, std::string& out
   out = boost::json::serialize(shown);
 }
 
+boost::json::object endpoint(const boost::json::object& line) {
+  const Service* const service = find_service(text(line, "endpoint"));
+  if (service == nullptr) return {};
+  std::map<std::string, std::string> environment;
+  for (const auto& member : object(line, "environment"))
+    environment[member.key()] = member.value().as_string();
+  const ServiceEndpoint found = find_endpoint(*service, text(line, "region"), environment);
+  return {{"url", found.url},
+          {"signing_region", found.signing_region},
+          {"protocol", static_cast<int>(service->protocol)},
+          {"version", service->version},
+          {"variable", service->variable}};
+}
+
 void answer(const boost::json::object& line) {
+  if (line.contains("endpoint")) {
+    std::puts(boost::json::serialize(endpoint(line)).c_str());
+    std::fflush(stdout);
+    return;
+  }
   asio::io_context loop;
   const auto clock = make_real_clock(loop.get_executor());
   const auto network = net::make_network(*clock);

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <utility>
 
+#include "aws/services.h"
 #include "base/random.h"
 #include "model/units.h"
 
@@ -242,8 +243,7 @@ Result<void> apply_task_settings(const TaskSettings& settings, const std::option
 std::string otlp_endpoint(const TaskSettings::Traces& traces, const std::string& region) {
   if (!traces.endpoint.empty()) return traces.endpoint;
   if (region.empty()) return {};
-  const std::string_view suffix = region.starts_with("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
-  return fmt::format("https://xray.{}.{}/v1/traces", region, suffix);
+  return aws::find_endpoint(*aws::find_service("xray"), region, {}).url + "/v1/traces";
 }
 
 }  // namespace berth::task
