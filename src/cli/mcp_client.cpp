@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "cli/verbs.h"
 #include "codec/sse.h"
-#include "http/url.h"
+#include "http/outbound.h"
 #include "mcp/core.h"
 #include "mcp/headers.h"
 
@@ -18,6 +18,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t answer_bytes_max = 64u << 20;
+constexpr Duration connect_timeout = std::chrono::seconds(5);
 
 Error error_of(const json::object& error) {
   const json::value* message = error.if_contains("message");
@@ -32,7 +33,11 @@ Error error_of(const json::object& error) {
 class Client final : public McpClient {
  public:
   Client(Context& context, McpAddress address, http::UrlAddress url, Asking asking)
-      : context_(context), address_(std::move(address)), url_(std::move(url)), asking_(asking) {}
+      : context_(context),
+        address_(std::move(address)),
+        url_(std::move(url)),
+        asking_(asking),
+        outbound_(context.network, {.environment = context.environment, .tls = address_.tls}) {}
 
   Task<Result<std::string>> request(McpRequest request) override {
     const Result<void> found = co_await find_host();
@@ -55,15 +60,9 @@ class Client final : public McpClient {
   /// Once, and again after a failure: a new name may not be known yet.
   Task<Result<void>> find_host() {
     if (client_) co_return Result<void>();
-    const Result<net::Endpoint> endpoint =
-        co_await http::resolve(context_.clock.executor(), url_.host, url_.port);
-    if (!endpoint) co_return Failure(endpoint.error());
-    http::ClientOptions options;
-    options.endpoint = *endpoint;
-    options.host_header = url_.host_header();
-    options.tls = url_.tls ? address_.tls : nullptr;
-    options.tls_host_name = url_.host;
-    client_ = http::make_client(context_.network, options);
+    auto client = co_await outbound_.client_of(url_, connect_timeout);
+    if (!client) co_return Failure(client.error());
+    client_ = std::move(*client);
     co_return Result<void>();
   }
 
@@ -147,7 +146,8 @@ class Client final : public McpClient {
   http::UrlAddress url_;
   Asking asking_;
   std::int64_t id_ = 0;
-  std::unique_ptr<http::Client> client_;
+  http::Outbound outbound_;
+  std::shared_ptr<http::Client> client_;
 };
 
 }  // namespace

@@ -15,7 +15,7 @@ struct Tunnelled {
 }  // namespace
 
 Outbound::Outbound(net::Network& network, Options options)
-    : network_(network), options_(std::move(options)) {}
+    : network_(network), options_(std::move(options)), tls_(options_.tls) {}
 
 Result<std::shared_ptr<net::TlsContext>> Outbound::tls() {
   if (tls_) return tls_;

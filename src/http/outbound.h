@@ -17,7 +17,8 @@ class Outbound {
   struct Options {
     std::map<std::string, std::string> environment;  ///< HTTPS_PROXY, NO_PROXY
     /// The authorities to trust as PEM (empty: the system's); asked when TLS is first needed.
-    std::function<Result<std::string>()> trusted;
+    std::function<Result<std::string>()> trusted = {};
+    std::shared_ptr<net::TlsContext> tls = {};  ///< in place of `trusted`, where there is one already
     std::size_t idle_connections_max = 32;
   };
   /// `network` outlives it.
