@@ -85,18 +85,18 @@ std::vector<Turn> endpoints(const model::AwsSpec& aws) {
   return out;
 }
 
-void fill_zones(const model::AwsNetworkSpec& network, std::size_t zones, std::size_t public_zones,
-                Fillings& fillings) {
+void fill_zones(const model::Spec& spec, std::size_t zones, std::size_t public_zones, Fillings& fillings) {
+  const model::AwsNetworkSpec& network = spec.aws.network;
   bool own = network.vpc.empty();
-  auto turn = [](std::size_t i) {
-    return Turn{{{"{zone}", zone_letter(i)}, {"{index}", fmt::format("{}", i)}}, {}};
-  };
+  auto turn = [](std::size_t i) { return Turn{{{"{zone}", zone_letter(i)}}, {}}; };
   for (std::size_t i = 0; i < zones; ++i) {
     Turn next = turn(i);
-    if (own)
+    if (own) {
+      next.fillings["zone_letter"] = spec.tasks.zones[i];
       next.fillings["private_cidr"] = subnet_of(network.cidr, private_bits, static_cast<unsigned>(i + 1));
-    else
+    } else {
       next.fillings["private_subnet"] = network.private_subnets[i];
+    }
     fillings.repetitions["zone"].push_back(std::move(next));
   }
   fillings.repetitions["public_zone"];
@@ -121,7 +121,7 @@ void fill_network(const model::Spec& spec, Fillings& fillings) {
   std::size_t zones = zone_count(spec);
   std::size_t public_zones = own ? zones : network.public_subnets.size();
 
-  fill_zones(network, zones, public_zones, fillings);
+  fill_zones(spec, zones, public_zones, fillings);
   fillings.repetitions["endpoint"] = endpoints(aws);
   fillings.conditions["flow_logs"] = own && network.flow_logs;
   values["vpc"] = text_or_nothing(network.vpc);
