@@ -56,9 +56,15 @@ class EngineRun {
   Task<Result<Image>> build(Engine engine, EngineBuild build) {
     const std::string project = digest_of(build.directory + "\n" + build.dockerfile);
     const std::string tag = "localhost/berth-build:" + std::string(hex_of(project).substr(0, 12));
-    std::vector<std::string> argv = {
-        std::string(engine.name), "build", "--platform", "linux/" + build.architecture, "-f",
-        build.dockerfile,         "-t",    tag};
+    std::vector<std::string> argv = {std::string(engine.name), "build"};
+    // A builder of docker's that runs in a container keeps what it has built unless it is told to hand it
+    // over; docker without buildx does not know the words.
+    if (engine.name == "docker") {
+      std::vector<std::string> ask = {"docker", "buildx", "version"};
+      const bool has_buildx = co_await prints(std::move(ask), "/buildx");
+      if (has_buildx) argv = {"docker", "buildx", "build", "--load"};
+    }
+    argv.insert(argv.end(), {"--platform", "linux/" + build.architecture, "-f", build.dockerfile, "-t", tag});
     if (engine.name == "buildah") argv.emplace_back("--layers");
     argv.push_back(build.directory);
     auto built = co_await run(std::move(argv), build.directory);
@@ -71,6 +77,15 @@ class EngineRun {
   }
 
  private:
+  Task<bool> prints(std::vector<std::string> argv, std::string_view words) {
+    ProgramCall call;
+    call.argv = std::move(argv);
+    call.environment = environment_;
+    call.time_max = probe_time_max;
+    const auto ran = co_await run_program(launcher_, clock_, std::move(call));
+    co_return ran && ran->succeeded() && ran->output.find(words) != std::string::npos;
+  }
+
   Task<Result<Image>> take_over(Engine engine, std::string tag, std::string folder) {
     const std::string layout = folder + "/image";
     const std::string archive = folder + "/image.tar";

@@ -210,6 +210,14 @@ TEST(ManifestText, ChoosesTheArchitectureAndSaysWhatThereIs) {
                                     entry("linux", "arm64") + "," + entry("unknown", "unknown") + "]}");
   ASSERT_TRUE(index);
   EXPECT_EQ(choose(index->choices, "arm64")->bytes, 7u);
+  // Not the one for newer machines alone, wherever it stands.
+  EXPECT_EQ(
+      choose({{{"", "a", 1}, "linux", "amd64", "v3"}, {{"", "b", 2}, "linux", "amd64", ""}}, "amd64")->bytes,
+      2u);
+  EXPECT_EQ(choose({{{"", "a", 1}, "linux", "arm64", "v9"}, {{"", "b", 2}, "linux", "arm64", "v8"}}, "arm64")
+                ->bytes,
+            2u);
+  EXPECT_EQ(choose({{{"", "a", 1}, "linux", "amd64", "v2"}}, "amd64")->bytes, 1u);
   EXPECT_EQ(choose(index->choices, "riscv64").error().message(),
             "there is no linux/riscv64 image; there is linux/amd64, linux/arm64");
 }

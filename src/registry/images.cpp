@@ -148,9 +148,13 @@ class ImagesImpl final : public Images {
       if (!stored) co_return Failure(stored.error());
       options.credentials = std::move(*stored);
     }
-    if (const std::string& file = variable(environment_, "SSL_CERT_FILE"); !file.empty()) {
+    // AWS_CA_BUNDLE says nothing of other people's registries.
+    const char* const own = registry.find(".dkr.ecr") == std::string::npos ? "" : "AWS_CA_BUNDLE";
+    for (const char* const name : {"SSL_CERT_FILE", own}) {
+      const std::string& file = variable(environment_, name);
+      if (file.empty() || !options.ca_pem.empty()) continue;
       auto pem = read_file(file, ca_bundle_bytes_max);
-      if (!pem) co_return Failure(pem.error().within("SSL_CERT_FILE"));
+      if (!pem) co_return Failure(pem.error().within(name));
       options.ca_pem = std::move(*pem);
     }
     co_return std::make_unique<RegistryClient>(network_, std::move(options));

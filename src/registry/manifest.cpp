@@ -184,7 +184,8 @@ Result<ManifestOrIndex> parse_manifest(std::string_view bytes) {
       const auto* platform = object_in(value.as_object(), "platform");
       const json::object none;
       const json::object& said = platform == nullptr ? none : *platform;
-      out.choices.push_back({std::move(*info), text(said, "os"), text(said, "architecture")});
+      out.choices.push_back(
+          {std::move(*info), text(said, "os"), text(said, "architecture"), text(said, "variant")});
     }
     return out;
   }
@@ -209,7 +210,14 @@ Result<BlobInfo> choose(const std::vector<ManifestOrIndex::Choice>& choices,
                         const std::string& architecture) {
   std::string there;
   for (const auto& choice : choices) {
-    if (choice.os == "linux" && choice.architecture == architecture) return choice.descriptor;
+    if (fits(choice)) return choice.descriptor;
+  const auto fits = [&](const ManifestOrIndex::Choice& choice) {
+    return choice.os == "linux" && choice.architecture == architecture;
+  };
+  const std::string_view plain = architecture == "arm64" ? "v8" : "v1";
+  for (const auto& choice : choices) {
+    if (fits(choice) && (choice.variant.empty() || choice.variant == plain)) return choice.descriptor;
+  }
     // Signatures and attestations go by the platform "unknown".
     if (choice.os.empty() || choice.os == "unknown") continue;
     there += fmt::format("{}{}/{}", there.empty() ? "" : ", ", choice.os, choice.architecture);

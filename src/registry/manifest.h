@@ -40,6 +40,7 @@ struct ManifestOrIndex {
     BlobInfo descriptor;
     std::string os;
     std::string architecture;
+    std::string variant;  ///< "v8"; mostly empty
   };
   std::vector<Choice> choices;
 };
@@ -47,7 +48,8 @@ struct ManifestOrIndex {
 /// invalid_argument for anything else, also for schema 1 and for digests or sizes that cannot be.
 Result<ManifestOrIndex> parse_manifest(std::string_view text);
 
-/// The linux image of an architecture; not_found names what there is.
+/// The linux image of an architecture, rather the one that every machine of it runs (no variant, amd64's v1,
+/// arm64's v8) than one for newer machines; not_found names what there is.
 Result<BlobInfo> choose(const std::vector<ManifestOrIndex::Choice>& choices, const std::string& architecture);
 
 /// An image of a manifest and a configuration that belong together: as many layers here as there. The layers'

@@ -19,6 +19,11 @@ constexpr auto first_pause = std::chrono::milliseconds(200);
 constexpr auto pause_max = std::chrono::seconds(20);
 constexpr auto connect_timeout = std::chrono::seconds(15);
 constexpr std::size_t words_bytes_max = 500;
+/// What a token lasts that does not say so, and at least
+/// (https://distribution.github.io/distribution/spec/auth/token/).
+constexpr std::int64_t token_lifetime_s = 60;
+constexpr std::int64_t token_lifetime_s_max = 24 * 3600;
+constexpr std::int64_t token_margin_s = 15;
 
 bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
@@ -101,6 +106,13 @@ Error answer_error(const http::Response& answer, const std::string& registry, co
     return Error(ErrorCode::resource_exhausted,
                  told + ". The registry, or a proxy before it, takes no body of this size.");
   }
+  if (answer.status == 429) {
+    return Error(
+        ErrorCode::unavailable,
+        fmt::format("{}. Try again later, or log in with `docker login {}`: registries let those more "
+                    "whom they know.",
+                    told, registry));
+  }
   if (is_passing(answer.status)) return Error(ErrorCode::unavailable, told + ". Try again later.");
   return Error(ErrorCode::invalid_argument, told + ".");
 }
@@ -128,7 +140,15 @@ std::string RegistryClient::whole_url(const std::string& base, std::string_view 
 const Secret* RegistryClient::authorization(const std::string& scope) const {
   if (basic_) return &*basic_;
   const auto token = tokens_.find(scope);
-  return token == tokens_.end() ? nullptr : &token->second;
+  return token == tokens_.end() ? nullptr : &token->second.authorization;
+}
+
+Task<Result<void>> RegistryClient::renew_token(std::string scope) {
+  const auto known = tokens_.find(scope);
+  if (known == tokens_.end() || network_.clock().now() < known->second.ends) co_return Result<void>();
+  Challenge challenge = known->second.challenge;
+  tokens_.erase(known);
+  co_return co_await authenticate(std::move(challenge), scope);
 }
 
 Duration RegistryClient::pause(int attempt, const http::Headers* headers) const {
@@ -179,6 +199,8 @@ Task<Result<std::unique_ptr<http::ClientResponse>>> RegistryClient::send(const C
 Task<Result<std::unique_ptr<http::ClientResponse>>> RegistryClient::attempt(const Call& call) {
   std::string url = whole_url(url_, call.target);
   bool has_logged_in = false;
+  const auto renewed = co_await renew_token(call.scope);
+  if (!renewed) co_return Failure(renewed.error());
   for (int redirects = 0; redirects <= redirects_max;) {
     auto answer = co_await send(call, url);
     if (!answer) co_return answer;
@@ -255,31 +277,40 @@ Task<Result<void>> RegistryClient::authenticate(Challenge challenge, std::string
     basic_ = basic_authorization(options_.credentials);
     co_return Result<void>();
   }
-  // A registry that asks for more than was thought of knows better.
-  const std::string wanted = scope.empty() ? challenge.scope : scope;
+  // What the registry itself asks for counts too: public.ecr.aws wants "aws", whatever is pulled.
+  std::string wanted = scope;
+  const bool is_own_scope = challenge.scope.empty() || challenge.scope.starts_with("repository:");
+  if (wanted.empty()) {
+    wanted = challenge.scope;
+  } else if (!is_own_scope) {
+    wanted += " " + challenge.scope;
+  }
   auto token = co_await fetch_token(std::move(challenge), wanted);
   if (!token) co_return Failure(token.error());
   tokens_[scope] = std::move(*token);
   co_return Result<void>();
 }
 
-Task<Result<Secret>> RegistryClient::fetch_token(Challenge challenge, std::string scope) {
+Task<Result<RegistryClient::Token>> RegistryClient::fetch_token(Challenge challenge, std::string scope) {
   const Credentials& login = options_.credentials;
   Call call;
   call.target = challenge.realm;
-  std::string query = "service=" + encode(challenge.service);
-  // Several scopes, one by one, for a mount from another repository.
-  for (std::string_view rest = scope; !rest.empty();) {
-    const std::size_t blank = rest.find(' ');
-    query += "&scope=" + encode(rest.substr(0, blank));
-    rest.remove_prefix(blank == std::string_view::npos ? rest.size() : blank + 1);
-  }
+  const std::string service = "service=" + encode(challenge.service);
   if (!login.refresh_token.empty()) {
     call.method = "POST";
     call.headers.set("Content-Type", "application/x-www-form-urlencoded");
-    call.body = query + "&grant_type=refresh_token&client_id=berth&refresh_token=" +
-                encode(login.refresh_token.reveal());
+    // Here several scopes are one value (RFC 6749 §3.3).
+    call.body =
+        service + "&scope=" + encode(scope) +
+        "&grant_type=refresh_token&client_id=berth&refresh_token=" + encode(login.refresh_token.reveal());
   } else {
+    std::string query = service;
+    // Several scopes, one by one, for a mount from another repository.
+    for (std::string_view rest = scope; !rest.empty();) {
+      const std::size_t blank = rest.find(' ');
+      query += "&scope=" + encode(rest.substr(0, blank));
+      rest.remove_prefix(blank == std::string_view::npos ? rest.size() : blank + 1);
+    }
     call.target += (contains(call.target, "?") ? "&" : "?") + query;
     if (!login.user.empty()) call.headers.set("Authorization", basic_authorization(login).reveal());
   }
@@ -293,12 +324,13 @@ Task<Result<Secret>> RegistryClient::fetch_token(Challenge challenge, std::strin
   auto body = co_await (*answer)->read_all(answer_bytes_max);
   if (!body) co_return Failure(body.error());
   response.body = std::move(*body);
-  co_return read_token(response, challenge.realm);
+  co_return read_token(response, std::move(challenge));
 }
 
-Result<Secret> RegistryClient::read_token(const http::Response& answer, const std::string& realm) const {
+Result<RegistryClient::Token> RegistryClient::read_token(const http::Response& answer,
+                                                         Challenge challenge) const {
   if (answer.status != 200) {
-    return Failure(answer_error(answer, options_.registry, "asking " + realm + " for a token"));
+    return Failure(answer_error(answer, options_.registry, "asking " + challenge.realm + " for a token"));
   }
   boost::system::error_code error;
   const auto root = json::parse(answer.body, error);
@@ -306,10 +338,17 @@ Result<Secret> RegistryClient::read_token(const http::Response& answer, const st
     for (const char* name : {"token", "access_token"}) {
       const auto* member = root.get_object().if_contains(name);
       if (member == nullptr || !member->is_string() || member->get_string().empty()) continue;
-      return Secret("Bearer " + std::string(member->get_string()));
+      const auto* lifetime = root.get_object().if_contains("expires_in");
+      std::int64_t lifetime_s = token_lifetime_s;
+      if (lifetime != nullptr && lifetime->is_int64()) lifetime_s = lifetime->get_int64();
+      lifetime_s =
+          std::clamp<std::int64_t>(lifetime_s, token_lifetime_s, token_lifetime_s_max) - token_margin_s;
+      return Token{Secret("Bearer " + std::string(member->get_string())), std::move(challenge),
+                   network_.clock().now() + std::chrono::seconds(lifetime_s)};
     }
   }
-  return fail(ErrorCode::unavailable, fmt::format("'{}', asked for a token, answered without one.", realm));
+  return fail(ErrorCode::unavailable,
+              fmt::format("'{}', asked for a token, answered without one.", challenge.realm));
 }
 
 }  // namespace berth::registry

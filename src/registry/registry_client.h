@@ -50,11 +50,19 @@ class RegistryClient {
   const std::string& registry() const { return options_.registry; }
 
  private:
+  struct Token {
+    Secret authorization;  ///< of the Authorization field
+    Challenge challenge;   ///< what it answered
+    TimePoint ends;
+  };
   Task<Result<std::unique_ptr<http::ClientResponse>>> attempt(const Call& call);
   Task<Result<std::unique_ptr<http::ClientResponse>>> send(const Call& call, std::string url);
   Task<Result<void>> authenticate(Challenge challenge, std::string scope);
-  Task<Result<Secret>> fetch_token(Challenge challenge, std::string scope);
-  Result<Secret> read_token(const http::Response& answer, const std::string& realm) const;
+  Task<Result<Token>> fetch_token(Challenge challenge, std::string scope);
+  Result<Token> read_token(const http::Response& answer, Challenge challenge) const;
+  /// A token that ends soon is changed for a new one before a request needs it: registries refuse an old one
+  /// in the middle of a large body, and not all of them by 401.
+  Task<Result<void>> renew_token(std::string scope);
   const Secret* authorization(const std::string& scope) const;
   bool is_own(const http::UrlAddress& url) const;
   Duration pause(int attempt, const http::Headers* headers) const;
@@ -64,8 +72,8 @@ class RegistryClient {
   Options options_;
   std::string url_;
   http::Outbound outbound_;
-  std::map<std::string, Secret> tokens_;  ///< the Authorization field by scope
-  std::optional<Secret> basic_;           ///< set once the registry has asked for Basic
+  std::map<std::string, Token> tokens_;  ///< by scope
+  std::optional<Secret> basic_;          ///< set once the registry has asked for Basic
 };
 
 /// What an answer that is no success means: a sentence with the registry's own words. `what` names the

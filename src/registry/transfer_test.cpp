@@ -38,7 +38,7 @@ class FakeRegistry final : public http::Service {
       co_return;
     }
     if (target.starts_with("/token")) {
-      co_await exchange.respond(token(exchange.head(), target));
+      co_await exchange.respond(token(exchange.head(), target, *body));
       co_return;
     }
     if (!is_allowed(exchange.head())) {
@@ -66,6 +66,7 @@ class FakeRegistry final : public http::Service {
   std::map<std::string, std::string> manifests;  ///< by tag or digest
   std::map<std::string, std::string> uploads;
   std::vector<std::string> authorizations;
+  std::vector<std::string> token_forms;
   std::string challenge;             ///< empty: open
   std::string expected;              ///< the Authorization that passes; empty: the token of the right scope
   std::size_t cut_after = 0;         ///< a download breaks after so many bytes, once
@@ -83,12 +84,15 @@ class FakeRegistry final : public http::Service {
     return expected.empty() ? said.starts_with("Bearer good:repository:app:pull") : said == expected;
   }
 
-  http::Response token(const http::RequestHead& head, const std::string& target) {
-    if (header(head, "Authorization") != "Basic " + base64::encode("me:secret")) {
+  http::Response token(const http::RequestHead& head, const std::string& target, const std::string& form) {
+    const std::string asked = form.empty() ? target : form;
+    const bool is_known = asked.find("refresh_token=identity") != std::string::npos;
+    if (!is_known && header(head, "Authorization") != "Basic " + base64::encode("me:secret")) {
       return http::json_response(401, R"({"errors":[{"message":"wrong password"}]})");
     }
-    const std::size_t scope = target.find("scope=");
-    return http::json_response(200, R"({"token":"good:)" + target.substr(scope + 6) + "\"}");
+    token_forms.push_back(form);
+    const std::size_t scope = asked.find("scope=");
+    return http::json_response(200, R"({"token":"good:)" + asked.substr(scope + 6) + "\"}");
   }
 
   Task<void> send_blob(http::Exchange& exchange) {
@@ -303,6 +307,48 @@ TEST_F(Registry, WithATokenServiceGetsATokenForTheScope) {
   EXPECT_TRUE(has(refused, "permission_denied: ")) << refused;
   EXPECT_TRUE(has(refused, "wrong password")) << refused;
   EXPECT_FALSE(has(refused, "mistaken")) << refused;
+}
+
+TEST_F(Registry, IsNotAskedWithATokenThatEnds) {
+  fake.challenge = R"(Bearer realm="http://127.0.0.1:5000/token",service="fake")";
+  RegistryClient client(
+      *network, {.registry = "127.0.0.1:5000", .credentials = {"me", Secret("secret"), {}}, .ca_pem = {}});
+  const auto fetch = [&] {
+    RegistryClient::Call call;
+    call.target = "/v2/app/manifests/none";
+    call.scope = "repository:app:pull";
+    const auto answer = run(client.fetch(std::move(call)));
+    return answer ? answer->status : 0;
+  };
+  EXPECT_EQ(fetch(), 404);
+  clock.advance(std::chrono::seconds(30));
+  EXPECT_EQ(fetch(), 404);
+  EXPECT_EQ(count("GET /token"), 1u);
+  clock.advance(std::chrono::seconds(20));
+  EXPECT_EQ(fetch(), 404);
+  EXPECT_EQ(count("GET /token"), 2u) << "a token that does not say when it ends lasts a minute";
+  EXPECT_EQ(std::ranges::count(fake.authorizations, ""), 1) << "only the first request goes without";
+}
+
+TEST_F(Registry, GetsTheScopeItAsksForBesideOurs) {
+  fake.challenge = R"(Bearer realm="http://127.0.0.1:5000/token",service="fake",scope="aws")";
+  login = {"me", Secret("secret")};
+  publish("x");
+  EXPECT_EQ(pull("127.0.0.1:5000/app:1"), "1 layers");
+  EXPECT_EQ(count("GET /token?service=fake&scope=repository:app:pull&scope=aws"), 1u);
+}
+
+TEST_F(Registry, GetsAnIdentityTokenForAllScopesAtOnce) {
+  const Image image = image_of("x");
+  EXPECT_EQ(push(image, "127.0.0.1:5000/app/base:1"), "1 layers");
+  fake.blobs.clear();
+  fake.challenge = R"(Bearer realm="http://127.0.0.1:5000/token",service="fake")";
+  write("docker/config.json", R"({"auths":{"127.0.0.1:5000":{"identitytoken":"identity"}}})");
+  environment["DOCKER_CONFIG"] = folder + "/docker";
+  EXPECT_EQ(push(image), "1 layers");
+  EXPECT_TRUE(std::ranges::any_of(fake.token_forms, [](const std::string& form) {
+    return has(form, "service=fake&scope=repository:app:pull,push%20repository:app/base:pull&grant_type=");
+  }));
 }
 
 TEST_F(Registry, WithBasicGetsTheLogin) {
