@@ -1,5 +1,6 @@
 #include "deploy/destroy.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/testing/sim_clock.h"
@@ -313,6 +314,31 @@ TEST_F(Ends, an_image_that_cannot_be_scanned_says_so_and_stops_nothing) {
   ASSERT_TRUE(scan);
   EXPECT_EQ(scan->state, Scan::State::unsupported);
   EXPECT_TRUE(stopping(*scan, Severity::low).empty());
+}
+
+TEST_F(Ends, a_repository_that_enhanced_scanning_leaves_out_is_not_waited_for) {
+  aws::testing::FakeClient client;
+  client.fail("ecr", "DescribeImageScanFindings", "ScanNotFoundException", "not there");
+  client.fail("ecr", "StartImageScan", "ValidationException", "This feature is disabled");
+  const TimePoint begin = clock_.now();
+  const auto scan = wait(await_scan(client, clock_, "app", "sha256:1", std::chrono::minutes(5)));
+  ASSERT_TRUE(scan);
+  EXPECT_EQ(summary_of(*scan), "not scanned: This feature is disabled");
+  EXPECT_LT(clock_.now() - begin, std::chrono::minutes(2));
+}
+
+TEST_F(Ends, every_end_of_a_scan_is_one) {
+  for (const char* const status : {"SCAN_ELIGIBILITY_EXPIRED", "FINDINGS_UNAVAILABLE", "LIMIT_EXCEEDED",
+                                   "IMAGE_ARCHIVED", "UNSUPPORTED_IMAGE", "FAILED"}) {
+    aws::testing::FakeClient client;
+    client.answer("ecr", "DescribeImageScanFindings", R"({"imageScanStatus": {"status": "PENDING"}})");
+    client.answer("ecr", "DescribeImageScanFindings",
+                  fmt::format(R"({{"imageScanStatus": {{"status": "{}"}}}})", status));
+    const auto scan = wait(await_scan(client, clock_, "app", "sha256:1", std::chrono::minutes(5)));
+    ASSERT_TRUE(scan) << status;
+    EXPECT_NE(scan->state, Scan::State::pending) << status;
+    EXPECT_NE(summary_of(*scan).find(status), std::string::npos) << summary_of(*scan);
+  }
 }
 
 // ---- image and plan, pure ----

@@ -15,6 +15,9 @@ constexpr Duration scan_poll = std::chrono::seconds(2);
 constexpr int findings_pages_max = 20;
 // A scan on push is not there at once; one that nobody started within this time is started by us.
 constexpr Duration patience = std::chrono::seconds(10);
+// Enhanced scanning starts its own and lets nobody else; where it has none of this repository, none ever
+// comes.
+constexpr Duration enhanced_patience = std::chrono::seconds(60);
 
 struct SeverityName {
   std::string_view name;
@@ -130,8 +133,10 @@ Task<aws::Reply<Scan>> await_scan(aws::Client& client, Clock& clock, std::string
       if (!token.empty()) continue;
       break;
     }
-    if (status == "FAILED" || status == "UNSUPPORTED_IMAGE" || status == "SCAN_ELIGIBILITY_EXPIRED") {
+    const bool is_under_way = status.empty() || status == "IN_PROGRESS" || status == "PENDING";
+    if (!is_under_way) {
       scan.reason = aws::text(aws::object(*reply, "imageScanStatus"), "description");
+      if (scan.reason.empty()) scan.reason = status;
       // Basic scanning reports an image without an operating system as failed.
       const bool unsupported =
           status == "UNSUPPORTED_IMAGE" || scan.reason.find("UnsupportedImage") != std::string::npos;
@@ -151,6 +156,11 @@ Task<aws::Reply<Scan>> await_scan(aws::Client& client, Clock& clock, std::string
         co_return scan;
       }
       // Another failure (a scan a day is free, enhanced scanning starts its own) leaves the waiting to go on.
+      if (!asked) scan.reason = asked.error().message;
+    }
+    if (absent && !scan.reason.empty() && waited >= enhanced_patience) {
+      scan.state = Scan::State::unsupported;
+      co_return scan;
     }
     co_await clock.sleep_for(scan_poll);
   }
