@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the emulator makes of metrics, alarms, policies, schedules and limits, on a clock that stands still."""
+"""What the emulator makes of metrics, alarms, policies, schedules and limits, on a clock set by hand."""
 
 import datetime
 import os
@@ -54,9 +54,9 @@ class Cloud:
     def alarm(self, name, **settings):
         return cloudwatch_backends[ACCOUNT][REGION].put_metric_alarm(**{
             "name": name, "namespace": "AWS/ECS", "metric_name": "CPUUtilization", "statistic": "Average",
-            "dimensions": [{"Name": n, "Value": v} for n, v in WHERE.items()], "alarm_actions": [], "period": 60,
-            "comparison_operator": "GreaterThanThreshold", "evaluation_periods": 2, "threshold": 70,
-            "description": "", "treat_missing_data": "notBreaching", **settings})
+            "dimensions": [{"Name": n, "Value": v} for n, v in WHERE.items()], "alarm_actions": [],
+            "period": 60, "evaluation_periods": 2, "comparison_operator": "GreaterThanThreshold",
+            "threshold": 70, "description": "", "treat_missing_data": "notBreaching", **settings})
 
     def target(self, least, most):
         return applicationautoscaling_backends[ACCOUNT][REGION].register_scalable_target(
@@ -143,7 +143,8 @@ class Scaled(unittest.TestCase):
         cloud = Cloud()
         cloud.target(3, 9)
         cloud.policy("calls", "TargetTrackingScaling", {
-            "TargetValue": 8, "DisableScaleIn": True, "ScaleOutCooldown": 60, "CustomizedMetricSpecification": {
+            "TargetValue": 8, "DisableScaleIn": True, "ScaleOutCooldown": 60,
+            "CustomizedMetricSpecification": {
                 "Namespace": "Berth", "MetricName": "CallsInFlight", "Statistic": "Average",
                 "Dimensions": [{"Name": "ServiceName", "Value": "app"}]}})
         self.assertEqual(len(cloud.alarms.all), 1)
@@ -155,8 +156,8 @@ class Scaled(unittest.TestCase):
         target = cloud.target(3, 5)
         store = applicationautoscaling_backends[ACCOUNT][REGION]
         for name, hour, bounds in (("open", 7, (2, 5)), ("close", 20, (0, 0))):
-            store.put_scheduled_action("ecs", f"cron(0 {hour} ? * MON-FRI *)", "Europe/Berlin", name, RESOURCE,
-                                       "ecs:service:DesiredCount", None, None,
+            store.put_scheduled_action("ecs", f"cron(0 {hour} ? * MON-FRI *)", "Europe/Berlin", name,
+                                       RESOURCE, "ecs:service:DesiredCount", None, None,
                                        {"MinCapacity": bounds[0], "MaxCapacity": bounds[1]})
         cloud.scaling.set_wall(moment("2026-11-23T19:59:30+01:00"))
         cloud.scaling.work(0)
