@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/random.h"
 #include "deploy/trouble.h"
 
 namespace berth::deploy {
@@ -105,7 +106,9 @@ Task<Result<SecretsOutcome>> put_secrets(aws::Client& client, std::string arn, s
   if (equal(*wanted, present)) co_return outcome;
   json::object values;
   for (const auto& [name, value] : *wanted) values[name] = value.reveal();
-  json::object put{{"SecretId", arn}, {"SecretString", json::serialize(values)}};
+  // Secrets Manager demands a token of whoever is no SDK, and takes a request that is sent again by it.
+  json::object put{
+      {"SecretId", arn}, {"SecretString", json::serialize(values)}, {"ClientRequestToken", random_hex(16)}};
   const auto done = co_await client.call("secretsmanager", "PutSecretValue", std::move(put));
   if (!done) co_return Failure(explain_fault(done.error()));
   outcome.changed = true;

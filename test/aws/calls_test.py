@@ -151,6 +151,9 @@ def check(line, problems, session=botocore.session.Session(), models={}):
         checker.check(line["input"], operation.input_shape, f"{call} input", True)
     elif line["input"]:
         problems.add(call, "takes no input")
+    for name in operation.idempotent_members:  # SDKs send one of their own
+        if name not in line["input"]:
+            problems.add(call, f"lacks the {name} by which it can be repeated")
     if operation.output_shape is not None and "output" in line:
         checker.check(line["output"], operation.output_shape, f"{call} output", False)
 
@@ -179,6 +182,7 @@ class TheChecker(unittest.TestCase):
                 ("ec2", "DescribeSecurityGroups", {"GroupIds": ["sg-1"]}, "no member GroupIds"),
                 ("ecs", "DescribeServices", {"cluster": "x"}, "lacks the required services"),
                 ("ecs", "ListTasks", {"maxResults": "5"}, "is a integer"),
+                ("secretsmanager", "PutSecretValue", {"SecretId": "x"}, "lacks the ClientRequestToken"),
                 ("ecs", "ListThings", {}, "is no operation")):
             problems = Problems()
             check({"service": service, "operation": operation, "input": given}, problems)
