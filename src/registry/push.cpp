@@ -60,6 +60,15 @@ class FileParts {
 /// Whether an answer to a body in one piece means that smaller ones may pass.
 bool wants_chunks(int status) { return status == 405 || status == 411 || status == 413 || status == 501; }
 
+/// "0-99": a hundred bytes are there. An upload without a byte says "0-0" or nothing.
+std::uint64_t bytes_kept(const http::Headers& headers) {
+  std::uint64_t last = 0;
+  const std::string_view range = headers.get("Range").value_or("0-0");
+  const std::string_view number = range.substr(range.find('-') + 1);
+  std::from_chars(number.data(), number.data() + number.size(), last);
+  return last == 0 ? 0 : last + 1;
+}
+
 bool is_broken(const Error& error) {
   return error.code() == ErrorCode::unavailable || error.code() == ErrorCode::deadline_exceeded;
 }
@@ -142,9 +151,17 @@ Task<Result<http::Response>> Transfer::upload_chunks(Reference to, BlobInfo blob
     call.body_bytes = parts->bytes();
     call.body_part = [parts](std::uint64_t at) { return parts->read(at); };
     auto answer = co_await client_.fetch(std::move(call));
-    if (answer && answer->status == 202) {
+    // ECR says 201 where 202 is due, and keeps nothing behind the first part
+    // (https://github.com/aws/containers-roadmap/issues/2831).
+    if (answer && (answer->status == 202 || answer->status == 201)) {
+      const std::uint64_t kept = answer->headers.get("Range") ? bytes_kept(answer->headers) : end;
+      if (kept <= offset) {
+        co_return fail(ErrorCode::invalid_argument,
+                       fmt::format("{} keeps no more than the first {} bytes of an upload in parts.",
+                                   to.registry, kept));
+      }
       if (const auto next = answer->headers.get("Location")) location = *next;
-      offset = end;
+      offset = kept;
       failures = 0;
       continue;
     }
@@ -171,12 +188,7 @@ Task<Result<std::string>> Transfer::resume_point(Reference to, std::string locat
   auto answer = co_await client_.fetch(std::move(call));
   if (!answer) co_return Failure(answer.error());
   if (answer->status != 204) co_return Failure(answer_error(*answer, to.registry, "resuming an upload"));
-  // "0-99": a hundred bytes are there. An upload without a byte says "0-0" or nothing.
-  std::uint64_t last = 0;
-  const std::string_view range = answer->headers.get("Range").value_or("0-0");
-  const std::string_view number = range.substr(range.find('-') + 1);
-  std::from_chars(number.data(), number.data() + number.size(), last);
-  offset = last == 0 ? 0 : last + 1;
+  offset = bytes_kept(answer->headers);
   co_return std::string(answer->headers.get("Location").value_or(location));
 }
 

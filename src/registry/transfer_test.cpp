@@ -72,6 +72,7 @@ class FakeRegistry final : public http::Service {
   std::size_t cut_after = 0;         ///< a download breaks after so many bytes, once
   std::size_t patch_most = 0;        ///< bytes of a PATCH that are kept, once, before an answer 500
   std::size_t whole_max = 1u << 30;  ///< a larger PUT is 413
+  bool keeps_first_part = false;     ///< of an upload in parts and no further one, as ECR does
   bool knows_ranges = true;
   bool mounts = false;
   std::string redirect;  ///< where blobs are, instead of here
@@ -150,6 +151,11 @@ class FakeRegistry final : public http::Service {
     if (method == "GET") {
       response.status = 204;
       response.headers.set("Range", "0-" + std::to_string(kept.empty() ? 0 : kept.size() - 1));
+      return response;
+    }
+    if (method == "PATCH" && keeps_first_part && !kept.empty()) {
+      response.status = 201;
+      response.headers.set("Range", "0-" + std::to_string(kept.size() - 1));
       return response;
     }
     if (method == "PATCH") {
@@ -419,6 +425,14 @@ TEST_F(Registry, FollowsARedirectWithoutTheLogin) {
   remove_tree(folder + "/store");
   fake.redirect = "http://10.0.0.1:80";
   EXPECT_TRUE(has(pull("127.0.0.1:5000/app:1"), "without TLS, which is not followed"));
+}
+
+TEST_F(Registry, ThatDropsPartsOfAnUploadIsToldFromOneThatTakesThem) {
+  fake.whole_max = 1u << 20;
+  fake.keeps_first_part = true;
+  const std::string refused = push(image_of(std::string(9u << 20, 'x')));
+  EXPECT_TRUE(has(refused, "keeps no more than the first 8388608 bytes")) << refused;
+  EXPECT_EQ(count("PATCH"), 2u);
 }
 
 TEST_F(Registry, BeyondLoopbackIsSpokenToByTlsAlone) {
