@@ -3,121 +3,32 @@
 // machine has not is skipped by name. Times are printed; the limits leave room for a busy machine.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import {
-  chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync,
-} from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { execute, packages, program, root, until } from '../support/berth.mjs';
+import { execute, program, until } from '../support/berth.mjs';
+import { has, imageTool, node, npmEnvironment, Workshop } from '../support/images.mjs';
 
-const tool = process.env.BERTH_IMAGE_TOOL ?? ['build/dev', 'build/release']
-  .map((build) => join(root, build, 'test/aws/support/image_tool')).find((path) => existsSync(path));
-const node = (existsSync(packages) ? readdirSync(packages) : [])
-  .filter((name) => name.startsWith('node-linux-')).map((name) => join(packages, name, 'bin/node'))
-  .find((file) => existsSync(file));
-const works = (name, ...words) => execute(name, words).then(({ code }) => code === 0, () => false);
-const has = {
-  registry: await works('docker-registry', '--version'),
-  podman: await works('podman', '--version'),
-  buildah: await works('buildah', '--version'),
-  npm: await works('npm', '--version'),
-};
 const authorities = '/etc/ssl/certs/ca-certificates.crt';
 const server = '@modelcontextprotocol/server-everything@2026.8.31';
 
-const folder = mkdtempSync(join(tmpdir(), 'berth-images-'));
-const path = (...parts) => join(folder, ...parts);
-function write(name, text) {
-  mkdirSync(dirname(path(name)), { recursive: true });
-  writeFileSync(path(name), text);
-  return path(name);
-}
-
-// Podman with a store of its own, and limits that a machine without CAP_SYS_RESOURCE can give.
-const containers = {
-  CONTAINERS_CONF: write('containers.conf', '[containers]\n' +
-    'default_ulimits = ["nofile=20000:20000", "nproc=30000:30000"]\n' +
-    'log_driver = "k8s-file"\n[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\n' +
-    'events_logger = "file"\n'),
-  CONTAINERS_STORAGE_CONF: write('storage.conf', '[storage]\ndriver = "overlay"\n' +
-    `graphroot = "${path('podman')}"\nrunroot = "${path('podman-run')}"\n`),
-  CONTAINERS_REGISTRIES_CONF: path('registries.conf'),
-  BUILDAH_ISOLATION: 'chroot',
-};
-const environment = { ...process.env, ...containers, DOCKER_HOST: 'unix:///nowhere', HOME: path('home') };
-const npmEnvironment = {
-  npm_config_prefer_offline: 'true', npm_config_cache: join(process.env.HOME, '.npm') };
-const podman = (...words) => execute('podman', words, { env: environment, timeout: 120_000 });
-
-/// Runs image_tool; what it printed, or a failed test with its error. {…, ms} with the whole time.
-async function tryImage(verb, options, input = '') {
-  const words = Object.entries(options).map(([name, value]) => `${name}=${value}`);
-  const ran = await execute(tool, [verb, ...words],
-    { env: { ...environment, ...npmEnvironment }, input, timeout: 300_000 });
-  assert.ok(ran.out, `image_tool printed nothing: ${ran.err}`);
-  return { ...JSON.parse(ran.out), ms: ran.milliseconds };
-}
-async function image(verb, options, input) {
-  const made = await tryImage(verb, options, input);
-  assert.equal(made.error, undefined, made.error);
-  return made;
-}
-
-const freePort = () => new Promise((done) => {
-  const listener = createServer().listen(0, '127.0.0.1', () => {
-    const { port } = listener.address();
-    listener.close(() => done(port));
-  });
-});
-
-const running = [];
-/// Debian's docker-registry; its host:port.
-async function startRegistry(name, more = '') {
-  const port = await freePort();
-  const config = write(`${name}.yml`, `version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n` +
-    `storage: {filesystem: {rootdirectory: ${path(name)}}, delete: {enabled: true}}\n` +
-    `http: {addr: "127.0.0.1:${port}", secret: test}\n${more}`);
-  running.push(spawn('docker-registry', ['serve', config], { stdio: 'ignore' }));
-  await until('the registry answers', () => fetch(`http://127.0.0.1:${port}/v2/`));
-  return `127.0.0.1:${port}`;
-}
-
-/// The root file system of a base image: a node and the libraries that it needs.
-async function makeNodeRoot() {
-  const { out } = await execute('ldd', [node]);
-  for (const library of out.match(/\/[^ \n]+/g)) {
-    mkdirSync(dirname(path('rootfs', library)), { recursive: true });
-    copyFileSync(library, path('rootfs', library));
-    chmodSync(path('rootfs', library), 0o755);
-  }
-  mkdirSync(path('rootfs/usr/local/bin'), { recursive: true });
-  copyFileSync(node, path('rootfs/usr/local/bin/node'));
-}
+const shop = new Workshop();
+const { environment } = shop;
+const path = (...parts) => shop.path(...parts);
+const write = (name, text) => shop.write(name, text);
+const podman = (...words) => shop.podman(...words);
+const image = (...words) => shop.image(...words);
+const tryImage = (...words) => shop.tryImage(...words);
 
 const state = {};
 before(async () => {
-  mkdirSync(path('home'));
-  if (!has.registry || !tool || !existsSync(program)) return;
-  state.registry = await startRegistry('registry');
-  write('registries.conf', `[[registry]]\nlocation = "${state.registry}"\ninsecure = true\n`);
-  if (!node) return;
-  await makeNodeRoot();
-  state.base = `${state.registry}/node:22`;
-  await image('base', { store: path('store-base'), directory: path('rootfs'), push: state.base });
+  if (!has.registry || !imageTool || !existsSync(program)) return;
+  state.registry = await shop.startRegistry('registry');
+  if (node) state.base = await shop.pushNode(state.registry);
 });
-after(async () => {
-  for (const child of running) child.kill('SIGKILL');
-  if (has.podman && existsSync(path('podman'))) await podman('rm', '--all', '--force');
-  // Podman leaves its graph folder mounted upon itself.
-  await execute('umount', ['--lazy', path('podman/overlay')]).catch(() => {});
-  rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
-});
+after(() => shop.end());
 
 const missing = (...names) => names.filter((name) => !has[name]).map((name) => `there is no ${name}`)[0] ??
-  (tool && existsSync(program) ? false : 'image_tool or berth is not built');
+  (imageTool && existsSync(program) ? false : 'image_tool or berth is not built');
 const common = () => ({
   store: path('store'), berth: program, ca: authorities,
   spec: write('spec.yaml', 'name: app\nserver:\n  command: [node, ' +
@@ -199,7 +110,7 @@ test('a project\'s dependencies come by its lock file, without its own scripts',
 test('a registry that wants a password gets the right one', { skip: missing('registry') }, async () => {
   write('htpasswd', 'AWS:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n');
   const auth = `auth: {htpasswd: {realm: test, path: ${path('htpasswd')}}}\n`;
-  const registry = await startRegistry('closed', auth);
+  const registry = await shop.startRegistry('closed', auth);
   const push = `${registry}/scratch:1`;
   assert.match((await tryImage('assemble', { ...common(), push })).error, /wants a login and there is none/);
   const refused = await tryImage('assemble', { ...common(), push, user: 'AWS' }, 'mistaken');
@@ -244,7 +155,7 @@ for (const engine of ['podman', 'buildah']) {
 test('without an engine a Dockerfile is refused', { skip: missing('registry') }, async () => {
   const saved = environment.PATH;
   environment.PATH = path('nowhere');
-  const refused = await tryImage('build', { ...common(), dockerfile: 'Dockerfile', directory: folder });
+  const refused = await tryImage('build', { ...common(), dockerfile: 'Dockerfile', directory: shop.folder });
   environment.PATH = saved;
   assert.match(refused.error, /docker: not on PATH\n {2}podman: not on PATH/);
 });
