@@ -58,9 +58,10 @@ struct AssembleOptions {
   std::string directory;  ///< the user's folder: goes to /app, without .git, .berth, node_modules
                           ///< and what .dockerignore and `ignore` name
   std::vector<std::string> ignore;
-  std::string berth;      ///< path of the static program: /usr/local/bin/berth, the entry point
-  std::string spec_file;  ///< becomes /app/berth.yaml
-  bool npm = false;       ///< a layer with `npm ci --omit=dev` of package.json, by the machine's npm
+  std::string berth;                   ///< path of the static program: /usr/local/bin/berth, the entry point
+  std::vector<std::string> arguments;  ///< of the entry point, before its last one, "serve"
+  std::string spec_file;               ///< becomes /app/berth.yaml
+  bool npm = false;  ///< a layer with `npm ci --omit=dev` of package.json, by the machine's npm
   std::vector<std::string>
       npm_packages;       ///< "npx -y PACKAGE" servers: installed into the image, so that no task
                           ///< downloads code at its start

@@ -267,6 +267,7 @@ class ImagesImpl final : public Images {
     }
     assembly.composition.environment = options.environment;
     assembly.composition.labels = options.labels;
+    assembly.composition.arguments = options.arguments;
     assembly.composition.time_s = source_time(environment_);
     auto image = compose(assembly.base, assembly.composition);
     if (!image) co_return image;

@@ -125,7 +125,10 @@ json::object settings_of(const json::object& base, const Composition& compositio
       if (const auto* member = base.if_contains(name)) out[name] = *member;
     }
   } else {
-    out["Entrypoint"] = json::array{"/usr/local/bin/berth", "serve"};
+    json::array entry_point{"/usr/local/bin/berth"};
+    entry_point.insert(entry_point.end(), composition.arguments.begin(), composition.arguments.end());
+    entry_point.emplace_back("serve");
+    out["Entrypoint"] = std::move(entry_point);
   }
   // Fargate gives a volume the owner and mode of the image's folder only where the image declares it.
   const auto* volumes = object_in(base, "Volumes");
@@ -208,9 +211,6 @@ Result<ManifestOrIndex> parse_manifest(std::string_view bytes) {
 
 Result<BlobInfo> choose(const std::vector<ManifestOrIndex::Choice>& choices,
                         const std::string& architecture) {
-  std::string there;
-  for (const auto& choice : choices) {
-    if (fits(choice)) return choice.descriptor;
   const auto fits = [&](const ManifestOrIndex::Choice& choice) {
     return choice.os == "linux" && choice.architecture == architecture;
   };
@@ -218,6 +218,9 @@ Result<BlobInfo> choose(const std::vector<ManifestOrIndex::Choice>& choices,
   for (const auto& choice : choices) {
     if (fits(choice) && (choice.variant.empty() || choice.variant == plain)) return choice.descriptor;
   }
+  std::string there;
+  for (const auto& choice : choices) {
+    if (fits(choice)) return choice.descriptor;
     // Signatures and attestations go by the platform "unknown".
     if (choice.os.empty() || choice.os == "unknown") continue;
     there += fmt::format("{}{}/{}", there.empty() ? "" : ", ", choice.os, choice.architecture);

@@ -66,8 +66,9 @@ struct Composition {
   std::vector<Addition> additions;
   std::map<std::string, std::string> environment;
   std::map<std::string, std::string> labels;
-  bool keep_entry_point = false;  ///< the base's own is berth already
-  bool keep_directory = false;    ///< the base's working directory, where it has one
+  std::vector<std::string> arguments;  ///< of the entry point, before "serve"
+  bool keep_entry_point = false;       ///< the base's own is berth already
+  bool keep_directory = false;         ///< the base's working directory, where it has one
   std::int64_t time_s = 0;
 };
 /// `base` without a configuration is scratch. The base's environment, volumes, labels and stop signal are
