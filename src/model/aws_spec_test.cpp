@@ -99,6 +99,20 @@ TEST(AwsSpec, is_written_so_that_it_reads_back) {
   EXPECT_FALSE(good(write_spec(good("server: {builtin: workspace}"))).scaling.hours);
 }
 
+TEST(AwsSpec, is_written_without_defaults_that_would_be_refused_beside_what_it_says) {
+  for (std::string_view blocks :
+       {"aws: {network: {vpc: vpc-0a1b2c3d, private_subnets: [subnet-0a1b2c3d, subnet-1a1b2c3d]}}",
+        "tasks: {count: 1}\nscaling: {min: 1, max: 1}"}) {
+    const Spec spec = good(fmt::format("server: {{builtin: workspace}}\n{}\n", blocks));
+    const Spec again = good(write_spec(spec));
+    EXPECT_EQ(again.aws.network.vpc, spec.aws.network.vpc);
+    EXPECT_EQ(tasks_max(again), tasks_max(spec));
+  }
+  EXPECT_EQ(
+      good(write_spec(good("server: {builtin: workspace}\nscaling: {hours: {}}"))).scaling.hours.has_value(),
+      true);
+}
+
 TEST(AwsSpec, has_defaults_that_need_no_file) {
   Spec spec = good("server: {builtin: workspace}");
   EXPECT_EQ(tasks_min(spec), 3u);

@@ -41,7 +41,9 @@ class Members {
 /// `raw`: texts hold ${NAME} that is to be read as such again.
 enum class Variables : std::uint8_t { escaped, raw };
 
-std::string write_block(std::span<const Field> fields, void* block, Variables variables,
+/// What `block` says other than `standard`, a block as it is when nothing is given (null: everything). Some
+/// keys are refused beside others even with the value that they have anyway.
+std::string write_block(std::span<const Field> fields, void* block, void* standard, Variables variables,
                         Members members = {});
 
 std::string write_table(const std::map<std::string, std::string>& table, Variables variables) {
@@ -56,14 +58,14 @@ std::string write_list(const Field& field, void* list, Variables variables) {
   std::string out = "[";
   for (std::size_t i = 0; i < field.list->size(list); ++i) {
     if (i > 0) out += ", ";
-    out += write_block(field.fields, field.list->at(list, i), variables);
+    out += write_block(field.fields, field.list->at(list, i), nullptr, variables);
   }
   return out + "]";
 }
 
 /// The value as JSON; empty for what is left out: a text that is empty, a port that is not set, a block that
 /// is not there, a count whose default depends on others.
-std::string write_value(const Field& field, void* block, Variables variables) {
+std::string write_value(const Field& field, void* block, void* standard, Variables variables) {
   if (field.present != nullptr && !field.present(block)) return {};
   void* target = field.locate(block);
   switch (field.kind) {
@@ -79,7 +81,13 @@ std::string write_value(const Field& field, void* block, Variables variables) {
       const auto& table = *static_cast<std::map<std::string, std::string>*>(target);
       return table.empty() ? std::string() : write_table(table, field.literal ? Variables::raw : variables);
     }
-    case FieldKind::block: return write_block(field.fields, target, variables);
+    case FieldKind::block: {
+      // A block that may be absent says something by being there.
+      const bool optional = field.present != nullptr;
+      void* usual = standard == nullptr || optional ? nullptr : field.locate(standard);
+      std::string text = write_block(field.fields, target, usual, variables);
+      return usual != nullptr && text == "{}" ? std::string() : text;
+    }
     case FieldKind::list: return write_list(field, target, variables);
     default: break;
   }
@@ -87,11 +95,14 @@ std::string write_value(const Field& field, void* block, Variables variables) {
   return text.empty() ? text : json_quote(text);
 }
 
-std::string write_block(std::span<const Field> fields, void* block, Variables variables, Members members) {
+std::string write_block(std::span<const Field> fields, void* block, void* standard, Variables variables,
+                        Members members) {
   for (const Field& field : fields) {
     if (field.locate == nullptr) continue;
-    std::string value = write_value(field, block, variables);
-    if (!value.empty()) members.add(field.key, value);
+    std::string value = write_value(field, block, standard, variables);
+    const bool usual = standard != nullptr && field.kind != FieldKind::block &&
+                       value == write_value(field, standard, nullptr, variables);
+    if (!value.empty() && !usual) members.add(field.key, value);
   }
   return members.object();
 }
@@ -104,7 +115,8 @@ std::string write_server(ServerSpec& server, Variables variables) {
     case ServerSpec::Kind::builtin: members.add("builtin", json_quote(server.builtin)); break;
     case ServerSpec::Kind::url: members.add("url", json_quote(server.url)); break;
   }
-  return write_block(server_fields(), &server, variables, members);
+  ServerSpec standard;
+  return write_block(server_fields(), &server, &standard, variables, members);
 }
 
 }  // namespace
@@ -116,7 +128,8 @@ std::string write_spec(const Spec& spec) {
   for (ServerSpec& server : copy.servers) servers.add(server.name, write_server(server, variables));
   Members members;
   members.add("servers", servers.object());
-  return write_block(spec_fields(), &copy, variables, members) + "\n";
+  Spec standard;
+  return write_block(spec_fields(), &copy, &standard, variables, members) + "\n";
 }
 
 }  // namespace berth::model
