@@ -123,7 +123,9 @@ class Deploy final : public Pipeline {
     if (!options_.image.empty()) return {};
     const Result<model::Spec> inside = spec_for_image(spec_);
     if (!inside) return Failure(inside.error());
-    return check_program(options_.berth, architecture_of(spec_.aws));
+    const Result<TaskProgram> program = task_program(spec_, options_.berth);
+    if (!program) return Failure(program.error());
+    return check_program(*program, architecture_of(spec_.aws));
   }
 
   Task<Result<void>> check_alone(StackState base, StackState service) {

@@ -141,12 +141,36 @@ std::string program_beside(const std::string& own, const model::AwsSpec& aws) {
   return architecture == own_architecture() ? own : own + "-" + architecture;
 }
 
-Result<void> check_program(const std::string& path, const std::string& architecture) {
-  const std::string where = fmt::format(
-      "Put the static berth for {} of the same version beside this one, as berth-{}{}, or name it: berth "
-      "deploy --berth-binary PATH.",
-      shown_name(architecture), architecture,
-      architecture == "arm64" ? " (`./run build --arm64` makes it)" : "");
+Result<TaskProgram> task_program(const model::Spec& spec, const std::string& berth) {
+  const auto native =
+      std::ranges::find(spec.servers, model::ServerSpec::Kind::native, &model::ServerSpec::kind);
+  if (native == spec.servers.end()) return TaskProgram{.path = berth, .arguments = {}, .is_berth = true};
+  if (spec.servers.size() > 1) {
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("The server \"{}\" is a native program, which is the task itself, so there is no "
+                    "place for others beside it. Start it by `command` and with --stdio, or give it a "
+                    "service of its own.",
+                    native->name));
+  }
+  const std::vector<std::string>& words = native->command;
+  return TaskProgram{
+      .path = (std::filesystem::path(spec.directory) / words.front()).lexically_normal().string(),
+      .arguments = {words.begin() + 1, words.end()},
+      .is_berth = false};
+}
+
+Result<void> check_program(const TaskProgram& program, const std::string& architecture) {
+  const std::string& path = program.path;
+  const std::string where =
+      program.is_berth
+          ? fmt::format(
+                "Put the static berth for {} of the same version beside this one, as berth-{}{}, or "
+                "name it: berth deploy --berth-binary PATH.",
+                shown_name(architecture), architecture,
+                architecture == "arm64" ? " (`./run build --arm64` makes it)" : "")
+          : fmt::format("Build the server for {} and link it statically (-static).",
+                        shown_name(architecture));
   const Result<std::string> head = storage::read_head(path, program_head_bytes);
   if (!head) {
     return fail(ErrorCode::not_found,
@@ -222,6 +246,15 @@ Result<model::Spec> spec_for_image(model::Spec spec) {
     }
     server.directory = relative == "." ? "/app" : (fs::path("/app") / relative).string();
   }
+  // What is around the tasks may change without a new image.
+  const bool is_open = spec.aws.open;
+  const bool high_resolution = spec.scaling.high_resolution;
+  spec.image = {};
+  spec.permissions = {};
+  spec.scaling = {};
+  spec.aws = {};
+  spec.aws.open = is_open;
+  spec.scaling.high_resolution = high_resolution;
   return spec;
 }
 
@@ -238,7 +271,13 @@ ImagePlan plan_image(const model::Spec& spec, const ImageInputs& inputs) {
   options.architecture = architecture_of(spec.aws);
   options.directory = spec.directory;
   options.ignore = spec.image.ignore;
-  options.berth = inputs.berth;
+  options.berth = inputs.program.path;
+  options.arguments = inputs.program.arguments;
+  // The entry point need not be among the files of /app a second time.
+  if (!inputs.program.is_berth) {
+    options.ignore.push_back(
+        std::filesystem::path(inputs.program.path).lexically_relative(spec.directory).string());
+  }
   options.spec_file = inputs.spec_file;
   options.npm = inputs.has_package && is_node(spec);
   options.npm_packages = npm_packages(spec);
@@ -271,7 +310,9 @@ Task<Result<registry::Image>> make_image(registry::Images& images, model::Spec s
   const Result<std::string> file = write_spec_file(*inside, state_directory);
   if (!file) co_return Failure(file.error());
   std::error_code ignored;
-  const ImageInputs inputs{.berth = std::move(berth),
+  Result<TaskProgram> program = task_program(spec, berth);
+  if (!program) co_return Failure(program.error());
+  const ImageInputs inputs{.program = std::move(*program),
                            .spec_file = *file,
                            .has_dockerfile = std::filesystem::exists(spec.directory + "/Dockerfile", ignored),
                            .has_package = std::filesystem::exists(spec.directory + "/package.json", ignored),

@@ -25,12 +25,22 @@ struct ProgramFacts {
 /// nullopt when it is no 64-bit ELF program. `head`: its first bytes, program headers included (64 KiB do).
 std::optional<ProgramFacts> read_program(std::string_view head);
 
-/// The static program for the image when nobody names one: `own`, or for another architecture than this machine's
-/// the file beside it with the architecture's name, /usr/bin/berth-arm64.
+/// The static program for the image when nobody names one: `own`, or for another architecture than this
+/// machine's the file beside it with the architecture's name, /usr/bin/berth-arm64.
 std::string program_beside(const std::string& own, const model::AwsSpec& aws);
 
+/// The entry point of the image. A native server is the task itself: its program serves and answers health
+/// checks as berth does, and takes berth's place.
+struct TaskProgram {
+  std::string path;
+  std::vector<std::string> arguments;  ///< before "serve"
+  bool is_berth = true;
+};
+/// invalid_argument when a native server is not the only one of its service.
+Result<TaskProgram> task_program(const model::Spec& spec, const std::string& berth);
+
 /// Whether the file can be the entry point of an image of `architecture`; the failure says where to get one.
-Result<void> check_program(const std::string& path, const std::string& architecture);
+Result<void> check_program(const TaskProgram& program, const std::string& architecture);
 
 /// The base by what the servers start with, when image.base does not say: node, python, uv, deno, bun, a JVM,
 /// or scratch when berth alone (or a program of the folder) runs.
@@ -40,12 +50,12 @@ std::string base_for(const model::Spec& spec);
 std::vector<std::string> npm_packages(const model::Spec& spec);
 
 /// The spec as it stands inside the image: folders of this machine become folders of /app, `npx` the program
-/// that it would start. invalid_argument
-/// names what cannot be there: a folder outside the spec's, a key read from a file.
+/// that it would start, and what is around the tasks (aws, scaling, permissions, image) is left out.
+/// invalid_argument names what cannot be there: a folder outside the spec's, a key read from a file.
 Result<model::Spec> spec_for_image(model::Spec spec);
 
 struct ImageInputs {
-  std::string berth;            ///< path of the program
+  TaskProgram program;
   std::string spec_file;        ///< written from spec_for_image
   bool has_dockerfile = false;  ///< ./Dockerfile is there
   bool has_package = false;     ///< ./package.json is there

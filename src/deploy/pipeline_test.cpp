@@ -322,6 +322,53 @@ TEST_F(Deploys, a_missing_variable_is_named_before_anything_is_made) {
   EXPECT_TRUE(account_.stacks.empty());
 }
 
+TEST_F(Deploys, the_image_is_the_same_whatever_is_around_its_tasks) {
+  yaml("name: app\nserver: {builtin: workspace}\naws: {open: true}\nscaling: {high_resolution: true}\n");
+  const Result<model::Spec> one = spec_for_image(spec_);
+  yaml(R"(name: app
+server: {builtin: workspace}
+image: {stop_at: high}
+scaling: {max: 9, high_resolution: true, hours: {days: mon}}
+permissions: [{actions: [s3:GetObject], resources: ["*"]}]
+aws:
+  region: eu-central-1
+  open: true
+  network: {vpc: vpc-0a1b2c3d, private_subnets: [subnet-0a1b2c3d, subnet-1a1b2c3d]}
+)");
+  const Result<model::Spec> other = spec_for_image(spec_);
+  ASSERT_TRUE(one && other);
+  EXPECT_EQ(model::write_spec(*one), model::write_spec(*other));
+  EXPECT_TRUE(one->aws.open && one->scaling.high_resolution);
+}
+
+TEST_F(Deploys, a_native_server_takes_the_place_of_berth_in_its_image) {
+  fs::create_directories(folder_ + "/build");
+  std::ofstream(folder_ + "/build/mine") << static_program();
+  yaml("name: app\nserver: {native: [./build/mine, --fast]}\naws: {region: us-east-1}\n");
+  ASSERT_TRUE(deploy());
+  EXPECT_EQ(images_.assembled.base, "scratch");
+  EXPECT_EQ(images_.assembled.berth, folder_ + "/build/mine");
+  EXPECT_EQ(images_.assembled.arguments, std::vector<std::string>{"--fast"});
+  EXPECT_EQ(images_.assembled.ignore, std::vector<std::string>{"build/mine"});
+}
+
+TEST_F(Deploys, a_native_server_that_cannot_be_the_task_is_refused_before_anything_is_made) {
+  yaml("name: app\nserver: {native: ./mine}\naws: {region: us-east-1, architecture: x86_64}\n");
+  const Result<Deployed> absent = deploy();
+  ASSERT_FALSE(absent);
+  EXPECT_EQ(absent.error().message(), "The program " + folder_ +
+                                          "/mine that goes into the image cannot be read. Build the server "
+                                          "for x86-64 and link it statically (-static).");
+  yaml(
+      "name: app\nservers: {mine: {native: ./mine}, other: {builtin: workspace}}\naws: {region: "
+      "us-east-1}\n");
+  const Result<Deployed> beside = deploy();
+  ASSERT_FALSE(beside);
+  EXPECT_NE(beside.error().message().find("\"mine\" is a native program"), std::string::npos)
+      << beside.error().message();
+  EXPECT_TRUE(account_.stacks.empty());
+}
+
 TEST_F(Deploys, an_image_without_the_entry_point_is_refused_before_it_is_pushed) {
   yaml(std::string(plain));
   images_.entry = "/bin/sh";
