@@ -145,7 +145,8 @@ class Gatherer {
                                                           service.deployments.front().failed == 0);
       if (steady) co_return;
     }
-    auto stopped = co_await stopped_tasks(client_, service.cluster, service.name, {});
+    StoppedFilter all;
+    auto stopped = co_await stopped_tasks(client_, service.cluster, service.name, std::move(all));
     if (!stopped) co_return;
     if (stopped->size() > stopped_max) stopped->resize(stopped_max);
     facts_.stopped = std::move(*stopped);

@@ -50,6 +50,7 @@ ServiceState service_of(const json::object& object, const std::string& cluster) 
                      .task_definition = aws::text(object, "taskDefinition"),
                      .deployments = {},
                      .events = {},
+                     .event_times = {},
                      .target_groups = {}};
   for (const json::value& item : aws::array(object, "deployments")) {
     if (item.is_object()) state.deployments.push_back(deployment_of(item.get_object()));
@@ -58,9 +59,12 @@ ServiceState service_of(const json::object& object, const std::string& cluster) 
     return (a.status == "PRIMARY") > (b.status == "PRIMARY");
   });
   for (const json::value& item : aws::array(object, "events")) {
-    if (item.is_object()) state.events.push_back(aws::text(item.get_object(), "message"));
+    if (!item.is_object()) continue;
+    state.events.push_back(aws::text(item.get_object(), "message"));
+    state.event_times.push_back(seconds_of(item.get_object(), "createdAt"));
   }
   std::ranges::reverse(state.events);
+  std::ranges::reverse(state.event_times);
   for (const json::value& item : aws::array(object, "loadBalancers")) {
     if (item.is_object()) state.target_groups.push_back(aws::text(item.get_object(), "targetGroupArn"));
   }
@@ -173,6 +177,14 @@ std::optional<Revision> previous_of(const std::vector<Revision>& revisions, cons
   return *best;
 }
 
+std::vector<std::string> events_since(const ServiceState& state, double since) {
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < state.events.size(); ++i) {
+    if (i >= state.event_times.size() || state.event_times[i] >= since) out.push_back(state.events[i]);
+  }
+  return out;
+}
+
 ScalePlan plan_scale(std::size_t count, std::size_t min, std::size_t max) {
   ScalePlan plan{.desired = count, .min = std::min(min, count), .max = std::max(max, count)};
   plan.changes_target = plan.min != min || plan.max != max;
@@ -235,7 +247,7 @@ Task<aws::Reply<std::vector<Revision>>> list_revisions(aws::Client& client, std:
 }
 
 Task<aws::Reply<std::vector<TaskEnd>>> stopped_tasks(aws::Client& client, std::string cluster,
-                                                     std::string service, std::vector<std::string> known) {
+                                                     std::string service, StoppedFilter filter) {
   std::vector<TaskEnd> out;
   json::object input{{"cluster", cluster}, {"serviceName", service}, {"desiredStatus", "STOPPED"}};
   const auto listed = co_await client.list("ecs", "ListTasks", std::move(input), "taskArns");
@@ -248,7 +260,8 @@ Task<aws::Reply<std::vector<TaskEnd>>> stopped_tasks(aws::Client& client, std::s
   json::array arns;
   for (const json::value& arn : *listed) {
     const bool seen =
-        arn.is_string() && std::ranges::find(known, last_part(std::string(arn.get_string()))) != known.end();
+        arn.is_string() &&
+        std::ranges::find(filter.known, last_part(std::string(arn.get_string()))) != filter.known.end();
     if (arn.is_string() && !seen && arns.size() < described_tasks_max) arns.push_back(arn);
   }
   if (arns.empty()) co_return out;
@@ -258,6 +271,8 @@ Task<aws::Reply<std::vector<TaskEnd>>> stopped_tasks(aws::Client& client, std::s
   LogPlace place;
   for (const json::value& item : aws::array(*reply, "tasks")) {
     if (!item.is_object()) continue;
+    const double stopped_at = seconds_of(item.get_object(), "stoppedAt");
+    if (stopped_at > 0 && stopped_at < filter.since) continue;
     TaskEnd task = task_of(item.get_object());
     if (place.group.empty()) {
       const auto found = co_await log_place(client, aws::text(item.get_object(), "taskDefinitionArn"));
@@ -302,6 +317,7 @@ Task<aws::Reply<RolloutEnd>> watch_rollout(aws::Client& client, Clock& clock, Ro
   TimePoint answered = begin;
   std::string said;
   RolloutEnd end;
+  double since = 0;
   while (true) {
     auto service = co_await describe_service(client, options.cluster, options.service);
     std::optional<TargetHealth> targets;
@@ -316,6 +332,8 @@ Task<aws::Reply<RolloutEnd>> watch_rollout(aws::Client& client, Clock& clock, Ro
     Rollout verdict = Rollout::going;
     if (service) {
       answered = clock.now();
+      for (const ServiceDeployment& deployment : service->deployments)
+        since = std::max(since, deployment.created_at);
       end.service = *service;
       end.targets = targets.value_or(TargetHealth{});
       std::optional<std::size_t> healthy;
@@ -331,10 +349,10 @@ Task<aws::Reply<RolloutEnd>> watch_rollout(aws::Client& client, Clock& clock, Ro
     if (verdict == Rollout::failed || clock.now() - begin > options.timeout) break;
     co_await clock.sleep_for(options.poll);
   }
-  end.evidence.service_events = end.service.events;
+  end.evidence.service_events = events_since(end.service, since);
   end.evidence.target_reason = end.targets.reason;
-  std::vector<std::string> none;
-  const auto stopped = co_await stopped_tasks(client, options.cluster, options.service, std::move(none));
+  StoppedFilter filter{.known = {}, .since = since};
+  const auto stopped = co_await stopped_tasks(client, options.cluster, options.service, std::move(filter));
   if (stopped) end.evidence.tasks = *stopped;
   co_return end;
 }

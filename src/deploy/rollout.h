@@ -35,6 +35,7 @@ struct ServiceState {
   std::string task_definition;
   std::vector<ServiceDeployment> deployments;  ///< the primary one first
   std::vector<std::string> events;             ///< oldest first
+  std::vector<double> event_times;             ///< of each, seconds since the epoch
   std::vector<std::string> target_groups;
   bool exists() const { return !status.empty() && status != "INACTIVE"; }
 };
@@ -61,10 +62,17 @@ Task<aws::Reply<ServiceState>> describe_service(aws::Client& client, std::string
 /// Revisions of the family of `task_definition`, newest first, deregistered ones too; at most `count_max`.
 Task<aws::Reply<std::vector<Revision>>> list_revisions(aws::Client& client, std::string task_definition,
                                                        std::size_t count_max);
-/// Tasks of the service that have stopped, with the last lines of their logs; ECS keeps them for an hour.
-/// Those in `known` (ids) are left out.
+/// What the service has said since then (seconds since the epoch), oldest first.
+std::vector<std::string> events_since(const ServiceState& state, double since);
+
+/// ECS keeps stopped tasks for an hour: what ended before an operation does not tell how it went.
+struct StoppedFilter {
+  std::vector<std::string> known;  ///< ids that are left out
+  double since = 0;                ///< seconds since the epoch
+};
+/// Tasks of the service that have stopped, with the last lines of their logs.
 Task<aws::Reply<std::vector<TaskEnd>>> stopped_tasks(aws::Client& client, std::string cluster,
-                                                     std::string service, std::vector<std::string> known);
+                                                     std::string service, StoppedFilter filter);
 
 struct TargetHealth {
   std::size_t healthy = 0;

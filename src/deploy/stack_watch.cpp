@@ -6,6 +6,8 @@
 #include <map>
 #include <set>
 
+#include "aws/time_text.h"
+
 namespace berth::deploy {
 namespace {
 
@@ -38,6 +40,12 @@ std::pair<std::string, std::string> service_of(const std::string& arn) {
   const std::size_t last = arn.rfind('/');
   if (first == std::string::npos || first == last) return {};
   return {arn.substr(first + 1, last - first - 1), arn.substr(last + 1)};
+}
+
+/// Of an event, since the epoch; 0 where it cannot be read.
+double seconds_of(const std::string& time) {
+  const auto parsed = aws::parse_rfc3339(time);
+  return parsed ? static_cast<double>(to_unix_ms(*parsed)) / 1000 : 0;
 }
 
 class Watch {
@@ -135,6 +143,7 @@ class Watch {
     }
     if (event.type == "AWS::ECS::Service") {
       service_busy_ = in_progress(event.status);
+      if (service_busy_ && service_since_ == 0) service_since_ = seconds_of(event.time);
       const auto [cluster, service] = service_of(event.physical);
       if (!service.empty()) cluster_ = cluster;
       if (!service.empty()) service_ = service;
@@ -157,10 +166,10 @@ class Watch {
 
   Task<void> look_at_tasks() {
     if (service_.empty()) co_return;
-    std::vector<std::string> known;
-    for (const TaskEnd& task : end_.evidence.tasks) known.push_back(task.id);
-    if (known.size() >= tasks_known_max) co_return;
-    const auto stopped = co_await stopped_tasks(client_, cluster_, service_, std::move(known));
+    StoppedFilter filter{.known = {}, .since = service_since_};
+    for (const TaskEnd& task : end_.evidence.tasks) filter.known.push_back(task.id);
+    if (filter.known.size() >= tasks_known_max) co_return;
+    const auto stopped = co_await stopped_tasks(client_, cluster_, service_, std::move(filter));
     if (!stopped) co_return;
     for (const TaskEnd& task : *stopped) {
       if (end_.evidence.tasks.empty())
@@ -174,7 +183,7 @@ class Watch {
     co_await look_at_tasks();
     if (service_.empty()) co_return;
     const auto service = co_await describe_service(client_, cluster_, service_);
-    if (service) end_.evidence.service_events = service->events;
+    if (service) end_.evidence.service_events = events_since(*service, service_since_);
   }
 
   aws::Client& client_;
@@ -188,6 +197,7 @@ class Watch {
   std::set<std::string> records_;
   std::string cluster_, service_;
   bool service_busy_ = false;
+  double service_since_ = 0;  ///< when its work began, seconds since the epoch
   bool first_ = true;
   bool lost_ = false;
   int polls_ = 0;

@@ -12,6 +12,8 @@ namespace berth::deploy {
 namespace {
 
 constexpr std::size_t lines_shown_max = 10;
+/// What ECS says of a deployment that an alarm has ended.
+constexpr std::string_view alarm_detected = "deployment failed: alarm detected";
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -211,8 +213,9 @@ std::vector<std::string> evidence_of(const Evidence& evidence) {
   }
   if (!evidence.target_reason.empty()) out.push_back("load balancer: " + evidence.target_reason);
   for (const std::string& event : evidence.service_events) {
-    if (matches(event, "unable") || matches(event, "unhealthy") || matches(event, "circuit breaker"))
-      out.push_back("service: " + event);
+    const bool tells = matches(event, "unable") || matches(event, "unhealthy") ||
+                       matches(event, "circuit breaker") || matches(event, alarm_detected);
+    if (tells) out.push_back("service: " + event);
   }
   return out;
 }
@@ -282,6 +285,16 @@ Explanation explain(const Evidence& evidence) {
   // A refusal names the very thing that is missing, so it stands before everything else.
   for (const StackEvent& event : evidence.failures) {
     if (!found && !is_noise(event)) found = denied(event.reason);
+  }
+  // Tasks that an alarm has ended did not fail by themselves.
+  const bool by_alarm = std::ranges::any_of(
+      evidence.service_events, [](const std::string& event) { return matches(event, alarm_detected); });
+  if (!found && by_alarm) {
+    found = Explanation{.cause =
+                            "The new version answered calls with errors (5xx), so its alarm rang and ECS "
+                            "went back to the version before.",
+                        .evidence = {},
+                        .remedy = "`berth logs` and `berth traces` show the calls of that time."};
   }
   if (!found) found = by_tasks(evidence.tasks);
   for (const StackEvent& event : evidence.failures) {

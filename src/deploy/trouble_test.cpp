@@ -90,6 +90,11 @@ TEST(Trouble, has_a_cause_and_a_way_out_for_each_failure) {
            .service_events =
                {"(service app) was unable to place a task. Reason: Capacity is unavailable at this time."}},
        "no capacity", "aws.spot.weight"},
+      {"alarm",
+       Evidence{
+           .tasks = task("Scaling activity initiated by deployment ecs-svc/1", "", 137).tasks,
+           .service_events = {"(service app) (deployment ecs-svc/2) deployment failed: alarm detected."}},
+       "(5xx)", "berth logs"},
       {"targets", Evidence{.target_reason = "Target.Timeout Request timed out"}, "unhealthy", "berth doctor"},
       {"unknown", stack("Something new."), "could not make", "continues where it stopped"},
   };
@@ -125,8 +130,7 @@ TEST(Trouble, names_the_statement_that_a_refused_call_lacks) {
       "resource: arn:aws:cloudformation:r:1:stack/app/*";
   const std::string said = explain_fault(fault).message();
   EXPECT_NE(
-      said.find(
-          R"("cloudformation:CreateChangeSet", "Resource": "arn:aws:cloudformation:r:1:stack/app/*")"),
+      said.find(R"("cloudformation:CreateChangeSet", "Resource": "arn:aws:cloudformation:r:1:stack/app/*")"),
       std::string::npos)
       << said;
 }
