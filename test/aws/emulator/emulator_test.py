@@ -198,6 +198,30 @@ class Emulator(unittest.TestCase):
         self.assertEqual(row["stopCode"], "EssentialContainerExited")
         self.assertEqual(row["containers"][0]["exitCode"], 137)
 
+    def test_5_b_a_task_that_runs_out_of_memory_says_so(self):
+        if self.about["limits"] is None:
+            self.skipTest("no control group may be written here: tasks are not limited")
+        lost = next(t for t in self.control("state")["tasks"] if t["status"] == "RUNNING")
+        for pid in below(lost["pid"]):
+            with open(f"/proc/{pid}/oom_score_adj", "w", encoding="ascii") as file:
+                file.write("1000")      # whoever takes the memory, these are ended for it
+        taken = tempfile.NamedTemporaryFile(dir="/dev/shm")     # counts, but belongs to no process
+        self.addCleanup(taken.close)
+        group = {"v1": "/sys/fs/cgroup/memory", "v2": "/sys/fs/cgroup"}[self.about["limits"]]
+        number = self.about["network"].rpartition(".")[2]
+        subprocess.run([sys.executable, "-c", "import sys\nopen(sys.argv[1], 'w').write('0')\n"
+                        "with open(sys.argv[2], 'wb') as file:\n"
+                        "    for _ in range(520): file.write(bytes(1 << 20))",
+                        f"{group}/berth-emulator-{number}/{lost['id']}/cgroup.procs", taken.name],
+                       check=False)
+        self.until("the end of the task", lambda: any(
+            t["id"] == lost["id"] and t["status"] == "STOPPED" for t in self.control("state")["tasks"]))
+        row = self.client("ecs").describe_tasks(cluster="trial", tasks=[lost["id"]])["tasks"][0]
+        self.assertEqual(row["containers"][0]["exitCode"], 137)
+        self.assertRegex(row["containers"][0]["reason"], "^OutOfMemoryError: Container killed due to memory")
+        self.until("three tasks again", lambda: 3 == sum(
+            t["state"] == "healthy" for t in self.control("state")["targets"]))
+
     def test_6_a_broken_image_breaks_the_circuit_and_the_old_tasks_stay(self):
         before = {t["id"] for t in self.control("state")["tasks"] if t["status"] == "RUNNING"}
         stack, made = self.change("trial", "UPDATE", Image=self.broken)
@@ -252,6 +276,20 @@ class Death(unittest.TestCase):
             while processes_about(folder):
                 self.assertLess(time.monotonic(), deadline, processes_about(folder))
                 select.select([], [], [], 0.05)
+
+
+def below(pid):
+    """A process and everything that descends from it."""
+    found = [pid]
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
+                parent = int(file.read().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if parent == pid:
+            found += below(int(name))
+    return found
 
 
 def processes_about(word):
