@@ -17,8 +17,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+import account
+
 EMULATOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "emulator", "emulator.py")
-REGION = "eu-central-1"
+REGION = account.REGION
 # Another image than the one that is there would do: no task is started.
 DIGEST = "sha256:" + "0" * 64
 STACK_SECONDS_MAX = 120
@@ -48,27 +50,8 @@ class Aws:
 
     def prepare(self):
         """What stands in the specs → what there is here."""
-        ec2 = self.client("ec2")
-        vpc = ec2.create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
-        gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-        ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
-        self.client("iam").create_policy(PolicyName="boundary", PolicyDocument=json.dumps(
-            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}))
-        self.client("logs").create_log_group(logGroupName="cloudtrail")
         zone = self.client("route53").create_hosted_zone(Name="example.com", CallerReference="1")
-        certificate = self.client("acm").request_certificate(
-            DomainName="mcp.example.com", ValidationMethod="DNS")
-        names = {
-            "Z0123456789ABC": zone["HostedZone"]["Id"].split("/")[-1],
-            "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d": certificate["CertificateArn"],
-            "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9":
-                self.client("kms").create_key()["KeyMetadata"]["Arn"],
-            "vpc-0a1b2c3d4e5f60718": vpc}
-        for i in range(4):
-            subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.99.{i}.0/24",
-                                       AvailabilityZone=REGION + "ab"[i % 2])
-            names[f"subnet-{i}a1b2c3d4e5f60718"] = subnet["Subnet"]["SubnetId"]
-        return names
+        return {"Z0123456789ABC": zone["HostedZone"]["Id"].split("/")[-1], **account.furnish(self.client)}
 
     def read(self, path):
         with open(path, encoding="utf-8") as file:

@@ -58,6 +58,26 @@ export class Cloud {
     return value;
   }
 
+  /// Any call of AWS's API, as somebody with a console makes it: `call('ec2', 'describe_vpcs', {…})`.
+  async call(service, operation, input = {}) {
+    const { endpoint, region, access_key_id: id, secret_access_key: secret } = this.about;
+    const code = 'import boto3, json, sys; s, o, i, u, r, k, x = json.load(sys.stdin); print(json.dumps(' +
+      'getattr(boto3.client(s, endpoint_url=u, region_name=r, aws_access_key_id=k, ' +
+      'aws_secret_access_key=x), o)(**i), default=str))';
+    const { code: status, out, err } = await execute('python3', ['-c', code], {
+      input: JSON.stringify([service, operation, input, endpoint, region, id, secret]) });
+    if (status !== 0) throw new Error(`${service} ${operation}: ${err}`);
+    return JSON.parse(out);
+  }
+
+  /// What test/aws/account.py does and prints, as the administrator.
+  async account(verb) {
+    const { environment: env } = new Project(this, '');
+    const { code, out, err } = await execute('python3', [join(root, 'test/aws/account.py'), verb], { env });
+    if (code !== 0) throw new Error(`account.py ${verb}: ${err}`);
+    return JSON.parse(out);
+  }
+
   mishaps(orders) {
     return this.control('mishaps', orders);
   }
