@@ -27,9 +27,7 @@ class Limits:
         try:
             for folder in self.folders(kind):
                 os.makedirs(folder, exist_ok=True)
-                for left in os.scandir(folder):     # of an emulator of that name that was killed
-                    if left.is_dir():
-                        os.rmdir(left.path)
+                remove_within(folder)   # what an emulator of that name has left that was killed
             if kind == "v2":
                 for folder in (ROOT, os.path.join(ROOT, self.name)):
                     write(folder, "cgroup.subtree_control", "+cpu +memory")
@@ -67,12 +65,24 @@ class Limits:
         return int(rows.get("oom_kill", 0))
 
     def forget(self, identity=""):
-        """A task's groups, or with "" those of the emulator."""
+        """A task's groups, or with "" all of the emulator's."""
         for folder in self.folders(self.kind) if self.kind else []:
-            try:
-                os.rmdir(os.path.join(folder, identity))
-            except OSError:
-                pass    # its last process is only just ending: whoever takes the name next removes it
+            if not identity:
+                remove_within(folder)
+            remove(os.path.join(folder, identity))
+
+
+def remove(folder):
+    try:
+        os.rmdir(folder)
+    except OSError:
+        pass    # its last process is only just ending: whoever takes the name next removes it
+
+
+def remove_within(folder):
+    for entry in os.scandir(folder):
+        if entry.is_dir():
+            remove(entry.path)
 
 
 def has_controllers(path):
