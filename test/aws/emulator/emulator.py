@@ -207,6 +207,8 @@ class Cloud:
         return 200, task_facts.metadata(task, words[1:])
 
     def end(self):
+        for service in list(self.services.values()):
+            service.status = "INACTIVE"     # or it would start others in their place
         for task in list(self.tasks_by_id.values()):
             task.kill()
         for task in list(self.tasks_by_id.values()):
