@@ -184,6 +184,14 @@ Task<Result<task::RuntimeOptions>> interruptible_options(cli::Context& context,
   co_return options;
 }
 
+/// A native server is this process itself: what its `env` says is set here, before any tool runs.
+void set_own_environment(const model::Spec& spec) {
+  for (const model::ServerSpec& server : spec.servers) {
+    if (server.kind != model::ServerSpec::Kind::native) continue;
+    for (const auto& [name, value] : server.environment) ::setenv(name.c_str(), value.c_str(), 1);
+  }
+}
+
 }  // namespace
 
 Task<cli::ExitCode> serve(cli::Context& context, const cli::Arguments& arguments, Server* native) {
@@ -203,6 +211,7 @@ Task<cli::ExitCode> serve(cli::Context& context, const cli::Arguments& arguments
   }
   options->environment = child_environment(context.environment);
   options->native = native;
+  if (native != nullptr) set_own_environment(options->spec);
   JsonLineLog log(STDOUT_FILENO, fmt::format(R"("task":{},"zone":{})", json_quote(options->identity.id),
                                              json_quote(options->identity.zone)));
   std::function<void(const task::Runtime&)> started = [&log](const task::Runtime& runtime) {

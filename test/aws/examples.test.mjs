@@ -10,7 +10,7 @@ import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import tls from 'node:tls';
-import { execute, program, until } from '../support/berth.mjs';
+import { execute, program, Service, until } from '../support/berth.mjs';
 import { calls, isRight, sdkClients } from '../support/clients.mjs';
 import { Cloud, example, Project } from '../support/cloud.mjs';
 import { modernBody, modernHeaders } from '../support/http.mjs';
@@ -44,6 +44,16 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   process.stdout.write(JSON.stringify({ jsonrpc: '2.0', id, ...outcome }) + '\\n');
 });
 `;
+
+const teller = example('environment_server', 'test/conformance');
+test('a C++ server has in its environment what its env says', {
+  skip: !teller && 'environment_server is not built' }, async (t) => {
+  const service = await Service.start(t, `server: {native: "${teller}", env: {WHERE: "at \${HOME}"}}\n`);
+  const client = await sdkClients['SDK 1.x'](await service.url());
+  const { content } = await client.callTool({ name: 'variable', arguments: { name: 'WHERE' } });
+  await client.finish();
+  assert.equal(content[0].text, `at ${service.folder}`);
+});
 
 describe('examples on AWS', { concurrency: 3 }, () => {
   const shop = new Workshop();

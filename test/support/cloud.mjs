@@ -16,10 +16,10 @@ function build(folder) {
   return path;
 }
 
-/// A program of examples/, from the build that is tested or the release build; undefined when neither has it.
-export function example(name) {
+/// A native server, from the build that is tested or the release build; undefined when neither has it.
+export function example(name, folder = 'examples') {
   const builds = [join(program, '../../..'), join(root, 'build/release')];
-  return builds.map((folder) => join(folder, 'examples', name)).find((path) => existsSync(path));
+  return builds.map((build) => join(build, folder, name)).find((path) => existsSync(path));
 }
 
 export class Cloud {
