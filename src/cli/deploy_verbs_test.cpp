@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "cli/deploy_view.h"
@@ -28,6 +29,17 @@ http::Response first_answers(const testing::FakeService::Seen& seen) {
         "<prefixListName>com.amazonaws.global.cloudfront.origin-facing</prefixListName></item></"
         "prefixListSet>"
         "</DescribeManagedPrefixListsResponse>";
+    return response;
+  }
+  if (seen.body.find("DescribeAvailabilityZones") != std::string::npos) {
+    response.body = "<DescribeAvailabilityZonesResponse><availabilityZoneInfo>";
+    for (const char* letter : {"a", "b", "c"}) {
+      response.body += fmt::format(
+          "<item><zoneName>us-east-1{0}</zoneName><zoneState>available</zoneState><zoneId>use1-{0}</zoneId></"
+          "item>",
+          letter);
+    }
+    response.body += "</availabilityZoneInfo></DescribeAvailabilityZonesResponse>";
     return response;
   }
   if (seen.target == "/GetTraceSegmentDestination") {

@@ -129,7 +129,7 @@ json::object pass_role(const std::vector<std::string>& roles, const std::set<std
           {"Condition", {{"StringEquals", {{"iam:PassedToService", to_array(services)}}}}}};
 }
 
-/// Wildcards of IAM: * is any text; case does not matter in actions.
+/// Wildcards of IAM: * is any text.
 bool matches(std::string_view pattern, std::string_view text) {
   std::size_t star = pattern.find('*');
   if (star == std::string_view::npos) return pattern == text;
@@ -166,7 +166,11 @@ void need(Needs& needs, const ActionRow& row) {
 Needs collect(const model::Spec& spec, const Document& document) {
   Needs needs;
   std::set<std::string> types;
-  for (const Resource& resource : document.all()) types.insert(resource.type);
+  for (const Resource& resource : document.all()) {
+    types.insert(resource.type);
+    const std::string kind = text_at(*resource.properties, "VpcEndpointType");
+    if (!kind.empty()) types.insert(resource.type + " " + kind);
+  }
   for (const ActionRow& row : action_rows()) {
     const bool own_call = row.type.empty();
     const bool key_call = row.type == "kms" && !spec.aws.kms_key.empty();
@@ -244,9 +248,10 @@ std::vector<std::string> unknown_types(const json::object& base, const json::obj
 }
 
 bool allows(const json::object& policy, std::string_view action) {
+  const std::string wanted = lower(std::string(action));
   for (const json::value& statement : policy.at("Statement").as_array()) {
     for (const json::value* one : list_at(statement.as_object(), "Action")) {
-      if (one->is_string() && matches(one->get_string(), action)) return true;
+      if (one->is_string() && matches(lower(std::string(one->get_string())), wanted)) return true;
     }
   }
   return false;

@@ -25,6 +25,12 @@ constexpr ScopeRow scopes[] = {
     {"logs", "arn:P:logs:R:A:log-group:/berth/NAME*"},
     {"logs", "arn:P:logs:R:A:log-group:NAME-*"},
     {"spans", "arn:P:logs:R:A:log-group:aws/spans:*"},
+    {"search", "arn:P:logs:R:A:log-group:aws/spans:*"},
+    {"search", "arn:P:logs:R:A:log-group:/aws/application-signals/data:*"},
+    {"search-role",
+     "arn:P:iam::A:role/aws-service-role/application-signals.cloudwatch.amazonaws.com/"
+     "AWSServiceRoleForCloudWatchApplicationSignals"},
+    {"search-channel", "arn:P:cloudtrail:*:A:channel/aws-service-channel/application-signals/*"},
     {"alarms", "arn:P:cloudwatch:R:A:alarm:NAME*"},
     {"alarms", "arn:P:cloudwatch::A:dashboard/NAME*"},
     {"alarms", "arn:P:cloudwatch:R:A:alarm:TargetTracking-service/NAME*"},
@@ -34,7 +40,8 @@ constexpr ScopeRow scopes[] = {
     {"certificates", "arn:P:acm:R:A:certificate/*"},
     {"distribution", "arn:P:cloudfront::A:*"},
     {"firewall", "arn:P:wafv2:R:A:regional/*"},
-    {"firewall", "arn:P:wafv2:us-east-1:A:global/*"},
+    {"firewall-association", "arn:P:wafv2:R:A:regional/*"},
+    {"firewall-association", "arn:P:elasticloadbalancing:R:A:loadbalancer/app/NAME5*"},
     {"archive", "arn:P:firehose:R:A:deliverystream/NAME*"},
 };
 
@@ -90,8 +97,6 @@ constexpr ActionRow rows[] = {
     {"AWS::SecretsManager::Secret", "secretsmanager", "secrets",
      "CreateSecret DeleteSecret TagResource UntagResource UpdateSecret"},
     {"AWS::SecretsManager::Secret", "secretsmanager", "any", "GetRandomPassword"},
-    {"AWS::SecretsManager::ResourcePolicy", "secretsmanager", "secrets",
-     "DeleteResourcePolicy GetResourcePolicy PutResourcePolicy"},
     // Network.
     {"AWS::EC2::VPC", "ec2", "network", "CreateTags CreateVpc DeleteTags DeleteVpc ModifyVpcAttribute"},
     {"AWS::EC2::Subnet", "ec2", "network", "CreateSubnet DeleteSubnet ModifySubnetAttribute"},
@@ -106,9 +111,10 @@ constexpr ActionRow rows[] = {
     {"AWS::EC2::NatGateway", "ec2", "network", "CreateNatGateway DeleteNatGateway"},
     {"AWS::EC2::VPCEndpoint", "ec2", "network", "CreateVpcEndpoint DeleteVpcEndpoints ModifyVpcEndpoint"},
     {"AWS::EC2::VPCEndpoint", "ec2", "any", "Describe*"},
+    // Its private DNS name is a zone of AWS's, which the endpoint is put into.
+    {"AWS::EC2::VPCEndpoint Interface", "route53", "any", "AssociateVPCWithHostedZone"},
     {"AWS::EC2::FlowLog", "ec2", "network", "CreateFlowLogs DeleteFlowLogs"},
     {"AWS::EC2::FlowLog", "logs", "any", "CreateLogDelivery DeleteLogDelivery"},
-    {"AWS::EC2::FlowLog", "iam", "roles", "pass:vpc-flow-logs"},
     {"AWS::EC2::SecurityGroup", "ec2", "network",
      "AuthorizeSecurityGroupEgress AuthorizeSecurityGroupIngress CreateSecurityGroup CreateTags "
      "DeleteSecurityGroup DeleteTags RevokeSecurityGroupEgress RevokeSecurityGroupIngress "
@@ -129,8 +135,6 @@ constexpr ActionRow rows[] = {
      "CreateListener DeleteListener ModifyListener ModifyListenerAttributes"},
     {"AWS::ElasticLoadBalancingV2::ListenerRule", "elasticloadbalancing", "balancer",
      "CreateRule DeleteRule ModifyRule SetRulePriorities"},
-    {"AWS::ElasticLoadBalancingV2::ListenerCertificate", "elasticloadbalancing", "balancer",
-     "AddListenerCertificates RemoveListenerCertificates"},
     {"AWS::CertificateManager::Certificate", "acm", "certificates",
      "AddTagsToCertificate DeleteCertificate DescribeCertificate ListTagsForCertificate "
      "RemoveTagsFromCertificate UpdateCertificateOptions"},
@@ -144,41 +148,40 @@ constexpr ActionRow rows[] = {
     {"AWS::CloudFront::Distribution", "cloudfront", "distribution",
      "DeleteDistribution GetDistribution GetDistributionConfig ListTagsForResource "
      "TagResource UntagResource UpdateDistribution"},
+    {"AWS::CloudFront::Function", "cloudfront", "any", "CreateFunction"},
     {"AWS::CloudFront::Function", "cloudfront", "distribution",
-     "CreateFunction DeleteFunction DescribeFunction GetFunction PublishFunction UpdateFunction"},
+     "DeleteFunction DescribeFunction GetFunction ListTagsForResource PublishFunction TagResource "
+     "UntagResource "
+     "UpdateFunction"},
     {"AWS::CloudFront::VpcOrigin", "cloudfront", "any", "CreateVpcOrigin"},
     {"AWS::CloudFront::VpcOrigin", "cloudfront", "distribution",
      "DeleteVpcOrigin GetVpcOrigin ListTagsForResource TagResource UntagResource UpdateVpcOrigin"},
     {"AWS::CloudFront::VpcOrigin", "iam", "any", "linked:vpcorigin.cloudfront"},
-    {"AWS::CloudFront::ResponseHeadersPolicy", "cloudfront", "distribution",
-     "CreateResponseHeadersPolicy DeleteResponseHeadersPolicy GetResponseHeadersPolicy "
-     "UpdateResponseHeadersPolicy"},
-    {"AWS::CloudFront::OriginRequestPolicy", "cloudfront", "distribution",
-     "CreateOriginRequestPolicy DeleteOriginRequestPolicy GetOriginRequestPolicy UpdateOriginRequestPolicy"},
-    {"AWS::CloudFront::CachePolicy", "cloudfront", "distribution",
-     "CreateCachePolicy DeleteCachePolicy GetCachePolicy UpdateCachePolicy"},
     {"AWS::WAFv2::WebACL", "wafv2", "firewall",
      "CreateWebACL DeleteWebACL GetWebACL ListTagsForResource TagResource UntagResource UpdateWebACL"},
     {"AWS::WAFv2::IPSet", "wafv2", "firewall",
      "CreateIPSet DeleteIPSet GetIPSet ListTagsForResource TagResource UntagResource UpdateIPSet"},
-    {"AWS::WAFv2::WebACLAssociation", "wafv2", "firewall",
-     "AssociateWebACL DisassociateWebACL GetWebACLForResource GetWebACL"},
-    {"AWS::WAFv2::WebACLAssociation", "elasticloadbalancing", "balancer", "SetWebAcl"},
+    // Allowed on the firewall and on what it protects; SetWebAcl knows no resource.
+    {"AWS::WAFv2::WebACLAssociation", "wafv2", "firewall-association",
+     "AssociateWebACL DisassociateWebACL GetWebACL GetWebACLForResource"},
+    {"AWS::WAFv2::WebACLAssociation", "elasticloadbalancing", "balancer",
+     "CreateWebACLAssociation DeleteWebACLAssociation GetLoadBalancerWebACL"},
+    {"AWS::WAFv2::WebACLAssociation", "elasticloadbalancing", "any", "SetWebAcl"},
     {"AWS::WAFv2::WebACLAssociation", "iam", "any", "linked:wafv2"},
-    {"AWS::WAFv2::LoggingConfiguration", "wafv2", "firewall",
-     "DeleteLoggingConfiguration GetLoggingConfiguration PutLoggingConfiguration"},
     // Tasks.
     {"AWS::ECS::Cluster", "ecs", "ecs",
-     "DeleteCluster PutClusterCapacityProviders TagResource UntagResource UpdateCluster "
+     "DeleteCluster ListTagsForResource PutClusterCapacityProviders TagResource UntagResource UpdateCluster "
      "UpdateClusterSettings"},
     {"AWS::ECS::Cluster", "ecs", "any", "CreateCluster"},
     {"AWS::ECS::Cluster", "iam", "any", "linked:ecs"},
     {"AWS::ECS::ClusterCapacityProviderAssociations", "ecs", "ecs", "PutClusterCapacityProviders"},
+    {"AWS::ECS::ClusterCapacityProviderAssociations", "ecs", "any", "DescribeCapacityProviders"},
     {"AWS::ECS::TaskDefinition", "ecs", "any",
      "DeleteTaskDefinitions DeregisterTaskDefinition RegisterTaskDefinition"},
+    {"AWS::ECS::TaskDefinition", "ecs", "ecs", "ListTagsForResource TagResource UntagResource"},
     {"AWS::ECS::TaskDefinition", "iam", "roles", "pass:ecs-tasks"},
     {"AWS::ECS::Service", "ecs", "ecs",
-     "CreateService DeleteService TagResource UntagResource UpdateService"},
+     "CreateService DeleteService ListTagsForResource TagResource UntagResource UpdateService"},
     {"AWS::ApplicationAutoScaling::ScalableTarget", "application-autoscaling", "scaling",
      "DeleteScheduledAction DeregisterScalableTarget ListTagsForResource PutScheduledAction "
      "RegisterScalableTarget TagResource UntagResource"},
@@ -192,11 +195,11 @@ constexpr ActionRow rows[] = {
      "DetachRolePolicy PutRolePermissionsBoundary PutRolePolicy TagRole UntagRole UpdateAssumeRolePolicy "
      "UpdateRole UpdateRoleDescription"},
     {"AWS::IAM::Policy", "iam", "roles", "DeleteRolePolicy GetRolePolicy PutRolePolicy"},
-    {"AWS::IAM::RolePolicy", "iam", "roles", "DeleteRolePolicy GetRolePolicy PutRolePolicy"},
     // Data.
     {"AWS::EFS::FileSystem", "elasticfilesystem", "any", "CreateFileSystem"},
     {"AWS::EFS::FileSystem", "elasticfilesystem", "files",
-     "DeleteFileSystem DeleteFileSystemPolicy ListTagsForResource PutBackupPolicy "
+     "DeleteFileSystem DeleteFileSystemPolicy DescribeReplicationConfigurations ListTagsForResource "
+     "PutBackupPolicy "
      "PutFileSystemPolicy PutLifecycleConfiguration TagResource UntagResource UpdateFileSystem "
      "UpdateFileSystemProtection"},
     {"AWS::EFS::FileSystem", "iam", "any", "linked:backup linked:elasticfilesystem"},
@@ -204,16 +207,19 @@ constexpr ActionRow rows[] = {
      "CreateMountTarget DeleteMountTarget DescribeMountTargetSecurityGroups ModifyMountTargetSecurityGroups"},
     {"AWS::EFS::MountTarget", "ec2", "network", "CreateNetworkInterface DeleteNetworkInterface"},
     {"AWS::EFS::AccessPoint", "elasticfilesystem", "files",
-     "CreateAccessPoint DeleteAccessPoint TagResource UntagResource"},
+     "CreateAccessPoint DeleteAccessPoint ListTagsForResource TagResource UntagResource"},
     {"AWS::S3::Bucket", "s3", "buckets",
-     "CreateBucket DeleteBucket GetBucket* GetReplicationConfiguration GetAccelerateConfiguration "
-     "PutBucketLogging PutBucketNotification PutBucketOwnershipControls PutBucketPublicAccessBlock "
-     "PutBucketTagging PutBucketVersioning PutEncryptionConfiguration PutLifecycleConfiguration"},
+     "CreateBucket DeleteBucket GetAccelerateConfiguration GetAnalyticsConfiguration GetBucket* "
+     "GetIntelligentTieringConfiguration GetInventoryConfiguration GetMetricsConfiguration "
+     "GetReplicationConfiguration ListTagsForResource PutBucketLogging PutBucketNotification "
+     "PutBucketOwnershipControls PutBucketPublicAccessBlock PutBucketTagging PutBucketVersioning "
+     "PutEncryptionConfiguration PutLifecycleConfiguration TagResource UntagResource"},
     {"AWS::S3::BucketPolicy", "s3", "buckets", "DeleteBucketPolicy GetBucketPolicy PutBucketPolicy"},
     // Watching.
     {"AWS::Logs::LogGroup", "logs", "logs",
      "AssociateKmsKey CreateLogGroup DeleteLogGroup DeleteRetentionPolicy DisassociateKmsKey "
-     "ListTagsForResource PutRetentionPolicy TagResource UntagResource"},
+     "GetDataProtectionPolicy ListTagsForResource PutRetentionPolicy TagResource UntagResource"},
+    {"AWS::Logs::LogGroup", "logs", "any", "DescribeIndexPolicies DescribeResourcePolicies"},
     {"AWS::Logs::MetricFilter", "logs", "trail", "DeleteMetricFilter DescribeMetricFilters PutMetricFilter"},
     {"AWS::Logs::MetricFilter", "logs", "logs", "DeleteMetricFilter DescribeMetricFilters PutMetricFilter"},
     {"AWS::Logs::SubscriptionFilter", "logs", "logs",
@@ -228,7 +234,8 @@ constexpr ActionRow rows[] = {
     {"AWS::KinesisFirehose::DeliveryStream", "iam", "roles", "pass:firehose"},
     {"AWS::CloudWatch::Alarm", "cloudwatch", "alarms",
      "DeleteAlarms ListTagsForResource PutMetricAlarm TagResource UntagResource"},
-    {"AWS::CloudWatch::Dashboard", "cloudwatch", "alarms", "DeleteDashboards GetDashboard PutDashboard"},
+    {"AWS::CloudWatch::Dashboard", "cloudwatch", "alarms",
+     "DeleteDashboards GetDashboard ListTagsForResource PutDashboard TagResource UntagResource"},
     {"AWS::SNS::Topic", "sns", "topics",
      "CreateTopic DeleteTopic GetDataProtectionPolicy GetTopicAttributes ListSubscriptionsByTopic "
      "ListTagsForResource SetTopicAttributes Subscribe TagResource UntagResource Unsubscribe"},
@@ -243,12 +250,16 @@ constexpr ActionRow rows[] = {
      "GetIndexingRules GetTraceSegmentDestination UpdateIndexingRule UpdateTraceSegmentDestination"},
     {"AWS::XRay::TransactionSearchConfig", "application-signals", "any", "StartDiscovery"},
     {"AWS::XRay::TransactionSearchConfig", "logs", "any", "DescribeResourcePolicies PutResourcePolicy"},
+    // "Before you can enable Transaction Search" (CloudWatch user guide): X-Ray makes its log groups in the
+    // name of who switches it on, and Application Signals its role and channel.
+    {"AWS::XRay::TransactionSearchConfig", "logs", "search",
+     "CreateLogGroup CreateLogStream PutRetentionPolicy"},
+    {"AWS::XRay::TransactionSearchConfig", "iam", "search-role", "GetRole"},
+    {"AWS::XRay::TransactionSearchConfig", "cloudtrail", "search-channel", "CreateServiceLinkedChannel"},
     {"AWS::XRay::TransactionSearchConfig", "iam", "any", "linked:application-signals.cloudwatch"},
-    {"AWS::XRay::ResourcePolicy", "xray", "any",
-     "DeleteResourcePolicy ListResourcePolicies PutResourcePolicy"},
-    {"AWS::XRay::SamplingRule", "xray", "any", "CreateSamplingRule DeleteSamplingRule GetSamplingRules"},
     // With a key of the customer's.
-    {"kms", "kms", "key", "CreateGrant Decrypt DescribeKey Encrypt GenerateDataKey* ReEncrypt*"},
+    {"kms", "kms", "key",
+     "CreateGrant Decrypt DescribeKey Encrypt GenerateDataKey* ReEncrypt* RetireGrant RevokeGrant"},
 };
 
 }  // namespace

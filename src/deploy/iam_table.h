@@ -7,7 +7,9 @@ namespace berth::deploy {
 
 /// What a resource type (or Berth itself) calls.
 struct ActionRow {
-  std::string_view type;     ///< "AWS::ECS::Service"; empty: calls of Berth's own; "kms": with a customer key
+  /// "AWS::ECS::Service"; empty: calls of Berth's own; "kms": with a customer key; an endpoint of its kind:
+  /// "AWS::EC2::VPCEndpoint Interface".
+  std::string_view type;
   std::string_view service;  ///< prefix of the actions: "ecs"
   std::string_view scope;    ///< of ScopeRow, or "any"
   /// Names with blanks between them; "pass:ecs-tasks" hands a role to that service, "linked:ecs" lets the

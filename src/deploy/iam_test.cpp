@@ -155,6 +155,42 @@ TEST(DeployerPolicy, has_a_row_for_every_type_of_the_templates) {
   }
 }
 
+/// Each option that adds a type or a call.
+std::vector<model::Spec> all_options() {
+  std::vector<model::Spec> out{everything(false), everything(true), everything(false), everything(true)};
+  out[2].aws.network.egress = model::AwsNetworkSpec::Egress::endpoints;
+  for (std::size_t i : {std::size_t{2}, std::size_t{3}})
+    out[i].aws.kms_key = "arn:aws:kms:us-west-2:123456789012:key/k";
+  out[0].aws.allow = {"203.0.113.0/24"};
+  return out;
+}
+
+TEST(DeployerPolicy, allows_what_the_handlers_of_cloudformation_call) {
+  const json::value published = json::parse(model::testing::repository_file("test/aws/handlers.json"));
+  std::set<std::string> checked;
+  for (const model::Spec& spec : all_options()) {
+    Result<Template> base = compose_base(spec);
+    Result<Template> service = compose_service(spec);
+    ASSERT_TRUE(base && service);
+    const json::object policy = deployer_policy(spec, base->document, service->document);
+    const bool own_key = !spec.aws.kms_key.empty();
+    Document document(base->document, service->document);
+    for (const Resource& resource : document.all()) {
+      const json::value* handlers = published.at("types").as_object().if_contains(resource.type);
+      // Route 53's records have no schema with handlers.
+      EXPECT_TRUE(handlers != nullptr || resource.type == "AWS::Route53::RecordSet") << resource.type;
+      if (handlers == nullptr) continue;
+      for (const json::value& call : handlers->at("calls").as_array()) {
+        const std::string action(call.as_string());
+        if (action.starts_with("kms:") && !own_key) continue;  // AWS's keys let in whoever uses the service
+        EXPECT_TRUE(allows(policy, action)) << resource.type << " calls " << action;
+        checked.insert(action);
+      }
+    }
+  }
+  EXPECT_GT(checked.size(), 200u);
+}
+
 /// "service:Operation" of every pair of literals "service", "Operation" in a source.
 std::set<std::string> calls_in(const std::string& source) {
   constexpr std::string_view services[] = {"acm",

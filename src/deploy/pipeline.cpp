@@ -4,6 +4,8 @@
 
 #include <optional>
 
+#include "deploy/account_roles.h"
+#include "deploy/existing.h"
 #include "deploy/pipeline_image.h"
 #include "deploy/pipeline_scan.h"
 #include "deploy/plan.h"
@@ -78,6 +80,8 @@ class Deploy final : public Pipeline {
     const auto account = co_await account_parameters(world_.client, service_->document, *service);
     if (!account) co_return Failure(account.error());
     account_ = *account;
+    const Result<void> existing = co_await check_existing(world_.client, spec_.aws);
+    if (!existing) co_return existing;
     const Result<void> alone = co_await check_alone(*base, *service);
     if (!alone) co_return alone;
     const Result<void> named = co_await check_named_secrets(world_.client, spec_.aws.secrets);
@@ -101,7 +105,8 @@ class Deploy final : public Pipeline {
     const Result<bool> yes = co_await world_.progress.confirm(std::move(question));
     if (!yes) co_return Failure(yes.error());
     if (!*yes) co_return fail(ErrorCode::cancelled, "Nothing was changed.");
-    co_return Result<void>();
+    if (stands) co_return Result<void>();
+    co_return co_await make_service_roles(world_.client);
   }
 
   /// What needs no account: templates, the spec inside the image, the program.

@@ -89,9 +89,9 @@ Result<std::map<std::string, std::string>> fill_parameters(const boost::json::ob
 
 // ---- asking and acting ----
 
-/// Values of the parameters that only the account knows: CloudFrontPrefixList, TransactionSearch; and ""
-/// for the number of tasks. `state`: of the stack as it is. Those that `document` does not declare are left
-/// out.
+/// Values of the parameters that only the account knows: CloudFrontPrefixList, TransactionSearch, the letters
+/// of zones (ZoneA …); and "" for the number of tasks. `state`: of the stack as it is. Those that
+/// `document` does not declare are left out.
 Task<Result<std::map<std::string, std::string>>> account_parameters(aws::Client& client,
                                                                     boost::json::object document,
                                                                     StackState state);

@@ -134,6 +134,15 @@ constexpr Rule aws_rules[] = {
     {"scheduled for deletion", "A secret of that name is scheduled for deletion, so the name is taken.",
      "Bring it back (`aws secretsmanager restore-secret --secret-id NAME`) or end it for good (`aws "
      "secretsmanager delete-secret --secret-id NAME --force-delete-without-recovery`), then deploy again."},
+    {"account must be verified&CloudFront",
+     "AWS lets this account make nothing in CloudFront before it is verified, as it does with many new ones.",
+     "Open a case with AWS Support (account and billing, without charge) and quote the message. Or do "
+     "without CloudFront: give the service a domain (aws.domain with aws.hosted_zone or aws.certificate)."},
+    {"does not support creating load balancers",
+     "AWS lets this account make no load balancers before it is verified, as it does with some new ones.",
+     "Open a case with AWS Support (account and billing, without charge) and quote the message."},
+    {"assume the service linked role", "AWS has only just made the role with which ECS acts in this account.",
+     "Run the same command again in a minute: the role is there then."},
     {"already exists", "A name is taken: something else in this account and region has it.",
      "Give the service another name in berth.yaml, or remove what has the name. What an earlier `berth "
      "destroy --keep-data` left is removed by `berth destroy --delete-data`."},

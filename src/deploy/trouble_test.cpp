@@ -107,6 +107,28 @@ TEST(Trouble, has_a_cause_and_a_way_out_for_each_failure) {
   }
 }
 
+TEST(Trouble, of_a_new_account_is_told_as_such) {
+  const Case cases[] = {
+      {"CloudFront",
+       stack("Access denied for operation 'AWS::CloudFront::Distribution: Your account must be verified before "
+             "you can add new CloudFront resources. To verify your account, please contact AWS Support.'"),
+       "nothing in CloudFront before it is verified", "aws.domain"},
+      {"load balancers",
+       stack("This AWS account currently does not support creating load balancers. For more information, "
+             "please contact AWS Support."),
+       "no load balancers before it is verified", "AWS Support"},
+      {"ECS",
+       stack("Invalid request provided: CreateCluster Invalid Request: Unable to assume the service linked "
+             "role. Please verify that the ECS service linked role exists."),
+       "the role with which ECS acts", "again in a minute"},
+  };
+  for (const Case& one : cases) {
+    const Explanation explanation = explain(one.evidence);
+    EXPECT_NE(explanation.cause.find(one.cause), std::string::npos) << one.name << ": " << explanation.cause;
+    EXPECT_NE(explanation.remedy.find(one.remedy), std::string::npos) << one.name;
+  }
+}
+
 TEST(Trouble, shows_the_last_lines_of_the_last_task_and_leaves_out_cancelled_resources) {
   Evidence evidence = task("Essential container in task exited", "", 1, {"one", "two"});
   evidence.failures = {event("A", "T", "Resource creation cancelled"), event("B", "T", "broken")};

@@ -23,6 +23,9 @@ const options = { maxBuffer: 64 << 20 };
 /// The program that prints templates: of the tests' own build.
 const printer = process.env.BERTH_TEMPLATE_PRINT ?? ['build/dev', 'build/release']
   .map((folder) => join(root, folder, 'src/deploy/template_print')).find((path) => existsSync(path));
+/// Berth itself, which prints what whoever deploys has to be allowed.
+const berth = process.env.BERTH ?? ['build/dev', 'build/release']
+  .map((folder) => join(root, folder, 'src/app/berth')).find((path) => existsSync(path));
 const names = readdirSync(join(here, 'specs')).filter((name) => name.endsWith('.yaml'))
   .map((name) => basename(name, '.yaml'));
 const nagFolder = join(root, 'build/nag');
@@ -82,6 +85,25 @@ describe('Templates', () => {
       run(process.execPath, [join(here, 'nag/nag.mjs'), nagFolder, ...share], options)
         .then(({ stdout }) => stdout, ({ stdout, stderr }) => stdout + stderr)));
     assert.equal(found.join(''), '');
+  });
+
+  test('name to whoever deploys what IAM knows, on what IAM can limit it to', {
+    skip: !berth ? 'berth is not built' : skip('cfnLint'),
+  }, async (context) => {
+    const policies = await Promise.all(names.map(async (name) => {
+      const project = join(folder, name);
+      mkdirSync(project);
+      copyFileSync(join(here, 'specs', `${name}.yaml`), join(project, 'berth.yaml'));
+      const { stdout } = await run(berth, ['plan', '--iam', '--json'], { ...options, cwd: project });
+      writeFileSync(join(project, 'policy.json'), stdout);
+      return join(project, 'policy.json');
+    }));
+    const found = await run('python3', [join(here, 'policy_check.py'), ...policies], options)
+      .catch((error) => {
+        if (error.code !== 77) throw error;
+      });
+    if (found) assert.equal(found.stdout, '');
+    else context.skip('this cfn-lint knows no actions of IAM');
   });
 
   test('come up as stacks of the emulator and go again', { skip: skip('moto') }, async () => {

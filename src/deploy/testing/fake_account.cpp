@@ -259,6 +259,16 @@ void FakeAccount::answer_rest() {
   client.answer("ec2", "DescribeManagedPrefixLists",
                 R"({"prefixListSet": [{"prefixListId": "pl-1",
                      "prefixListName": "com.amazonaws.global.cloudfront.origin-facing"}]})");
+  client.answer("ec2", "DescribeAvailabilityZones",
+                R"({"availabilityZoneInfo": [
+                     {"zoneName": "us-east-1a", "zoneId": "use1-az6", "zoneState": "available"},
+                     {"zoneName": "us-east-1b", "zoneId": "use1-az1", "zoneState": "available"},
+                     {"zoneName": "us-east-1c", "zoneId": "use1-az2", "zoneState": "available"}]})");
+  on("iam", "CreateServiceLinkedRole", [this](const Object& input) -> Answer {
+    const bool made = service_roles.insert(aws::text(input, "AWSServiceName")).second;
+    if (!made) return fault("InvalidInput", "Service role name has been taken in this account.");
+    return Object{{"Role", Object()}};
+  });
   http::Response destination;
   destination.body = R"({"Destination": "XRay"})";
   client.answer_rest("xray", "GetTraceSegmentDestination", destination);

@@ -45,6 +45,7 @@ class FakeAccount {
   std::map<std::string, Stack> stacks;
   std::map<std::string, ChangeSet> change_sets;  ///< by "stack/name"
   std::map<std::string, std::string> secrets;    ///< ARN → value
+  std::set<std::string> service_roles;           ///< services that have a role of their own
   std::set<std::string> images;                  ///< digests
   /// The next operation on the service's stack fails with this event and is rolled back.
   std::optional<Event> next_failure;
