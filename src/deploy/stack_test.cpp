@@ -115,9 +115,12 @@ TEST(Rollback, goes_to_the_newest_image_that_ran_before) {
 }
 
 TEST(Scale, widens_the_bounds_of_scaling_only_as_far_as_needed) {
-  EXPECT_FALSE(plan_scale(4, 3, 6).changes_target);
+  EXPECT_FALSE(plan_scale(3, 3, 6).changes_target);
+  EXPECT_EQ(plan_scale(4, 3, 6).min, 4u);
+  EXPECT_EQ(plan_scale(4, 3, 6).max, 6u);
   EXPECT_EQ(plan_scale(8, 3, 6).max, 8u);
-  EXPECT_EQ(plan_scale(8, 3, 6).min, 3u);
+  EXPECT_EQ(plan_scale(8, 3, 6).min, 8u);
+  EXPECT_EQ(plan_scale(1, 0, 0).min, 1u);
   EXPECT_EQ(plan_scale(0, 3, 6).min, 0u);
   EXPECT_TRUE(plan_scale(0, 3, 6).changes_target);
 }
