@@ -90,11 +90,6 @@ TEST(Trouble, has_a_cause_and_a_way_out_for_each_failure) {
            .service_events =
                {"(service app) was unable to place a task. Reason: Capacity is unavailable at this time."}},
        "no capacity", "aws.spot.weight"},
-      {"alarm",
-       Evidence{
-           .tasks = task("Scaling activity initiated by deployment ecs-svc/1", "", 137).tasks,
-           .service_events = {"(service app) (deployment ecs-svc/2) deployment failed: alarm detected."}},
-       "(5xx)", "berth logs"},
       {"targets", Evidence{.target_reason = "Target.Timeout Request timed out"}, "unhealthy", "berth doctor"},
       {"unknown", stack("Something new."), "could not make", "continues where it stopped"},
   };
@@ -105,6 +100,14 @@ TEST(Trouble, has_a_cause_and_a_way_out_for_each_failure) {
         << one.name << ": " << explanation.remedy;
     EXPECT_FALSE(explanation.evidence.empty()) << one.name;
   }
+}
+
+TEST(Trouble, of_an_alarm_stands_before_how_it_ended_the_tasks) {
+  Evidence evidence = task("Scaling activity initiated by deployment ecs-svc/1", "", 137);
+  evidence.service_events = {"(service app) (deployment ecs-svc/2) deployment failed: alarm detected."};
+  const Explanation explanation = explain(evidence);
+  EXPECT_NE(explanation.cause.find("(5xx)"), std::string::npos) << explanation.cause;
+  EXPECT_NE(explanation.remedy.find("berth logs"), std::string::npos) << explanation.remedy;
 }
 
 TEST(Trouble, of_a_new_account_is_told_as_such) {
