@@ -113,8 +113,8 @@ TEST(Trouble, of_an_alarm_stands_before_how_it_ended_the_tasks) {
 TEST(Trouble, of_a_new_account_is_told_as_such) {
   const Case cases[] = {
       {"CloudFront",
-       stack("Access denied for operation 'AWS::CloudFront::Distribution: Your account must be verified before "
-             "you can add new CloudFront resources. To verify your account, please contact AWS Support.'"),
+       stack("Access denied for operation 'AWS::CloudFront::Distribution: Your account must be verified "
+             "before you can add new CloudFront resources. To verify your account, please contact AWS Support.'"),
        "nothing in CloudFront before it is verified", "aws.domain"},
       {"load balancers",
        stack("This AWS account currently does not support creating load balancers. For more information, "
