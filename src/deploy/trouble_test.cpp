@@ -114,7 +114,8 @@ TEST(Trouble, of_a_new_account_is_told_as_such) {
   const Case cases[] = {
       {"CloudFront",
        stack("Access denied for operation 'AWS::CloudFront::Distribution: Your account must be verified "
-             "before you can add new CloudFront resources. To verify your account, please contact AWS Support.'"),
+             "before you can add new CloudFront resources. To verify your account, please contact AWS "
+             "Support.'"),
        "nothing in CloudFront before it is verified", "aws.domain"},
       {"load balancers",
        stack("This AWS account currently does not support creating load balancers. For more information, "
