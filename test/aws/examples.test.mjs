@@ -56,10 +56,10 @@ test('a C++ server has in its environment what its env says', {
 });
 
 describe('examples on AWS', { concurrency: 3 }, () => {
-  const shop = new Workshop();
-  let cloud, base, registry;
+  let shop, cloud, base, registry;
 
   before(async () => {
+    shop = new Workshop();
     cloud = await Cloud.start({ speed: 5 });
     tls.setDefaultCACertificates([cloud.authority]);
     registry = await shop.startRegistry('registry');
@@ -68,7 +68,7 @@ describe('examples on AWS', { concurrency: 3 }, () => {
   });
   after(async () => {
     await cloud?.stop();
-    await shop.end();
+    await shop?.end();
   });
 
   /// A folder with berth.yaml and the files (name → text), and what engines and npm need around it.

@@ -87,10 +87,10 @@ const lacks = [
 ].filter(([is]) => is).map(([, why]) => why)[0] ?? false;
 
 describe('README, "On AWS"', { skip: lacks }, () => {
-  const shop = new Workshop();
-  let cloud, project;
+  let shop, cloud, project;
 
   before(async () => {
+    shop = new Workshop();
     cloud = await Cloud.start({ speed: 5 });
     tls.setDefaultCACertificates([cloud.authority]);
     // The base image that it would take is in the world outside; this one is as good.
@@ -103,7 +103,7 @@ describe('README, "On AWS"', { skip: lacks }, () => {
   });
   after(async () => {
     await cloud?.stop();
-    await shop.end();
+    await shop?.end();
   });
 
   test('has commands to follow', () => {
