@@ -149,6 +149,8 @@ void fill_tasks(const model::Spec& spec, Fillings& fillings) {
   values["task_role_reason"] = task_role_reason(spec);
   values["capacity"] = capacity(spec.aws);
   values["exec"] = spec.aws.exec;
+  fillings.conditions["bake"] = spec.aws.bake.count() > 0;
+  values["bake_minutes"] = std::chrono::ceil<std::chrono::minutes>(spec.aws.bake).count();
   values["read_only_root"] = !spec.aws.exec;
 }
 

@@ -236,6 +236,12 @@ class AwsChecks {
       report("aws.permissions_boundary", aws_.permissions_boundary,
              boundary_problem(aws_.permissions_boundary));
     }
+    constexpr Milliseconds minute = std::chrono::minutes(1);
+    if (aws_.bake % minute != Milliseconds(0)) {
+      reader_.problem_at("aws.bake", fmt::format("aws.bake is {}, but ECS counts whole minutes; write {}.",
+                                                 format_duration(aws_.bake),
+                                                 format_duration((aws_.bake / minute + 1) * minute)));
+    }
     if (std::ranges::find(log_day_steps, aws_.log_days) == log_day_steps.end()) {
       auto next = std::ranges::upper_bound(log_day_steps, aws_.log_days);
       reader_.problem_at("aws.logs.days",

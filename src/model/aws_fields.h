@@ -151,6 +151,11 @@ inline constexpr Field aws_table[] = {
     plain<&AwsSpec::backups>(flag, "backups", "Daily backups of the file system, kept for 35 days."),
     plain<&AwsSpec::traces>(flag, "traces", "Sends traces to X-Ray."),
     plain<&AwsSpec::exec>(flag, "exec", "Allows `aws ecs execute-command`: a shell in a running task."),
+    ranged<&AwsSpec::bake>(duration, "bake", 0, hour,
+                           "How long after its tasks are healthy a deploy is undone when calls fail (5xx, "
+                           "more than 5 a minute), in "
+                           "whole minutes; the deploy takes longer by that. 3m and more: the figures come "
+                           "late. 0 watches nothing."),
     plain<&AwsSpec::open>(flag, "open",
                           "Anybody who reaches it may call. Otherwise a key is made if `auth.keys` names "
                           "none."),

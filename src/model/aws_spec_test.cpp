@@ -63,6 +63,7 @@ aws:
   backups: false
   traces: false
   exec: true
+  bake: 5m
   open: true
   secrets: {TOKEN: "arn:aws:secretsmanager:eu-central-1:012345678901:secret:t-AbCdEf:token"}
   alarms: {email: ops@example.com, trail_log_group: trail}
@@ -88,6 +89,7 @@ TEST(AwsSpec, reads_every_key) {
   EXPECT_EQ(spec.aws.spot_weight, 0u);
   EXPECT_EQ(spec.aws.log_days, 90u);
   EXPECT_FALSE(spec.aws.log_archive);
+  EXPECT_EQ(spec.aws.bake, std::chrono::minutes(5));
   EXPECT_EQ(spec.aws.alarms.email, "ops@example.com");
 }
 
@@ -224,6 +226,7 @@ constexpr Mistake mistakes[] = {
      "2:17: aws.network.egress_ports is \"http\", which is no TCP port; write a number from 1 to 65535."},
     {"aws: {network: {egress: none}}",
      "2:25: aws.network.egress is \"none\"; write nat or nat_per_zone or endpoints."},
+    {"aws: {bake: 90s}", "2:7: aws.bake is 1m30s, but ECS counts whole minutes; write 2m."},
     {"aws: {allow: [10.0.0.0]}\n",
      "2:7: aws.allow is \"10.0.0.0\", which is no CIDR block; write one such as 10.20.0.0/16.\n"
      ":2:7: aws.allow needs aws.domain or aws.waf: true: an address under cloudfront.net is limited to "

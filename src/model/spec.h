@@ -186,6 +186,8 @@ struct AwsSpec {
   bool backups = true;                              ///< of the file system
   bool traces = true;
   bool exec = false;                                ///< ECS Exec
+  /// How long the alarm of errors may still undo a deploy, in whole minutes; 0: no alarm does
+  Milliseconds bake{0};
   bool open = false;                                ///< no API key: whoever reaches it may call
   /// environment variable → existing secret (name or ARN, [:key])
   std::map<std::string, std::string> secrets;
