@@ -1,17 +1,17 @@
-"""CloudFormation's API over the engine of stacks.py: change sets, stacks, events, drift."""
+"""CloudFormation's API over the engine of stacks.py: change sets, stacks, events (drift: drift.py)."""
 
 import base64
 import json
 import threading
 import uuid
 
+import drift
 import schemas
 import template
 from access import ACCOUNT
 from faults import Fault
-from kinds import Context, find_kind
 from stacks import Stack, now, replaces
-from template import UNKNOWN, invalid
+from template import invalid
 from wire import operation
 
 PAGE = 100
@@ -85,11 +85,13 @@ class ChangeSet:
         self.description = call.params.get("Description", "")
         self.status, self.execution, self.reason = "CREATE_PENDING", "UNAVAILABLE", ""
         self.changes, self.created = [], now()
+        self.reverts = call.params.get("DeploymentMode") == "REVERT_DRIFT"
+        self.drifted = drift.find(stack, call.caller) if self.reverts else {}
 
     def compute(self):
         self.status = "CREATE_IN_PROGRESS"
         try:
-            self.changes = changes(self.stack, self.document, self.parameters)
+            self.changes = changes(self.stack, self.document, self.parameters, self.drifted)
         except Fault as fault:
             self.status, self.reason = "FAILED", fault.message
             return
@@ -99,8 +101,8 @@ class ChangeSet:
         self.status, self.execution = "CREATE_COMPLETE", "AVAILABLE"
 
 
-def changes(stack, document, parameters):
-    """What an update would do, as DescribeChangeSet words it."""
+def changes(stack, document, parameters, drifted=()):
+    """What an update would do, as DescribeChangeSet words it; `drifted` (drift.find): what it puts back too."""
     evaluation = cloud.engine(stack.region).evaluation(stack, document, parameters)
     declared = evaluation.resources()
     found, replaced, touched = [], set(), set()
@@ -108,10 +110,13 @@ def changes(stack, document, parameters):
         body = declared[logical]
         old = stack.resources.get(logical)
         new = evaluation.value(body.get("Properties", {}))
-        if old is None:
+        live = dict(drifted).get(logical, {})
+        if old is None or live is None:
+            replaced.add(logical)
             found.append(change("Add", logical, "", body["Type"]))
             continue
-        names = sorted(n for n in set(old.properties) | set(new) if old.properties.get(n) != new.get(n))
+        before = {**old.properties, **live}
+        names = sorted(n for n in set(before) | set(new) if before.get(n) != new.get(n))
         mentioned = template.references(body, set(declared))
         dynamic = {n for n in new if n not in names
                    and template.references(body["Properties"].get(n), set(declared)) & replaced}
@@ -247,6 +252,7 @@ def execute_change_set(call):
         if made.kind == "UPDATE":
             refuse_unless_ready(stack)
         made.execution = "EXECUTE_COMPLETE"
+        drift.admit(stack, made.drifted)
         stack.token = call.params.get("ClientRequestToken", "")
         stack.disable_rollback = call.params.get("DisableRollback", False)
         stack.change_sets = {}
@@ -452,54 +458,3 @@ def list_exports(call):
     return page(call, [{"ExportingStackId": s.id, "Name": o["ExportName"], "Value": o["OutputValue"]}
                        for s in engine(call).stacks.values() for o in s.outputs if "ExportName" in o],
                        "Exports")
-
-
-# --- drift --------------------------------------------------------------------------------------------------
-
-@operation("cloudformation", "DetectStackDrift")
-def detect_drift(call):
-    stack = need(call)
-    detection = str(uuid.uuid4())
-    context = Context(cloud, engine(call), stack, call.caller)
-    for resource in stack.resources.values():
-        live = find_kind(resource.kind).live(context.of(resource.logical), resource.physical,
-                                             resource.properties)
-        resource.differences = []
-        if live is None:
-            resource.drift = "DELETED"
-            continue
-        for name, actual in live.items():
-            expected = resource.properties.get(name)
-            if expected != actual and expected != UNKNOWN:
-                resource.differences.append({
-                    "PropertyPath": f"/{name}", "ExpectedValue": json.dumps(expected),
-                    "ActualValue": json.dumps(actual),
-                    "DifferenceType": "ADD" if expected is None else "NOT_EQUAL"})
-        resource.drift = "MODIFIED" if resource.differences else "IN_SYNC" if live else "NOT_CHECKED"
-    drifted = [r for r in stack.resources.values() if r.drift in ("MODIFIED", "DELETED")]
-    stack.drift_status, stack.drift_checked = "DRIFTED" if drifted else "IN_SYNC", now()
-    stack.drift_ids[detection] = len(drifted)
-    return {"StackDriftDetectionId": detection}
-
-
-@operation("cloudformation", "DescribeStackDriftDetectionStatus")
-def drift_status(call):
-    wanted = call.params["StackDriftDetectionId"]
-    stack = next((s for s in engine(call).stacks.values() if wanted in s.drift_ids), None)
-    if stack is None:
-        raise invalid(f"Drift detection {wanted} does not exist")
-    return {"StackId": stack.id, "StackDriftDetectionId": wanted, "StackDriftStatus": stack.drift_status,
-            "DetectionStatus": "DETECTION_COMPLETE", "Timestamp": stack.drift_checked,
-            "DriftedStackResourceCount": stack.drift_ids[wanted]}
-
-
-@operation("cloudformation", "DescribeStackResourceDrifts")
-def resource_drifts(call):
-    stack = need(call)
-    wanted = call.params.get("StackResourceDriftStatusFilters")
-    found = [{"StackId": stack.id, "LogicalResourceId": r.logical, "PhysicalResourceId": r.physical,
-              "ResourceType": r.kind, "StackResourceDriftStatus": r.drift, "Timestamp": stack.drift_checked,
-              "ExpectedProperties": json.dumps(r.properties, default=str), "ActualProperties": "{}",
-              "PropertyDifferences": r.differences}
-             for r in stack.resources.values() if not wanted or r.drift in wanted]
-    return page(call, found, "StackResourceDrifts")

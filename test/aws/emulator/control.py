@@ -8,9 +8,12 @@ state    GET: tasks, targets, where the load balancers' names are answered
 without  POST {role, policy, statement}: takes that statement (its number) out of a role's policy; {}: puts
          back all that were taken out. GET: {role: {policy: [statement …]}}
 left     GET: names of what costs money or takes a name: buckets, file systems, log groups, stacks …
+costs    GET: what else costs money: addresses, NAT gateways, secrets, alarms, distributions, tasks …
 secrets  GET: name → value of every secret
 furnish  POST {zone: name}, {certificate: name} or {vpc: CIDR block}: what a real account has before a deploy;
          its id, its ARN, or {vpc, public_subnets, private_subnets} with a NAT gateway
+stack    POST {name, status}: a stack of that name is in that state, as somebody else left it; it is made if
+         there is none
 kill     POST {task}: the task's processes die, as when its host does
 crash    POST {task}: its container ends, which its restart policy may start again
 spot     POST {} or {task}: a task on FARGATE_SPOT is taken back; its id
@@ -29,6 +32,7 @@ import json
 import access
 import zones
 from faults import Fault
+from stacks import Stack
 
 cloud = None    # set by the emulator when it starts
 taken_out = {}  # (role, policy) → its text as it was
@@ -118,6 +122,24 @@ def left():
                              if s.status != "DELETE_COMPLETE")}
 
 
+def costs():
+    caller = access.find_caller(cloud.admin["access_key_id"])
+
+    def ask(service, operation, key, name):
+        return sorted(row[name] if name else row
+                      for row in getattr(cloud.client(caller, service), operation)()[key])
+    gateways = cloud.client(caller, "ec2").describe_nat_gateways()["NatGateways"]
+    return {"addresses": ask("ec2", "describe_addresses", "Addresses", "AllocationId"),
+            "nat_gateways": sorted(g["NatGatewayId"] for g in gateways if g["State"] != "deleted"),
+            "secrets": ask("secretsmanager", "list_secrets", "SecretList", "Name"),
+            "alarms": sorted(alarm.name for alarm in list(cloud.alarms.all.values())),
+            "dashboards": ask("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
+            "streams": ask("firehose", "list_delivery_streams", "DeliveryStreamNames", ""),
+            "topics": ask("sns", "list_topics", "Topics", "TopicArn"),
+            "distributions": sorted(cloud.distributions), "origins": sorted(cloud.vpc_origins),
+            "tasks": sorted(t.id for t in list(cloud.tasks_by_id.values()) if t.status != "STOPPED")}
+
+
 def furnish(given):
     caller = access.find_caller(cloud.admin["access_key_id"])
     if "zone" in given:
@@ -162,6 +184,16 @@ def furnish_vpc(ec2, block):
     return found
 
 
+def leave_stack(given):
+    engine = cloud.engine(cloud.region)
+    stack = engine.find(given["name"])
+    if stack is None:
+        stack = Stack(given["name"], cloud.region)
+        engine.stacks[stack.id] = stack
+    stack.become(given["status"], given.get("reason", ""))
+    return {"id": stack.id}
+
+
 def change_zone(given):
     if "lose" in given:
         return zones.lose(given["lose"])
@@ -198,9 +230,10 @@ def crash_container(given):
 
 
 # What only is asked, and what is ordered.
-QUESTIONS = {"state": state, "without": role_policies, "left": left, "secrets": secrets, "watch": watched,
-             "metrics": lambda: cloud.metrics.latest()}
-ORDERS = {"without": without, "furnish": furnish, "kill": lose_task, "crash": crash_container,
+QUESTIONS = {"state": state, "without": role_policies, "left": left, "costs": costs,
+             "secrets": secrets, "watch": watched, "metrics": lambda: cloud.metrics.latest()}
+ORDERS = {"without": without, "furnish": furnish, "stack": leave_stack,
+          "kill": lose_task, "crash": crash_container,
           "spot": lambda given: {"task": zones.take_spot(given.get("task"))}, "zone": change_zone,
           "metrics": feed, "time": set_time}
 

@@ -37,6 +37,7 @@ import access  # noqa: E402
 import balancer  # noqa: E402
 import cloudformation  # noqa: E402
 import control  # noqa: E402
+import drift  # noqa: E402
 import ecs  # noqa: E402
 import images  # noqa: E402
 import kinds_data  # noqa: E402, F401  (the kinds_* register resource types)
@@ -136,7 +137,7 @@ class Cloud:
         self.store = images.Store(options.layers or os.path.join(self.state, "layers"))
         self.registry = registry.Registry(self.state, self.spawn)
         self.balancer = balancer.Balancer(self.state, self.spawn, self.region)
-        for module in (balancer, cloudformation, control, ecs, registry, scaling, traces, zones):
+        for module in (balancer, cloudformation, control, drift, ecs, registry, scaling, traces, zones):
             module.cloud = self
         self.front.private |= {"_emulator": control.answer, "_task": self.answer_task}
         self.front.cloud = self

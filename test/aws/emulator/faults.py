@@ -40,6 +40,7 @@ class Mishaps:
     of the same name; {} calls them all off.
 
     fail       {logical id: reason}       the resource fails when it is created or updated
+    stuck      {logical id: reason}       the resource cannot be deleted
     delay      seconds                    before each resource; of a stack, so that it can be interrupted
     throttle   {"ecs:UpdateService": 3}   the next n calls answer ThrottlingException ("*" for any)
     error      {"ecr:PutImage": [code, message, status]}   every such call answers that

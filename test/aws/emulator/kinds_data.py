@@ -135,6 +135,30 @@ class Bucket(Kind):
     def delete(ctx, physical, p):
         ctx.call("s3", "DeleteBucket", Bucket=physical)
 
+    @staticmethod
+    def live(ctx, physical, p):
+        ctx.call("s3", "HeadBucket", Bucket=physical)
+        found = {}
+        if "VersioningConfiguration" in p:
+            status = ctx.call("s3", "GetBucketVersioning", Bucket=physical).get("Status", "Suspended")
+            found["VersioningConfiguration"] = {"Status": status}
+        if "PublicAccessBlockConfiguration" in p:
+            blocks, wanted = Bucket.blocks(ctx, physical), p["PublicAccessBlockConfiguration"]
+            same = blocks and all(str(blocks.get(name)).lower() == str(value).lower()
+                                  for name, value in wanted.items())
+            found["PublicAccessBlockConfiguration"] = wanted if same else blocks
+        return found
+
+    @staticmethod
+    def blocks(ctx, physical):
+        try:
+            return ctx.call("s3", "GetPublicAccessBlock",
+                            Bucket=physical)["PublicAccessBlockConfiguration"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchPublicAccessBlockConfiguration":
+                raise
+            return None
+
 
 @kind("AWS::S3::BucketPolicy")
 class BucketPolicy(Kind):

@@ -162,7 +162,7 @@ class EcsService(Kind):
     def live(ctx, physical, p):
         rows = ctx.call("ecs", "DescribeServices", cluster=physical.split("/")[1],
                         services=[physical])["services"]
-        if not rows or rows[0]["status"] == "INACTIVE":
+        if not rows or rows[0]["status"] != "ACTIVE":
             return None
         return {"TaskDefinition": rows[0]["taskDefinition"],
                 **({"DesiredCount": type(p["DesiredCount"])(rows[0]["desiredCount"])} if "DesiredCount" in p

@@ -200,6 +200,7 @@ class SecurityGroup(Kind):
     @staticmethod
     def live(ctx, physical, p):
         """Rules that came from elsewhere are the drift that matters: a port opened by hand."""
+        ctx.call("ec2", "DescribeSecurityGroups", GroupIds=[physical])
         rules = ctx.call("ec2", "DescribeSecurityGroupRules",
                          Filters=[{"Name": "group-id", "Values": [physical]}])["SecurityGroupRules"]
         own = {r.physical for r in ctx.stack.resources.values()
@@ -268,6 +269,20 @@ class LoadBalancer(Kind):
     @staticmethod
     def delete(ctx, physical, p):
         ctx.call("elbv2", "DeleteLoadBalancer", LoadBalancerArn=physical)
+
+    @staticmethod
+    def live(ctx, physical, p):
+        ctx.call("elbv2", "DescribeLoadBalancers", LoadBalancerArns=[physical])
+        rows = ctx.call("elbv2", "DescribeLoadBalancerAttributes", LoadBalancerArn=physical)["Attributes"]
+        now = {row["Key"]: row["Value"] for row in rows}
+        wanted = p.get("LoadBalancerAttributes", [])
+        if not wanted:
+            return {}
+        # The API answers text where a template may have a number or a truth value.
+        changed = {key: value for key, value in now.items()
+                   for one in wanted if one["Key"] == key and str(one["Value"]).lower() != value.lower()}
+        return {"LoadBalancerAttributes": [
+            {**one, "Value": changed.get(one["Key"], one["Value"])} for one in wanted]}
 
 
 TARGET_GROUP_CHANGES = ("HealthCheckEnabled", "HealthCheckIntervalSeconds", "HealthCheckPath",

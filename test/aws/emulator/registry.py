@@ -141,7 +141,8 @@ ACTIONS = [  # method, path below the repository, permission
     ("GET", r"blobs/uploads", "UploadLayerPart"), ("GET", r"tags/list", "ListImages"),
 ]
 CODES = {"RepositoryNotFoundException": ("NAME_UNKNOWN", 404), "ImageTagAlreadyExistsException": (
-    "TAG_INVALID", 400), "AccessDeniedException": ("DENIED", 403)}
+    "TAG_INVALID", 400), "AccessDeniedException": ("DENIED", 403),
+    "ImageNotFoundException": ("MANIFEST_UNKNOWN", 404)}
 
 
 def door_of(registry):
@@ -210,6 +211,11 @@ def door_of(registry):
             reference = rest.partition("/")[2]
             is_manifest = repository and self.command == "PUT" and rest.startswith("manifests/")
             tag = reference if is_manifest and not reference.startswith("sha256:") else None
+            if repository and self.command in ("GET", "HEAD") and rest.startswith("manifests/"):
+                # The process behind keeps what a repository that was deleted had.
+                word = "imageDigest" if reference.startswith("sha256:") else "imageTag"
+                if repository.find({word: reference}) is None:
+                    raise Fault("ImageNotFoundException", f"Requested image not found: {reference}", 404)
             if tag:
                 repository.refuse_overwriting(tag, "sha256:" + hashlib.sha256(body).hexdigest())
             headers = {name: value for name, value in self.headers.items() if name.lower() not in (
