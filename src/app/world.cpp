@@ -31,8 +31,9 @@ int write_all(int descriptor, std::string_view text) {
 
 class ProcessTerminal final : public cli::Terminal {
  public:
-  ProcessTerminal(asio::io_context& loop, bool no_colour)
-      : input_(loop.get_executor()), no_colour_(no_colour) {}
+  /// `redraws`: whether the terminal knows more than lines, which TERM=dumb denies.
+  ProcessTerminal(asio::io_context& loop, bool no_colour, bool redraws)
+      : input_(loop.get_executor()), no_colour_(no_colour), redraws_(redraws) {}
   ~ProcessTerminal() override {
     if (input_.is_open()) input_.release();
   }
@@ -67,7 +68,7 @@ class ProcessTerminal final : public cli::Terminal {
     }
   }
 
-  bool out_is_terminal() const override { return ::isatty(STDOUT_FILENO) == 1; }
+  bool out_is_terminal() const override { return redraws_ && ::isatty(STDOUT_FILENO) == 1; }
   bool in_is_terminal() const override { return ::isatty(STDIN_FILENO) == 1; }
   bool broken() const override { return broken_; }
   bool colour() const override { return out_is_terminal() && !no_colour_; }
@@ -101,6 +102,7 @@ class ProcessTerminal final : public cli::Terminal {
   using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
   Descriptor input_;
   bool no_colour_;
+  bool redraws_;
   bool broken_ = false;
   std::string buffer_;
 };
@@ -174,8 +176,9 @@ class DetachedProcess final : public cli::Background {
 std::unique_ptr<cli::Terminal> make_terminal(asio::io_context& loop,
                                              const std::map<std::string, std::string>& environment) {
   const auto no_colour = environment.find("NO_COLOR");
-  return std::make_unique<ProcessTerminal>(loop,
-                                           no_colour != environment.end() && !no_colour->second.empty());
+  const auto kind = environment.find("TERM");
+  return std::make_unique<ProcessTerminal>(loop, no_colour != environment.end() && !no_colour->second.empty(),
+                                           kind == environment.end() || kind->second != "dumb");
 }
 
 std::unique_ptr<cli::Interrupts> make_interrupts(asio::io_context& loop) {

@@ -187,7 +187,8 @@ Task<ExitCode> run_cost(Context& context, const Arguments& arguments) {
                     .what_if = {}};
   if (arguments.has("what-if")) result.what_if = deploy::what_if(*spec, *inventory, *usage, prices, measure);
   bool json = arguments.has("json");
-  context.terminal.out(json ? cost_json(result) : cost_text(result, context.terminal.colour()));
+  const std::size_t columns = context.terminal.columns();
+  context.terminal.out(json ? cost_json(result) : cost_text(result, columns, context.terminal.colour()));
   co_return ExitCode::ok;
 }
 
@@ -217,7 +218,11 @@ Task<ExitCode> run_audit(Context& context, const Arguments& arguments) {
   bool colour = context.terminal.colour();
   std::string text = arguments.has("json")
                          ? pretty_json(boost::json::serialize(deploy::to_json(results))) + "\n"
-                         : audit_text(spec->name, results, arguments.has("all"), *gravity, colour);
+                         : audit_text({.service = spec->name,
+                                       .results = results,
+                                       .every = arguments.has("all"),
+                                       .gravity = *gravity},
+                                      context.terminal.columns(), colour);
   context.terminal.out(text);
   for (const std::string& unread : judged.unread)
     context.terminal.err(fmt::format("berth audit: not read: {}\n", printable(unread)));

@@ -189,8 +189,8 @@ TEST(PaperVerbs, answer_mistakes_with_what_they_take) {
 TEST(CostText, paints_only_where_colours_are_wanted) {
   CostReport report{.service = "demo", .estimate = {.priced_as = "us-east-1"}, .usage = {}};
   report.what_if = {{.name = "all Spot", .note = "", .usd = 1, .difference = -2}};
-  EXPECT_EQ(cost_text(report, false).find('\x1b'), std::string::npos);
-  EXPECT_NE(cost_text(report, true).find("\x1b[32m"), std::string::npos);
+  EXPECT_EQ(cost_text(report, 100, false).find('\x1b'), std::string::npos);
+  EXPECT_NE(cost_text(report, 100, true).find("\x1b[32m"), std::string::npos);
 }
 
 }  // namespace

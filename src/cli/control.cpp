@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 
 #include "cli/files.h"
+#include "cli/talk.h"
 #include "cli/text.h"
 
 namespace berth::cli {
@@ -92,7 +93,8 @@ Task<Result<std::unique_ptr<http::ClientResponse>>> Control::logs(std::string ta
 }
 
 ExitCode report(Context& context, std::string_view verb, const Error& error) {
-  context.terminal.err(fmt::format("berth {}: {}\n", verb, printable(error.message())));
+  const std::string text = fmt::format("berth {}: {}\n", verb, printable(error.message()));
+  context.terminal.err(fitted(context.terminal, text));
   switch (error.code()) {
     case ErrorCode::unavailable: return ExitCode::not_running;
     default: return ExitCode::failed;

@@ -15,10 +15,21 @@ using deploy::CostGroup;
 using deploy::CostLine;
 using deploy::Usage;
 
+constexpr std::size_t columns_min = 72;
 constexpr std::size_t columns_max = 100;
-constexpr std::size_t item_width = 36;
-constexpr std::size_t quantity_width = 36;
+constexpr std::size_t cell_width_max = 36;
 constexpr std::size_t money_width = 10;
+
+/// Two cells of one width, then the money.
+struct Layout {
+  std::size_t columns = 0;
+  std::size_t cell = 0;
+};
+
+Layout layout_of(std::size_t columns) {
+  const std::size_t used = std::clamp(columns, columns_min, columns_max);
+  return {.columns = used, .cell = std::min(cell_width_max, (used - money_width - 6) / 2)};
+}
 
 std::string padded(std::string_view text, std::size_t width) {
   std::string out = clip(text, width);
@@ -27,13 +38,14 @@ std::string padded(std::string_view text, std::size_t width) {
 
 std::string money(double usd) { return usd > 0 && usd < 0.005 ? "< 0.01" : fmt::format("{:.2f}", usd); }
 
-std::string row(std::string_view item, std::string_view quantity, std::string_view amount) {
-  return fmt::format("    {}  {}{:>{}}\n", padded(item, item_width), padded(quantity, quantity_width), amount,
+std::string row(const Layout& layout, std::string_view item, std::string_view quantity,
+                std::string_view amount) {
+  return fmt::format("    {}  {}{:>{}}\n", padded(item, layout.cell), padded(quantity, layout.cell), amount,
                      money_width);
 }
 
-std::string head_row(std::string_view title, double usd, bool colour) {
-  std::size_t width = item_width + quantity_width + 4;
+std::string head_row(const Layout& layout, std::string_view title, double usd, bool colour) {
+  std::size_t width = 2 * layout.cell + 4;
   return fmt::format("  {}{}\n", paint(Paint::bold, padded(title, width), colour),
                      paint(Paint::bold, fmt::format("{:>{}}", money(usd), money_width), colour));
 }
@@ -46,7 +58,7 @@ std::string shown(const deploy::UsageField& field, const CostReport& report) {
   return model::format_number(value);
 }
 
-std::string assumptions(const CostReport& report, bool colour) {
+std::string assumptions(const CostReport& report, const Layout& layout, bool colour) {
   std::string out = "  Assumed; each option says it otherwise:\n";
   std::vector<std::vector<Cell>> rows;
   for (const deploy::UsageField& field : deploy::usage_fields()) {
@@ -54,10 +66,10 @@ std::string assumptions(const CostReport& report, bool colour) {
         field.unit.empty() ? std::string(field.meaning) : fmt::format("{} {}", field.unit, field.meaning);
     rows.push_back({{fmt::format("--{}", field.option), Paint::cyan}, {shown(field, report)}, {meaning}});
   }
-  return out + table(rows, 4, colour);
+  return out + table(rows, 4, colour, layout.columns);
 }
 
-std::string million_text(const CostReport& report) {
+std::string million_text(const CostReport& report, const Layout& layout) {
   constexpr std::size_t lines_shown = 4;
   double sum = 0;
   double others = 0;
@@ -72,25 +84,25 @@ std::string million_text(const CostReport& report) {
     }
   }
   if (others > 0) parts += fmt::format(", {:.2f} for the rest", others);
-  return wrap(fmt::format("A million calls more cost ${:.2f}{}.", sum, parts), columns_max, 2);
+  return wrap(fmt::format("A million calls more cost ${:.2f}{}.", sum, parts), layout.columns, 2);
 }
 
-std::string what_if_text(const CostReport& report, bool colour) {
+std::string what_if_text(const CostReport& report, const Layout& layout, bool colour) {
   if (report.what_if.empty()) return "";
-  std::string out = fmt::format("  {}\n", paint(Paint::bold, "What if", colour));
-  auto line = [&](std::string_view name, double usd, const std::string& rest) {
-    return fmt::format("    {}{:>9}{}\n", padded(name, 27), money(usd), rest);
-  };
-  out += line("as it is", report.estimate.total(), "");
+  std::vector<std::vector<Cell>> rows{
+      {{"as it is"}, {fmt::format("{:>8}", money(report.estimate.total()))}, {""}, {""}}};
   for (const deploy::WhatIf& one : report.what_if) {
-    Paint side = one.difference < 0 ? Paint::green : Paint::yellow;
-    std::string difference = paint(side, fmt::format("{:>+9.2f}", one.difference), colour);
-    out += line(one.name, one.usd, fmt::format("  {}  {}", difference, clip(one.note, 46)));
+    const Paint side = one.difference < 0 ? Paint::green : Paint::yellow;
+    rows.push_back({{one.name},
+                    {fmt::format("{:>8}", money(one.usd))},
+                    {fmt::format("{:>+8.2f}", one.difference), side},
+                    {one.note}});
   }
-  return out + "\n";
+  return fmt::format("  {}\n{}\n", paint(Paint::bold, "What if", colour),
+                     table(rows, 4, colour, layout.columns));
 }
 
-std::string prices_text(const deploy::Estimate& estimate) {
+std::string prices_text(const deploy::Estimate& estimate, const Layout& layout) {
   std::string text = fmt::format("List prices of {} in USD, as of {}, without tax, free tiers and discounts.",
                                  estimate.priced_as, estimate.date);
   if (estimate.region.empty()) {
@@ -99,7 +111,7 @@ std::string prices_text(const deploy::Estimate& estimate) {
     text += fmt::format(" Those of {} are not known to this program; many regions are 5 to 30 % dearer.",
                         estimate.region);
   }
-  return wrap(text, columns_max, 2);
+  return wrap(text, layout.columns, 2);
 }
 
 boost::json::array lines_json(const std::vector<CostLine>& lines) {
@@ -115,7 +127,7 @@ Paint paint_of(deploy::Gravity gravity) {
                                               : Paint::none;
 }
 
-std::string failure_text(const deploy::AuditResult& result, bool colour) {
+std::string failure_text(const deploy::AuditResult& result, std::size_t columns, bool colour) {
   std::string out = fmt::format("    {} {}  {}\n", paint(Paint::red, "✗", colour), result.title,
                                 paint(paint_of(result.gravity), deploy::to_string(result.gravity), colour));
   std::string resources;
@@ -123,16 +135,17 @@ std::string failure_text(const deploy::AuditResult& result, bool colour) {
     resources += fmt::format("{}{}", resources.empty() ? "" : ", ", resource);
   }
   std::string found = resources.empty() ? result.detail : fmt::format("{}: {}", resources, result.detail);
-  out += wrap(found, columns_max, 6);
-  std::string why = wrap(result.why, columns_max, 6);
+  out += wrap(found, columns, 6);
+  std::string why = wrap(result.why, columns, 6);
   why.pop_back();
   out += paint(Paint::dim, why, colour) + "\n";
-  return out + fmt::format("      → {}\n", result.remedy);
+  return out + fit(fmt::format("      → {}\n", result.remedy), columns);
 }
 
 }  // namespace
 
-std::string cost_text(const CostReport& report, bool colour) {
+std::string cost_text(const CostReport& report, std::size_t columns, bool colour) {
+  const Layout layout = layout_of(columns);
   const deploy::Estimate& estimate = report.estimate;
   std::string where = estimate.region.empty() ? "" : " in " + estimate.region;
   std::string out = fmt::format("{}{}: about {} a month, {} of it without a single call\n\n", report.service,
@@ -142,15 +155,15 @@ std::string cost_text(const CostReport& report, bool colour) {
                           CostGroup::security}) {
     bool any = std::ranges::any_of(estimate.lines, [&](const CostLine& line) { return line.group == group; });
     if (!any) continue;
-    out += head_row(deploy::to_string(group), estimate.total(group), colour);
+    out += head_row(layout, deploy::to_string(group), estimate.total(group), colour);
     for (const CostLine& line : estimate.lines) {
-      if (line.group == group) out += row(line.item, line.quantity, money(line.usd));
+      if (line.group == group) out += row(layout, line.item, line.quantity, money(line.usd));
     }
   }
-  out += head_row("a month", estimate.total(), colour) + "\n";
-  out += million_text(report) + "\n";
-  out += what_if_text(report, colour);
-  out += assumptions(report, colour) + "\n" + prices_text(estimate);
+  out += head_row(layout, "a month", estimate.total(), colour) + "\n";
+  out += million_text(report, layout) + "\n";
+  out += what_if_text(report, layout, colour);
+  out += assumptions(report, layout, colour) + "\n" + prices_text(estimate, layout);
   if (report.what_if.empty()) out += "  `berth cost --what-if` compares other ways to build it.\n";
   return out;
 }
@@ -176,8 +189,9 @@ std::string cost_json(const CostReport& report) {
   return pretty_json(boost::json::serialize(out)) + "\n";
 }
 
-std::string audit_text(const std::string& service, const std::vector<deploy::AuditResult>& results,
-                       bool every, deploy::Gravity gravity, bool colour) {
+std::string audit_text(const AuditReport& report, std::size_t columns, bool colour) {
+  const std::vector<deploy::AuditResult>& results = report.results;
+  const std::size_t used = std::clamp(columns, columns_min, columns_max);
   using deploy::Verdict;
   auto count = [&](Verdict verdict) {
     return std::ranges::count(results, verdict, &deploy::AuditResult::verdict);
@@ -185,7 +199,7 @@ std::string audit_text(const std::string& service, const std::vector<deploy::Aud
   auto failed = count(Verdict::failed);
   auto other = count(Verdict::not_applicable);
   std::string out =
-      fmt::format("{}: {} checks pass, {} fail{}\n", service, count(Verdict::passed),
+      fmt::format("{}: {} checks pass, {} fail{}\n", report.service, count(Verdict::passed),
                   paint(failed == 0 ? Paint::green : Paint::red, fmt::format("{}", failed), colour),
                   other == 0 ? "" : fmt::format(", {} do not apply", other));
   out += "\n";
@@ -203,16 +217,16 @@ std::string audit_text(const std::string& service, const std::vector<deploy::Aud
                          passed + here(Verdict::failed));
     }
     if (result.verdict == Verdict::failed) {
-      out += failure_text(result, colour);
-    } else if (every) {
+      out += failure_text(result, used, colour);
+    } else if (report.every) {
       bool passed = result.verdict == Verdict::passed;
       out += fmt::format("    {} {}{}\n", passed ? paint(Paint::green, "✓", colour) : std::string("–"),
                          result.title, passed ? "" : " (does not apply)");
     }
   }
-  if (failed > 0 && !deploy::fails(results, gravity)) {
+  if (failed > 0 && !deploy::fails(results, report.gravity)) {
     out += fmt::format("\n  None of these is {} or worse, so this counts as passed.\n",
-                       deploy::to_string(gravity));
+                       deploy::to_string(report.gravity));
   }
   return out;
 }

@@ -17,12 +17,17 @@ struct CostReport {
   std::vector<deploy::WhatIf> what_if;  ///< empty: not asked for
 };
 
-std::string cost_text(const CostReport& report, bool colour);
+/// No line is wider than `columns` (at least 72).
+std::string cost_text(const CostReport& report, std::size_t columns, bool colour);
 /// Pretty JSON with a line break at its end.
 std::string cost_json(const CostReport& report);
 
-/// `every`: passed checks too, one a line. `gravity`: from which on a failure makes the exit code 1.
-std::string audit_text(const std::string& service, const std::vector<deploy::AuditResult>& results,
-                       bool every, deploy::Gravity gravity, bool colour);
+struct AuditReport {
+  std::string service;
+  const std::vector<deploy::AuditResult>& results;
+  bool every = false;                                 ///< passed checks too, one a line
+  deploy::Gravity gravity = deploy::Gravity::medium;  ///< from which on a failure makes the exit code 1
+};
+std::string audit_text(const AuditReport& report, std::size_t columns, bool colour);
 
 }  // namespace berth::cli

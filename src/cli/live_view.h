@@ -25,14 +25,18 @@ class LiveView {
   void event(std::string_view text, WallTime now);
   /// A line that stays.
   void say(std::string_view text);
+  /// Takes the picture off the screen, for something that is better read without it.
+  void clear();
 
  private:
   void draw(const std::string& before, const std::string& picture);
+  std::string to_the_top() const;
 
   Terminal& terminal_;
   bool redraws_;
-  std::string drawn_;
-  std::size_t lines_ = 0;
+  std::string drawn_;    ///< the picture
+  std::string visible_;  ///< the part of it that is on the screen
+  std::size_t columns_ = 0;
   bool shown_good_ = false;
 };
 

@@ -11,6 +11,8 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr std::size_t task_columns = 8;
+
 std::string take_text(json::object& object, std::string_view name) {
   json::value* value = object.if_contains(name);
   if (value == nullptr) return {};
@@ -79,6 +81,8 @@ std::string format_log_line(std::string_view line, bool colour) {
   std::string zone = take_text(object, "zone");
   std::string message = take_text(object, "message");
   if (!message.empty()) event += ": " + message;
+  // A task of AWS is an id of 32 digits; its first ones are what `berth status` shows, too.
+  if (task.size() > task_columns) task.resize(task_columns);
   std::string who = task.empty() ? "" : fmt::format("{}{}{} ", task, zone.empty() ? "" : "/", zone);
   std::string fields;
   for (const auto& field : object) {

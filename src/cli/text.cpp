@@ -46,6 +46,51 @@ void append_pretty(std::string& out, const boost::json::value& value, std::size_
   }
 }
 
+std::vector<std::size_t> widths_of(const std::vector<std::vector<Cell>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const std::vector<Cell>& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i].text));
+  }
+  return widths;
+}
+
+/// Up to the next blank that is not between backticks.
+std::size_t word_end(std::string_view text) {
+  bool quoted = false;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '`') quoted = !quoted;
+    if (text[at] == ' ' && (!quoted || text.find('`', at) == std::string_view::npos)) return at;
+  }
+  return text.size();
+}
+
+/// One line in parts of at most `columns`; blanks at its end stay, as those of a question.
+std::string broken_line(std::string_view line, std::size_t columns) {
+  const std::size_t start = std::min(line.find_first_not_of(' '), line.size());
+  const std::string indent(line.substr(0, start));
+  const std::size_t tail = line.size() - std::min(line.find_last_not_of(' ') + 1, line.size());
+  std::string_view rest = line.substr(start, line.size() - start - tail);
+  std::string out = indent;
+  std::size_t width = start;
+  while (!rest.empty()) {
+    const std::string_view word = rest.substr(0, word_end(rest));
+    rest.remove_prefix(word.size());
+    rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
+    const bool first = width == start;
+    if (!first && width + 1 + display_width(word) > columns) {
+      out += "\n" + indent;
+      width = start;
+    } else if (!first) {
+      out += ' ';
+      ++width;
+    }
+    out += word;
+    width += display_width(word);
+  }
+  return out + std::string(tail, ' ');
+}
+
 }  // namespace
 
 std::string paint(Paint paint, std::string_view text, bool colour) {
@@ -71,11 +116,7 @@ std::string clip(std::string_view text, std::size_t columns) {
 }
 
 std::string table(const std::vector<std::vector<Cell>>& rows, std::size_t indent, bool colour) {
-  std::vector<std::size_t> widths;
-  for (const std::vector<Cell>& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i].text));
-  }
+  const std::vector<std::size_t> widths = widths_of(rows);
   std::string out;
   for (const std::vector<Cell>& row : rows) {
     std::string line(indent, ' ');
@@ -85,6 +126,45 @@ std::string table(const std::vector<std::vector<Cell>>& rows, std::size_t indent
     }
     while (line.ends_with(' ')) line.pop_back();
     out += line + "\n";
+  }
+  return out;
+}
+
+std::string table(const std::vector<std::vector<Cell>>& rows, std::size_t indent, bool colour,
+                  std::size_t columns) {
+  constexpr std::size_t last_column_min = 20;
+  const std::vector<std::size_t> widths = widths_of(rows);
+  std::size_t before = indent;
+  for (std::size_t i = 0; i + 1 < widths.size(); ++i) before += widths[i] + 2;
+  const std::size_t room = columns > before + last_column_min ? columns - before : last_column_min;
+  std::vector<std::vector<Cell>> broken;
+  for (const std::vector<Cell>& row : rows) {
+    if (row.size() < widths.size() || display_width(row.back().text) <= room) {
+      broken.push_back(row);
+      continue;
+    }
+    const std::string wrapped = wrap(row.back().text, room, 0);
+    std::string_view lines = wrapped;
+    for (bool first = true; !lines.empty(); first = false) {
+      const std::size_t end = lines.find('\n');
+      std::vector<Cell> part = first ? row : std::vector<Cell>(row.size());
+      part.back() = {std::string(lines.substr(0, end)), row.back().paint};
+      broken.push_back(std::move(part));
+      lines.remove_prefix(end + 1);
+    }
+  }
+  return table(broken, indent, colour);
+}
+
+std::string fit(std::string_view text, std::size_t columns) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    out += display_width(line) <= columns ? std::string(line) : broken_line(line, columns);
+    if (end == std::string_view::npos) break;
+    out += '\n';
+    text.remove_prefix(end + 1);
   }
   return out;
 }

@@ -22,6 +22,9 @@ struct Cell {
 /// Columns padded to the widest cell, two blanks between them, `indent` before each line; the first row is
 /// the head.
 std::string table(const std::vector<std::vector<Cell>>& rows, std::size_t indent, bool colour);
+/// The same, with the last column in lines of its own width so that nothing is wider than `columns`.
+std::string table(const std::vector<std::vector<Cell>>& rows, std::size_t indent, bool colour,
+                  std::size_t columns);
 
 /// How many columns UTF-8 text takes (one a character; wide and combining characters are not counted apart).
 std::size_t display_width(std::string_view text);
@@ -29,6 +32,10 @@ std::size_t display_width(std::string_view text);
 std::string clip(std::string_view text, std::size_t columns);
 /// `text` in lines of at most `columns`, each with `indent` blanks before it; words are never cut.
 std::string wrap(std::string_view text, std::size_t columns, std::size_t indent);
+
+/// `text` with its lines broken between words where they are wider than `columns`, each part under the first
+/// word of its line. What stands in `backticks` is to be copied and is not broken; narrow lines stay as they are.
+std::string fit(std::string_view text, std::size_t columns);
 
 /// "850 ms", "12 s", "3 min", "2 h", "5 d".
 std::string age(Duration duration);

@@ -16,6 +16,20 @@ TEST(Table, pads_columns_by_what_is_seen) {
   EXPECT_EQ(table(rows, 1, true), " ü    b\n \x1b[31maaa\x1b[0m\n");
 }
 
+TEST(Table, breaks_its_last_column_where_the_terminal_ends) {
+  const std::vector<std::vector<Cell>> rows{{{"--a"}, {"one two three four five six"}},
+                                            {{"--bc"}, {"short"}}};
+  EXPECT_EQ(table(rows, 2, false, 32), "  --a   one two three four five\n        six\n  --bc  short\n");
+  EXPECT_EQ(table(rows, 2, false, 80), table(rows, 2, false));
+}
+
+TEST(Text, fits_a_terminal_without_breaking_words_and_commands) {
+  EXPECT_EQ(fit("short  line\n", 20), "short  line\n");
+  EXPECT_EQ(fit("  one two three\nfour", 10), "  one two\n  three\nfour");
+  EXPECT_EQ(fit("see `a b c d e` now, it`s ok", 12), "see\n`a b c d e`\nnow, it`s ok");
+  EXPECT_EQ(fit("Really go on? [y/N] ", 12), "Really go\non? [y/N] ");
+}
+
 TEST(Text, is_clipped_wrapped_and_made_harmless) {
   EXPECT_EQ(clip("äöüß", 4), "äöüß");
   EXPECT_EQ(clip("äöüßx", 4), "äöü…");
@@ -53,8 +67,24 @@ TEST(LiveView, redraws_in_place_on_a_terminal) {
   view.event("not shown", WallTime());
   view.show("4\n5\n6\nbelow the screen\n", true);
   EXPECT_EQ(terminal.output,
-            "\x1b[?7lone\ntwo\n\x1b[?7h\x1b[2A\r\x1b[J\x1b[?7lthree\n\x1b[?7h"
-            "\x1b[1A\r\x1b[Jwelcome\n\n\x1b[?7lthree\n\x1b[?7h\x1b[1A\r\x1b[J\x1b[?7l4\n5\n6\n\x1b[?7h");
+            "\x1b[?7lone\x1b[K\ntwo\x1b[K\n\x1b[?7h\x1b[J"
+            "\x1b[2A\r\x1b[?7lthree\x1b[K\n\x1b[?7h\x1b[J"
+            "\x1b[1A\r\x1b[Jwelcome\n\n\x1b[?7lthree\x1b[K\n\x1b[?7h\x1b[J"
+            "\x1b[1A\r\x1b[?7l4\x1b[K\n5\x1b[K\n6\x1b[K\n\x1b[?7h\x1b[J");
+}
+
+TEST(LiveView, finds_its_first_line_on_a_terminal_that_became_narrower) {
+  testing::FakeTerminal terminal;
+  terminal.interactive = true;
+  LiveView view(terminal);
+  view.show("\x1b[31m" + std::string(30, 'a') + "\x1b[0m\nb\n", false);
+  terminal.width = 20;
+  terminal.output.clear();
+  view.clear();
+  EXPECT_EQ(terminal.output, "\x1b[3A\r\x1b[J");
+  terminal.output.clear();
+  view.clear();
+  EXPECT_EQ(terminal.output, "");
 }
 
 TEST(LiveView, prints_plain_lines_elsewhere) {

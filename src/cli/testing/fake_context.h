@@ -21,13 +21,14 @@ class FakeTerminal final : public Terminal {
   Task<std::optional<std::string>> read_line() override;
   bool out_is_terminal() const override { return interactive; }
   bool in_is_terminal() const override { return interactive; }
-  std::size_t columns() const override { return 100; }
+  std::size_t columns() const override { return width; }
   std::size_t rows() const override { return 4; }
   bool colour() const override { return false; }
   bool broken() const override { return is_broken; }
 
   std::string output, errors;
   std::deque<std::string> input;
+  std::size_t width = 100;
   bool interactive = false;
   bool is_broken = false;
 };
