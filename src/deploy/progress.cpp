@@ -8,7 +8,7 @@ std::string_view title(Phase phase) {
   switch (phase) {
     case Phase::check: return "Check";
     case Phase::base_stack: return "Registry and secrets";
-    case Phase::secrets: return "Values of variables";
+    case Phase::secrets: return "Secret values";
     case Phase::image: return "Image";
     case Phase::push: return "Push";
     case Phase::scan: return "Scan";

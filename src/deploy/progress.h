@@ -28,10 +28,14 @@ std::string_view title(Phase phase);
 
 enum class PhaseEnd : std::uint8_t { done, nothing_to_do, failed };
 
+struct TimeModel;
+
 /// Hears what a deploy does and answers what it asks.
 class Progress {
  public:
   virtual ~Progress() = default;
+  /// How long this deploy should take, as soon as it is known which kind it is.
+  virtual void expect(const TimeModel& /*model*/) {}
   virtual void begin(Phase phase) = 0;
   /// What the phase is at; replaces the one before.
   virtual void detail(const std::string& text) = 0;
