@@ -101,7 +101,9 @@ Task<aws::Reply<std::vector<LogLine>>> read_lines(aws::Client& client, Clock& cl
 
 LogFollower::LogFollower(aws::Client& client, LogQuery query, const std::vector<LogLine>& shown, WallTime now)
     : client_(client), query_(std::move(query)), newest_ms_(to_unix_ms(now)) {
+  if (query_.lines == 0 && !query_.since_ms) oldest_ms_ = newest_ms_;
   if (!shown.empty()) newest_ms_ = shown.back().time_ms;
+  if (query_.lines > 0 && shown.size() >= query_.lines) oldest_ms_ = shown.front().time_ms;
   for (const LogLine& line : shown) remember(line);
 }
 
@@ -120,7 +122,7 @@ Task<aws::Reply<std::vector<LogLine>>> LogFollower::next() {
   if (!found) co_return found;
   std::vector<LogLine> fresh;
   for (LogLine& line : *found) {
-    if (known_.contains(line.id)) continue;
+    if (line.time_ms < oldest_ms_ || known_.contains(line.id)) continue;
     remember(line);
     newest_ms_ = std::max(newest_ms_, line.time_ms);
     fresh.push_back(std::move(line));

@@ -57,6 +57,7 @@ class LogFollower {
   aws::Client& client_;
   LogQuery query_;
   std::int64_t newest_ms_;
+  std::int64_t oldest_ms_ = 0;  ///< older lines were there before, and were not asked for
   std::set<std::string> known_;
   std::deque<std::string> order_;  ///< of known_, so that the oldest is forgotten first
 };

@@ -94,6 +94,17 @@ TEST_F(Logs, FollowedGiveEachLineOnceHoweverLateItComes) {
   EXPECT_EQ(client.inputs("logs", "FilterLogEvents").at(2).at("startTime"), 86'000);
 }
 
+TEST_F(Logs, FollowedLeaveOutWhatWasThereAndWasNotAskedFor) {
+  client.answer("logs", "FilterLogEvents",
+                page({event("1", 98'000, "a", "one"), event("2", 99'000, "b", "two"),
+                      event("3", 100'000, "a", "three")}));
+  const std::vector<LogLine> shown_already{{.id = "2", .time_ms = 99'000, .task = "b", .text = "two"}};
+  LogFollower follower(client, {.group = "g", .task = {}, .since_ms = {}, .lines = 1}, shown_already,
+                       WallTime(std::chrono::seconds(99)));
+  auto next = follower.next();
+  EXPECT_EQ(shown(run(std::move(next))), "a:three ");
+}
+
 TEST_F(Logs, FollowedOutliveATroubledNetwork) {
   client.fail("logs", "FilterLogEvents", "NetworkError", "gone", 0);
   client.fail("logs", "FilterLogEvents", "AccessDeniedException", "no", 400);
