@@ -249,6 +249,7 @@ Task<ExitCode> run_deploy(Context& context, const Arguments& arguments) {
                                 .image = arguments.get("image").value_or(""),
                                 .wait = !arguments.has("no-wait"),
                                 .ignore_scan = arguments.has("ignore-scan"),
+                                .revert_drift = arguments.has("revert-drift"),
                                 .prove = {}};
   options.prove = [&prover](std::string url, Secret key) {
     return prover.prove(std::move(url), std::move(key));

@@ -127,9 +127,7 @@ void update_record(const AwsSession& session, const std::string& account, const 
                         .base_stack = session.names.base_stack,
                         .destroyed = true};
   for (const deploy::Keepsake& keepsake : remains.data) {
-    if (keepsake.kind == deploy::Keepsake::Kind::file_system) record.file_system = keepsake.id;
-    if (keepsake.kind == deploy::Keepsake::Kind::bucket) record.buckets.push_back(keepsake.id);
-    if (keepsake.kind == deploy::Keepsake::Kind::log_group) record.log_groups.push_back(keepsake.id);
+    record.kept.push_back(deploy::to_kept(keepsake));
   }
   static_cast<void>(deploy::write_record(folder, record));
 }

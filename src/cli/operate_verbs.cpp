@@ -176,6 +176,9 @@ Task<ExitCode> traces_on_aws(Context& context, const Arguments& arguments) {
   if (!arguments.words().empty()) {
     co_return co_await one_trace(context, *session, query, arguments.words().front(), as_json);
   }
+  const auto stack = co_await deploy::describe_stack(*session->client, session->names.service_stack);
+  if (!stack) co_return refuse(context, "traces", stack.error());
+  if (!stack->exists()) co_return not_deployed(context, "traces", *session);
   const auto traces = co_await deploy::read_traces(*session->client, context.clock, query);
   if (!traces) co_return refuse(context, "traces", traces.error());
   if (as_json) {

@@ -80,7 +80,24 @@ std::string change_lines(const std::vector<deploy::ResourceChange>& changes, boo
   return out;
 }
 
-std::string live_lines(const deploy::LivePlan& live, bool colour) {
+std::string fate_of(const deploy::LivePlan& live, const deploy::Drift& drift) {
+  const bool in_service = drift.stack == live.service_stack;
+  return deploy::deploy_does(drift, in_service ? live.changes : live.base_changes);
+}
+
+std::string drift_lines(const deploy::LivePlan& live, std::size_t columns, bool colour) {
+  std::string out;
+  for (const deploy::Drift& drift : live.drift) {
+    const std::string line = fmt::format("  {} ({}) {}", drift.resource, drift.type, drift.status);
+    out += paint(Paint::yellow, line, colour) + "\n";
+    for (const deploy::Difference& difference : drift.differences)
+      out += wrap(printable(deploy::sentence_of(difference)), columns, 6);
+    out += wrap(fate_of(live, drift), columns, 6);
+  }
+  return out;
+}
+
+std::string live_lines(const deploy::LivePlan& live, std::size_t columns, bool colour) {
   std::string out;
   if (!live.blocker.empty()) out += paint(Paint::yellow, live.blocker, colour) + "\n\n";
   if (live.service_stands) {
@@ -95,15 +112,11 @@ std::string live_lines(const deploy::LivePlan& live, bool colour) {
   }
   if (!live.drift.empty()) {
     out += "\n" + paint(Paint::bold, "Changed by hand (drift)", colour) + "\n";
-    for (const deploy::Drift& drift : live.drift) {
-      out += paint(Paint::yellow, fmt::format("  {} ({}) {}", drift.resource, drift.type, drift.status),
-                   colour) +
-             "\n";
-      for (const std::string& difference : drift.differences) out += "      " + difference + "\n";
-    }
-    out +=
-        "  A deploy puts back what it changes anyway; put the rest back by hand, or write it into "
-        "berth.yaml.\n";
+    out += drift_lines(live, columns, colour);
+  }
+  if (!live.scaled.empty()) {
+    out += "\n" + paint(Paint::bold, "Scaled meanwhile (a deploy leaves it)", colour) + "\n";
+    for (const std::string& line : live.scaled) out += "  " + line + "\n";
   }
   if (!live.not_asked.empty()) {
     out += "\n" + paint(Paint::bold, "Could not be asked", colour) + "\n";
@@ -127,12 +140,19 @@ json::object live_json(const deploy::LivePlan& live) {
     for (const auto& item : items) out.push_back(deploy::to_json(item));
     return out;
   };
+  json::array drift;
+  for (const deploy::Drift& one : live.drift) {
+    json::object object = deploy::to_json(one);
+    object["deploy"] = fate_of(live, one);
+    drift.push_back(std::move(object));
+  }
   return json::object{{"stands", live.service_stands},
                       {"status", live.status},
                       {"blocker", live.blocker},
                       {"base_changes", list(live.base_changes)},
                       {"changes", list(live.changes)},
-                      {"drift", list(live.drift)},
+                      {"drift", std::move(drift)},
+                      {"scaled", json::value_from(live.scaled)},
                       {"not_asked", json::value_from(live.not_asked)}};
 }
 
@@ -156,7 +176,7 @@ std::string plan_text(const PlanPicture& plan, std::size_t columns, bool colour)
           "its steps)\n\n",
           deploy::in_words(deploy::first_deploy(plan.spec).total()),
           deploy::in_words(deploy::image_update(plan.spec).total()));
-  if (plan.live) out += live_lines(*plan.live, colour);
+  if (plan.live) out += live_lines(*plan.live, columns, colour);
   if (!plan.not_live.empty()) {
     out +=
         paint(Paint::yellow, "AWS was not asked what is there: " + printable(plan.not_live), colour) + "\n";

@@ -94,6 +94,7 @@ constexpr Option deploy_options[] = {
      .meaning =
          "the static berth for the image; default: this program, or for ARM64 tasks berth-arm64 beside it"},
     {.name = "ignore-scan", .meaning = "deploy whatever the registry's scan finds"},
+    {.name = "revert-drift", .meaning = "put back what was changed by hand; `berth plan` shows it"},
     region_option,
     profile_option};
 constexpr Option rollback_options[] = {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "deploy/leftovers.h"
 #include "deploy/prices.h"
 #include "deploy/trouble.h"
 
@@ -14,6 +15,8 @@ namespace {
 namespace json = boost::json;
 
 constexpr double gigabyte = 1e9;
+constexpr int dependency_retries_max = 3;
+constexpr Duration dependency_pause = std::chrono::minutes(1);
 constexpr std::size_t image_batch_max = 100;  // of BatchDeleteImage
 
 std::string_view price_name(Keepsake::Kind kind) {
@@ -25,6 +28,12 @@ std::string_view price_name(Keepsake::Kind kind) {
   return "";
 }
 
+/// The inverse of to_string. A record is checked when it is read.
+Keepsake::Kind kind_of(std::string_view name) {
+  if (name == to_string(Keepsake::Kind::file_system)) return Keepsake::Kind::file_system;
+  return name == to_string(Keepsake::Kind::bucket) ? Keepsake::Kind::bucket : Keepsake::Kind::log_group;
+}
+
 void add(std::vector<Keepsake>& data, Keepsake::Kind kind, const std::string& id) {
   Keepsake keepsake{.kind = kind, .id = id, .bytes = {}};
   if (!id.empty() && std::ranges::find(data, keepsake) == data.end()) data.push_back(std::move(keepsake));
@@ -32,11 +41,7 @@ void add(std::vector<Keepsake>& data, Keepsake::Kind kind, const std::string& id
 
 void add_resources(Standing& standing, const std::vector<StackResource>& resources) {
   for (const StackResource& resource : resources) {
-    if (resource.type == "AWS::EFS::FileSystem")
-      add(standing.data, Keepsake::Kind::file_system, resource.physical);
-    if (resource.type == "AWS::S3::Bucket") add(standing.data, Keepsake::Kind::bucket, resource.physical);
-    if (resource.type == "AWS::Logs::LogGroup")
-      add(standing.data, Keepsake::Kind::log_group, resource.physical);
+    add_keepsake(standing.data, resource.type, resource.physical);
     if (resource.type == "AWS::SecretsManager::Secret") standing.secrets.push_back(resource.physical);
     if (resource.type == "AWS::ECR::Repository") standing.repository = resource.physical;
   }
@@ -76,6 +81,12 @@ Task<aws::Reply<void>> empty_repository(aws::Client& client, std::string name) {
   co_return aws::Reply<void>();
 }
 
+/// AWS takes some network interfaces away by itself, later than the stack wants to delete their subnets:
+/// those of CloudFront's VPC origins, of load balancers, of tasks.
+bool is_in_use(const Result<void>& removed) {
+  return !removed && removed.error().message().find("DependencyViolation") != std::string::npos;
+}
+
 class Destroy {
  public:
   Destroy(StackWorld world, Names names, Standing standing, DestroyOptions options)
@@ -109,13 +120,28 @@ class Destroy {
   Task<Result<void>> end_stack(StackState state) {
     if (!state.exists()) co_return Result<void>();
     world_.progress.notice(fmt::format("Deleting the stack {}.", state.name));
-    if (in_progress(state.status) && state.status != "DELETE_IN_PROGRESS") {
+    // A creation is ended by the deletion; anything else has to end first.
+    const bool ends = state.status == "CREATE_IN_PROGRESS" || state.status == "DELETE_IN_PROGRESS";
+    if (in_progress(state.status) && !ends) {
       world_.progress.notice(fmt::format("It is {}; waiting for its end.", state.status));
+      if (state.status == "UPDATE_IN_PROGRESS") {
+        json::object input{{"StackName", state.name}};
+        const auto cancelled =
+            co_await world_.client.call("cloudformation", "CancelUpdateStack", std::move(input));
+        // ValidationError: it has ended meanwhile.
+        if (!cancelled && !cancelled.error().is("ValidationError"))
+          co_return Failure(explain_fault(cancelled.error()));
+      }
       WatchOptions watch{.stack = state.id};
       const Result<StackState> rest = co_await watch_whatever(world_, std::move(watch));
       if (!rest) co_return Failure(rest.error());
     }
     Result<void> removed = co_await remove_stack(world_, state);
+    for (int retry = 0; retry < dependency_retries_max && is_in_use(removed); ++retry) {
+      world_.progress.notice("Something still uses a part of the network; trying again in a minute.");
+      co_await world_.clock.sleep_for(dependency_pause);
+      removed = co_await remove_stack(world_, state);
+    }
     // A bucket that is not retained stops the deletion while it holds anything.
     if (!removed && options_.data == DataFate::remove) {
       const Result<void> data = co_await remove_all_data();
@@ -195,11 +221,21 @@ std::string_view to_string(Keepsake::Kind kind) {
   return "";
 }
 
+void add_keepsake(std::vector<Keepsake>& data, const std::string& type, const std::string& physical) {
+  if (type == "AWS::EFS::FileSystem") add(data, Keepsake::Kind::file_system, physical);
+  if (type == "AWS::S3::Bucket") add(data, Keepsake::Kind::bucket, physical);
+  if (type == "AWS::Logs::LogGroup") add(data, Keepsake::Kind::log_group, physical);
+}
+
 std::string price_of(const Keepsake& keepsake) {
   const double usd = built_in_prices().of(price_name(keepsake.kind));
   if (!keepsake.bytes) return fmt::format("${:.3f} a month for each GB in it", usd);
   const double month = usd * static_cast<double>(*keepsake.bytes) / gigabyte;
   return month < 0.01 ? "less than a cent a month" : fmt::format("about ${:.2f} a month", month);
+}
+
+Kept to_kept(const Keepsake& keepsake) {
+  return {.kind = std::string(to_string(keepsake.kind)), .id = keepsake.id};
 }
 
 Task<Result<Standing>> look_around(aws::Client& client, Names names, std::optional<Record> record) {
@@ -215,9 +251,13 @@ Task<Result<Standing>> look_around(aws::Client& client, Names names, std::option
     const auto resources = co_await stack_resources(client, state->id);
     if (!resources) co_return Failure(explain_fault(resources.error()));
     add_resources(standing, *resources);
+    const auto left = co_await leftovers_of(client, state->id);
+    if (!left) co_return Failure(explain_fault(left.error()));
+    for (const Keepsake& keepsake : *left) add(standing.data, keepsake.kind, keepsake.id);
   }
   // What is of stacks that are gone.
   if (record) {
+    for (const Kept& kept : record->kept) add(standing.data, kind_of(kept.kind), kept.id);
     add(standing.data, Keepsake::Kind::file_system, record->file_system);
     for (const std::string& bucket : record->buckets) add(standing.data, Keepsake::Kind::bucket, bucket);
     for (const std::string& group : record->log_groups) add(standing.data, Keepsake::Kind::log_group, group);

@@ -22,6 +22,10 @@ struct Keepsake {
   bool operator==(const Keepsake&) const = default;
 };
 std::string_view to_string(Keepsake::Kind kind);
+/// Adds what a resource of CloudFormation keeps, if it is one that holds data, once.
+void add_keepsake(std::vector<Keepsake>& data, const std::string& type, const std::string& physical);
+/// For the record.
+Kept to_kept(const Keepsake& keepsake);
 /// "about $0.31 a month", or the price of a gigabyte where the size is not known.
 std::string price_of(const Keepsake& keepsake);
 
@@ -35,7 +39,8 @@ struct Standing {
   std::vector<std::string> secrets;  ///< ARNs
   bool nothing() const { return !service.exists() && !base.exists() && data.empty() && repository.empty(); }
 };
-/// Asks for the stacks, and for the data of stacks that are gone by what the record remembers.
+/// Asks for the stacks, for what they have left standing before, and for the data of stacks that are gone by
+/// what the record remembers.
 Task<Result<Standing>> look_around(aws::Client& client, Names names, std::optional<Record> record);
 
 enum class DataFate : std::uint8_t { keep, remove };
@@ -65,6 +70,9 @@ struct ObjectVersion {
   std::string version;
 };
 std::string delete_objects_xml(const std::vector<ObjectVersion>& objects);
+
+/// What the bucket holds, delete markers too: the first thousand. A bucket that is not there holds nothing.
+Task<aws::Reply<std::vector<ObjectVersion>>> first_versions(aws::Client& client, std::string bucket);
 
 /// With everything that hangs on it: access points, mount targets, the bucket's content.
 Task<aws::Reply<void>> remove_data(aws::Client& client, Clock& clock, Keepsake keepsake);

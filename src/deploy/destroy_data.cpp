@@ -166,31 +166,37 @@ std::string delete_objects_xml(const std::vector<ObjectVersion>& objects) {
   return out + "<Quiet>true</Quiet></Delete>";
 }
 
+Task<aws::Reply<std::vector<ObjectVersion>>> first_versions(aws::Client& client, std::string bucket) {
+  std::vector<ObjectVersion> objects;
+  aws::Client::RestRequest request;
+  request.service = "s3";
+  request.operation = "ListObjectVersions";
+  request.bucket = bucket;
+  request.query = {{"versions", ""}, {"max-keys", std::to_string(delete_batch_max)}};
+  const auto reply = co_await client.rest(std::move(request));
+  if (!reply) {
+    if (is_gone(reply.error())) co_return objects;
+    co_return std::unexpected(reply.error());
+  }
+  const Result<json::object> listing = aws::xml_to_json(reply->body);
+  if (!listing)
+    co_return std::unexpected(fault_of("ListObjectVersions", "BadAnswer", listing.error().message()));
+  for (const std::string name : {"Version", "DeleteMarker"}) {
+    for (const json::object& item : elements(*listing, name))
+      objects.push_back({.key = aws::text(item, "Key"), .version = aws::text(item, "VersionId")});
+  }
+  co_return objects;
+}
+
 Task<aws::Reply<std::size_t>> empty_bucket(aws::Client& client, std::string bucket) {
   std::size_t count = 0;
   // What is listed first is deleted before the next listing, so no marker is needed.
   for (int batch = 0; batch < batches_max; ++batch) {
-    aws::Client::RestRequest request;
-    request.service = "s3";
-    request.operation = "ListObjectVersions";
-    request.bucket = bucket;
-    request.query = {{"versions", ""}, {"max-keys", std::to_string(delete_batch_max)}};
-    const auto reply = co_await client.rest(std::move(request));
-    if (!reply) {
-      if (is_gone(reply.error())) co_return count;
-      co_return std::unexpected(reply.error());
-    }
-    const Result<json::object> listing = aws::xml_to_json(reply->body);
-    if (!listing)
-      co_return std::unexpected(fault_of("ListObjectVersions", "BadAnswer", listing.error().message()));
-    std::vector<ObjectVersion> objects;
-    for (const std::string name : {"Version", "DeleteMarker"}) {
-      for (const json::object& item : elements(*listing, name))
-        objects.push_back({.key = aws::text(item, "Key"), .version = aws::text(item, "VersionId")});
-    }
-    if (objects.empty()) co_return count;
-    count += objects.size();
-    const auto deleted = co_await delete_versions(client, bucket, std::move(objects));
+    auto objects = co_await first_versions(client, bucket);
+    if (!objects) co_return std::unexpected(objects.error());
+    if (objects->empty()) co_return count;
+    count += objects->size();
+    const auto deleted = co_await delete_versions(client, bucket, std::move(*objects));
     if (!deleted) co_return std::unexpected(deleted.error());
   }
   co_return count;

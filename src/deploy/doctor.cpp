@@ -98,8 +98,12 @@ class Diagnosis {
 
   bool stack() {
     const StackState& stack = live_.stack;
-    if (!stack.exists()) {
-      bad("stack", fmt::format("there is no stack {} in {}", stack.name, live_.region),
+    if (!stack.exists() || stack.status == "REVIEW_IN_PROGRESS") {
+      bad("stack",
+          stack.exists()
+              ? fmt::format("the stack {} in {} is empty: no deploy has come so far as to make anything",
+                            stack.name, live_.region)
+              : fmt::format("there is no stack {} in {}", stack.name, live_.region),
           "Run `berth deploy`, or name the region it was deployed to with --region.");
       return false;
     }
@@ -295,10 +299,11 @@ class Diagnosis {
     if (!facts_.drift.asked)
       return skipped("drift", "CloudFormation was not asked, or did not answer in time");
     if (facts_.drift.resources.empty()) return good("drift", "everything is as the template says");
-    bad("drift", fmt::format("{} resources were changed by hand", facts_.drift.resources.size()),
-        "`berth plan` shows what differs. CloudFormation does not undo changes it does not know of: put them "
-        "back by "
-        "hand, or write them into berth.yaml and deploy.",
+    bad("drift",
+        fmt::format("{} resource{} changed by hand", facts_.drift.resources.size(),
+                    facts_.drift.resources.size() == 1 ? " was" : "s were"),
+        "`berth deploy --revert-drift` puts back what the template says. What is to stay, write into "
+        "berth.yaml and deploy.",
         facts_.drift.resources);
   }
 

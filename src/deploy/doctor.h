@@ -33,7 +33,7 @@ struct LoadBalancerFacts {
 
 struct DriftFacts {
   bool asked = false;
-  std::vector<std::string> resources;  ///< "TaskSecurityGroup (AWS::EC2::SecurityGroup) MODIFIED"
+  std::vector<std::string> resources;  ///< sentence_of(Drift) each
 };
 
 struct Facts {

@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "deploy/doctor.h"
+#include "deploy/drift.h"
 
 namespace berth::deploy {
 namespace {
 
 namespace json = boost::json;
 
-constexpr Duration drift_poll = std::chrono::seconds(2);
 constexpr std::size_t stopped_max = 10;
 constexpr std::size_t failures_max = 5;
 
@@ -47,46 +47,24 @@ class Gatherer {
     if (!facts_.live.stack.exists()) co_return std::move(facts_);
     const bool asks_drift = drift_timeout > Duration::zero();
     std::string detection;
-    if (asks_drift) detection = co_await begin_drift();
+    if (asks_drift) {
+      const auto begun = co_await begin_drift(client_, stack_);
+      detection = begun.value_or("");
+    }
     const TimePoint deadline = clock_.now() + drift_timeout;
     co_await ask_balancer();
     co_await ask_stopped();
     co_await ask_failures();
-    if (!detection.empty()) co_await end_drift(std::move(detection), deadline);
+    if (!detection.empty()) co_await ask_drift(std::move(detection), deadline);
     co_return std::move(facts_);
   }
 
  private:
-  Task<std::string> begin_drift() {
-    json::object input{{"StackName", stack_}};
-    const auto begun = co_await client_.call("cloudformation", "DetectStackDrift", std::move(input));
-    co_return begun ? aws::text(*begun, "StackDriftDetectionId") : std::string();
-  }
-
-  Task<void> end_drift(std::string detection, TimePoint deadline) {
-    for (;;) {
-      json::object input{{"StackDriftDetectionId", detection}};
-      const auto state =
-          co_await client_.call("cloudformation", "DescribeStackDriftDetectionStatus", std::move(input));
-      if (!state) co_return;
-      const std::string status = aws::text(*state, "DetectionStatus");
-      if (status == "DETECTION_COMPLETE") break;
-      if (status == "DETECTION_FAILED" || clock_.now() >= deadline) co_return;
-      co_await clock_.sleep_for(drift_poll);
-    }
-    json::object input{{"StackName", stack_},
-                       {"StackResourceDriftStatusFilters", json::array{"MODIFIED", "DELETED"}}};
-    const auto drifts = co_await client_.list("cloudformation", "DescribeStackResourceDrifts",
-                                              std::move(input), "StackResourceDrifts");
-    if (!drifts) co_return;
-    facts_.drift.asked = true;
-    for (const json::value& item : *drifts) {
-      if (!item.is_object()) continue;
-      const json::object& drift = item.get_object();
-      facts_.drift.resources.push_back(fmt::format("{} ({}) {}", aws::text(drift, "LogicalResourceId"),
-                                                   aws::text(drift, "ResourceType"),
-                                                   aws::text(drift, "StackResourceDriftStatus")));
-    }
+  Task<void> ask_drift(std::string detection, TimePoint deadline) {
+    const auto report = co_await end_drift(client_, clock_, stack_, std::move(detection), deadline);
+    if (!report) co_return;
+    facts_.drift.asked = report->incomplete.empty() || !report->drift.empty();
+    for (const Drift& drift : report->drift) facts_.drift.resources.push_back(sentence_of(drift));
   }
 
   Task<void> ask_balancer() {

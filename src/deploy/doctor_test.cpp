@@ -256,7 +256,7 @@ const Case cases[] = {
      "server", "timed out", "berth logs -f"},
     {"a change by hand",
      [](Facts& f) { f.drift.resources = {"TaskSecurityGroup (AWS::EC2::SecurityGroup) MODIFIED"}; }, "drift",
-     "1 resources", "berth plan"},
+     "1 resource was", "--revert-drift"},
     {"an alarm", [](Facts& f) { f.live.alarms.front().state = "ALARM"; }, "alarms", "1 of 1 ring",
      "answer with errors"},
 };

@@ -1,12 +1,16 @@
 #include "deploy/pipeline.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "deploy/account_roles.h"
 #include "deploy/existing.h"
+#include "deploy/leftovers.h"
 #include "deploy/pipeline_image.h"
+#include "deploy/pipeline_proof.h"
 #include "deploy/pipeline_scan.h"
 #include "deploy/plan.h"
 #include "deploy/rollout.h"
@@ -23,8 +27,6 @@ namespace json = boost::json;
 
 constexpr std::size_t template_bytes_max = 51'200;  // of a TemplateBody
 constexpr Duration scan_timeout = std::chrono::minutes(5);
-constexpr Duration proof_timeout = std::chrono::minutes(5);
-constexpr Duration proof_interval = std::chrono::seconds(3);
 constexpr std::size_t findings_shown_max = 10;
 
 class Deploy final : public Pipeline {
@@ -73,6 +75,7 @@ class Deploy final : public Pipeline {
                          .account = caller->account,
                          .service_stack = names_.service_stack,
                          .base_stack = names_.base_stack};
+    remember_data();
     const auto base = co_await describe_stack(world_.client, names_.base_stack);
     if (!base) co_return denied(base.error());
     const auto service = co_await describe_stack(world_.client, names_.service_stack);
@@ -107,6 +110,19 @@ class Deploy final : public Pipeline {
     if (!*yes) co_return fail(ErrorCode::cancelled, "Nothing was changed.");
     if (stands) co_return Result<void>();
     co_return co_await make_service_roles(world_.client);
+  }
+
+  /// What this folder knows of data of the service stays known, whatever becomes of this deploy.
+  void remember_data() {
+    std::optional<Record> before = read_record(options_.state_directory);
+    const bool same = before && before->region == out_.record.region &&
+                      before->account == out_.record.account &&
+                      before->service_stack == out_.record.service_stack;
+    if (!same) return;
+    out_.record.file_system = before->file_system;
+    out_.record.buckets = std::move(before->buckets);
+    out_.record.log_groups = std::move(before->log_groups);
+    out_.record.kept = std::move(before->kept);
   }
 
   /// What needs no account: templates, the spec inside the image, the program.
@@ -185,8 +201,8 @@ class Deploy final : public Pipeline {
 
   /// Makes or updates a stack by a change set, and waits.
   Task<Result<void>> bring(StackTarget target, StackState state) {
-    const bool stands = next_step(state.status) == StackStep::update;
-    if (stands) {
+    const ChangeKind kind = kind_for(state);
+    if (kind == ChangeKind::update) {
       const auto body = co_await stack_body(world_.client, target.name);
       if (!body) co_return denied(body.error());
       if (compare(target, state, *body) == StackChange::none) {
@@ -196,24 +212,36 @@ class Deploy final : public Pipeline {
         co_return Result<void>();
       }
     }
-    const std::string token = token_of(target);
-    const auto changes = co_await make_change_set(world_.client, world_.clock, target,
-                                                  stands ? ChangeKind::update : ChangeKind::create, token);
+    const auto changes =
+        co_await make_change_set(world_.client, world_.clock, target, kind, token_of(target));
     if (!changes) co_return denied(changes.error());
     if (changes->changes.empty()) {
       end_ = PhaseEnd::nothing_to_do;
       after_ = state;
       co_return Result<void>();
     }
-    co_return co_await execute(target, changes->changes.size(), token);
-  }
-
-  Task<Result<void>> execute(StackTarget target, std::size_t total, std::string token) {
+    tell_reverts(kind, changes->changes);
     const auto last = co_await last_event(world_.client, target.name);
     if (!last) co_return denied(last.error());
-    const auto started = co_await execute_change_set(world_.client, target.name, token, token);
+    const auto started =
+        co_await execute_change_set(world_.client, target.name, changes->name, operation_of(kind, *changes));
     if (!started) co_return denied(started.error());
-    co_return co_await follow(target.name, *last, total);
+    co_return co_await follow(target.name, *last, changes->changes.size());
+  }
+
+  ChangeKind kind_for(const StackState& state) const {
+    if (next_step(state.status) != StackStep::update) return ChangeKind::create;
+    return options_.revert_drift ? ChangeKind::revert : ChangeKind::update;
+  }
+
+  void tell_reverts(ChangeKind kind, const std::vector<ResourceChange>& changes) {
+    if (kind != ChangeKind::revert) return;
+    for (const ResourceChange& change : changes) {
+      const bool anew = change.action == "Add" || change.replacement == "True";
+      world_.progress.notice(
+          fmt::format("{} {} ({}){}", anew ? "Makes anew" : "Sets", change.resource, change.type,
+                      change.causes.empty() ? "" : fmt::format(": {}", fmt::join(change.causes, ", "))));
+    }
   }
 
   Task<Result<void>> follow(std::string stack, std::string since, std::size_t total) {
@@ -328,8 +356,17 @@ class Deploy final : public Pipeline {
     Result<StackTarget> target = target_of_service(base_state_, out_.image);
     if (!target) co_return Failure(target.error());
     target_ = std::move(*target);
+    const auto present = co_await describe_stack(world_.client, names_.service_stack);
+    if (!present) co_return denied(present.error());
+    const bool failed_before = next_step(present->status) == StackStep::replace;
+    const Result<std::vector<Keepsake>> left = co_await remember_leftovers(*present);
+    if (!left) co_return Failure(left.error());
     const Result<Settled> settled = co_await settle(stacks_, target_);
     if (!settled) co_return Failure(settled.error());
+    if (failed_before) {
+      const Result<void> swept = co_await sweep_leftovers(*left);
+      if (!swept) co_return swept;
+    }
     state_ = settled->state;
     joined_ = settled->joined;
     after_ = state_;
@@ -341,7 +378,8 @@ class Deploy final : public Pipeline {
     for (const auto& [name, value] : *account) target_.parameters[name] = value;
     const auto count = target_.parameters.find(std::string(count_parameter));
     if (!stands && count != target_.parameters.end()) count->second = std::to_string(spec_.tasks.count);
-    if (stands) {
+    kind_ = kind_for(state_);
+    if (kind_ == ChangeKind::update) {
       const auto body = co_await stack_body(world_.client, target_.name);
       if (!body) co_return denied(body.error());
       change_ = compare(target_, state_, *body);
@@ -351,20 +389,50 @@ class Deploy final : public Pipeline {
       summary_ = change_ == StackChange::none ? "nothing to change" : "the image alone: the fast path";
       co_return Result<void>();
     }
-    const auto changes =
-        co_await make_change_set(world_.client, world_.clock, target_,
-                                 stands ? ChangeKind::update : ChangeKind::create, token_of(target_));
+    auto changes = co_await make_change_set(world_.client, world_.clock, target_, kind_, token_of(target_));
     if (!changes) co_return denied(changes.error());
-    changes_ = changes->changes;
-    if (changes_.empty()) change_ = StackChange::none;
-    summary_ = fmt::format("{} change{}", changes_.size(), changes_.size() == 1 ? "" : "s");
+    if (stands && count != target_.parameters.end() && makes_service(*changes)) {
+      // Without a number ECS begins with one task.
+      count->second = std::to_string(spec_.tasks.count);
+      const auto removed = co_await delete_change_set(world_.client, target_.name, changes->name);
+      if (!removed) co_return denied(removed.error());
+      changes = co_await make_change_set(world_.client, world_.clock, target_, kind_, token_of(target_));
+      if (!changes) co_return denied(changes.error());
+    }
+    change_set_ = std::move(*changes);
+    const std::size_t total = change_set_.changes.size();
+    if (total == 0) change_ = StackChange::none;
+    tell_reverts(kind_, change_set_.changes);
+    summary_ = fmt::format("{} change{}", total, total == 1 ? "" : "s");
     if (stands) co_return co_await confirm_replacements();
     co_return Result<void>();
   }
 
+  /// Before a stack is deleted whose creation failed: afterwards nothing leads to what it left.
+  Task<Result<std::vector<Keepsake>>> remember_leftovers(StackState state) {
+    std::vector<Keepsake> none;
+    if (next_step(state.status) != StackStep::replace) co_return none;
+    auto left = co_await leftovers_of(world_.client, state.id);
+    if (!left) co_return denied(left.error());
+    for (const Keepsake& keepsake : *left) out_.record.kept.push_back(to_kept(keepsake));
+    const Result<void> written = write_record(options_.state_directory, out_.record);
+    if (!written) co_return Failure(written.error());
+    co_return std::move(*left);
+  }
+
+  Task<Result<void>> sweep_leftovers(std::vector<Keepsake> left) {
+    const Result<std::vector<Keepsake>> rest = co_await sweep(stacks_, left);
+    if (!rest) co_return Failure(rest.error());
+    for (const Keepsake& keepsake : left) {
+      const bool stays = std::ranges::find(*rest, keepsake.id, &Keepsake::id) != rest->end();
+      if (!stays) std::erase(out_.record.kept, to_kept(keepsake));
+    }
+    co_return write_record(options_.state_directory, out_.record);
+  }
+
   Task<Result<void>> confirm_replacements() {
     std::string list;
-    for (const ResourceChange& change : changes_) {
+    for (const ResourceChange& change : change_set_.changes) {
       const std::string what = interrupts(change);
       if (!what.empty()) list += fmt::format("\n  {} ({}): {}", change.resource, change.type, what);
     }
@@ -373,7 +441,7 @@ class Deploy final : public Pipeline {
         co_await world_.progress.confirm(fmt::format("This update interrupts or replaces:{}\nGo on?", list));
     if (!yes) co_return Failure(yes.error());
     if (*yes) co_return Result<void>();
-    const auto removed = co_await delete_change_set(world_.client, target_.name, token_of(target_));
+    const auto removed = co_await delete_change_set(world_.client, target_.name, change_set_.name);
     if (!removed) co_return denied(removed.error());
     co_return fail(ErrorCode::cancelled, "Nothing was changed.");
   }
@@ -391,8 +459,8 @@ class Deploy final : public Pipeline {
     if (change_ == StackChange::image) {
       started = co_await update_image(world_.client, state_, target_);
     } else {
-      const std::string token = token_of(target_);
-      started = co_await execute_change_set(world_.client, target_.name, token, token);
+      started = co_await execute_change_set(world_.client, target_.name, change_set_.name,
+                                            operation_of(kind_, change_set_));
     }
     if (!started) co_return denied(started.error());
     if (!options_.wait) {
@@ -410,12 +478,12 @@ class Deploy final : public Pipeline {
 
   Result<void> write_outputs() {
     out_.record.url = after_.output("Url");
-    out_.record.file_system = after_.output("FileSystemId");
-    out_.record.buckets.clear();
+    std::vector<std::string> buckets;
     for (const std::string key : {"ArtifactsBucketName", "LogsBucketName"}) {
       const std::string bucket = after_.output(key);
-      if (!bucket.empty()) out_.record.buckets.push_back(bucket);
+      if (!bucket.empty()) buckets.push_back(bucket);
     }
+    move_on(out_.record, after_.output("FileSystemId"), std::move(buckets));
     out_.record.log_groups = {names_.log_group};
     return write_record(options_.state_directory, out_.record);
   }
@@ -431,7 +499,7 @@ class Deploy final : public Pipeline {
       co_return fail(
           ErrorCode::not_found,
           fmt::format("The stack {} stands, but its service {} is gone: somebody deleted it by hand. "
-                      "`berth plan` shows the drift; `berth destroy` and `berth deploy` make it anew.",
+                      "`berth plan` shows what else is; `berth deploy --revert-drift` makes it anew.",
                       names_.service_stack, service));
     }
     // Secrets are injected when a task starts: tasks older than the secret's version do not have it.
@@ -466,55 +534,20 @@ class Deploy final : public Pipeline {
                                to_text(explain(end->evidence))));
   }
 
-  /// The key that Berth made, or the first of auth.keys from the service's secret or this environment.
-  Task<aws::Reply<Secret>> read_key() {
-    const std::string arn = base_state_.output("ApiKeyArn");
-    if (!arn.empty()) co_return co_await read_secret(world_.client, arn);
-    if (spec_.auth.keys.empty()) co_return Secret();
-    const std::string& variable = spec_.auth.keys.front().environment;
-    const auto given = world_.environment.find(variable);
-    if (given != world_.environment.end() && !given->second.empty()) co_return Secret(given->second);
-    const auto named = spec_.aws.secrets.find(variable);
-    if (named != spec_.aws.secrets.end()) co_return co_await read_named_secret(world_.client, named->second);
-    const auto values = co_await read_values(world_.client, base_state_.output("EnvironmentArn"));
-    if (!values) co_return std::unexpected(values.error());
-    const auto value = values->find(variable);
-    co_return value == values->end() ? Secret() : value->second;
-  }
-
   Task<Result<void>> prove() {
     if (!options_.prove || desired_ == 0) {
       end_ = PhaseEnd::nothing_to_do;
       summary_ = desired_ == 0 ? "no task runs at this hour" : "not asked for";
       co_return Result<void>();
     }
-    const auto key = co_await read_key();
+    const auto key = co_await find_proof_key(world_.client, spec_, base_state_, world_.environment);
     if (!key) co_return denied(key.error());
-    const TimePoint deadline = world_.clock.now() + proof_timeout;
-    while (true) {
-      const Result<std::string> proof = co_await options_.prove(out_.record.url, *key);
-      if (proof) {
-        summary_ = *proof;
-        co_return Result<void>();
-      }
-      // A new name takes a while to be known everywhere, a new distribution to be everywhere.
-      const bool later =
-          world_.clock.now() >= deadline || proof.error().code() == ErrorCode::permission_denied;
-      if (later && spec_.aws.internal) {
-        end_ = PhaseEnd::nothing_to_do;
-        summary_ =
-            fmt::format("the internal load balancer is not reachable from here: {}", proof.error().message());
-        co_return Result<void>();
-      }
-      if (later) {
-        co_return Failure(
-            proof.error().within("Every task is healthy, but the service does not answer a client; `berth "
-                                 "doctor --on aws` looks for "
-                                 "the broken link"));
-      }
-      world_.progress.detail(proof.error().message());
-      co_await world_.clock.sleep_for(proof_interval);
-    }
+    const Result<Proof> proof =
+        co_await await_proof(world_, options_.prove, out_.record.url, *key, spec_.aws.internal);
+    if (!proof) co_return Failure(proof.error());
+    if (!proof->reached) end_ = PhaseEnd::nothing_to_do;
+    summary_ = proof->summary;
+    co_return Result<void>();
   }
 
   DeployWorld world_;
@@ -534,7 +567,8 @@ class Deploy final : public Pipeline {
   StackTarget target_;
   StackState state_, after_;
   StackChange change_ = StackChange::more;
-  std::vector<ResourceChange> changes_;
+  ChangeKind kind_ = ChangeKind::create;
+  ChangeSet change_set_;
   bool joined_ = false;
   std::size_t desired_ = 0;
 };
@@ -543,20 +577,6 @@ class Deploy final : public Pipeline {
 
 std::unique_ptr<Pipeline> make_pipeline(DeployWorld world, DeployOptions options) {
   return std::make_unique<Deploy>(std::move(world), std::move(options));
-}
-
-Task<Result<Caller>> find_caller(aws::Client& client, std::string expected_account) {
-  json::object none;
-  const auto reply = co_await client.call("sts", "GetCallerIdentity", std::move(none));
-  if (!reply) co_return Failure(explain_fault(reply.error()));
-  Caller caller{.account = aws::text(*reply, "Account"), .arn = aws::text(*reply, "Arn")};
-  if (!expected_account.empty() && caller.account != expected_account) {
-    co_return fail(ErrorCode::permission_denied,
-                   fmt::format("These credentials belong to account {} ({}); berth.yaml allows {} alone "
-                               "(aws.account). Choose other credentials: aws.profile, AWS_PROFILE.",
-                               caller.account, caller.arn, expected_account));
-  }
-  co_return caller;
 }
 
 }  // namespace berth::deploy

@@ -46,6 +46,7 @@ struct DeployOptions {
   std::string image;            ///< --image: a reference to one that is built; empty: build it
   bool wait = true;             ///< false: return once the stack's operation has been started
   bool ignore_scan = false;
+  bool revert_drift = false;  ///< put back what was changed by hand
   Prove prove;
 };
 

@@ -74,6 +74,7 @@ class Deploys : public ::testing::Test {
                           .image = image_,
                           .wait = wait_,
                           .ignore_scan = false,
+                          .revert_drift = revert_drift_,
                           .prove = {}};
     options.prove = [this](std::string url, Secret key) -> Task<Result<std::string>> {
       proved_ = url + " " + std::string(key.reveal());
@@ -110,6 +111,7 @@ class Deploys : public ::testing::Test {
   model::Spec spec_;
   std::string image_;
   bool wait_ = true;
+  bool revert_drift_ = false;
   bool proof_fails_ = false;
   std::string proved_;
   Phase phase_ = Phase::check;
@@ -259,6 +261,23 @@ TEST_F(Deploys, a_rollback_that_failed_is_finished_after_asking) {
   ASSERT_TRUE(again) << again.error().message();
   EXPECT_NE(progress_.questions.at(1).find("continue-update-rollback"), std::string::npos);
   EXPECT_EQ(account_.client.count("cloudformation", "ContinueUpdateRollback"), 1u);
+}
+
+TEST_F(Deploys, what_was_changed_by_hand_is_put_back_where_that_is_asked_for) {
+  yaml(std::string(plain));
+  ASSERT_TRUE(deploy());
+  const int executed = account_.executed;
+  ASSERT_TRUE(deploy());
+  EXPECT_EQ(account_.executed, executed) << "CloudFormation does not look without being asked";
+  revert_drift_ = true;
+  const Result<Deployed> done = deploy();
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(account_.executed, executed + 2) << "both stacks";
+  const auto sets = account_.client.inputs("cloudformation", "CreateChangeSet");
+  EXPECT_EQ(aws::text(sets.back(), "DeploymentMode"), "REVERT_DRIFT");
+  const auto executions = account_.client.inputs("cloudformation", "ExecuteChangeSet");
+  const std::string token = aws::text(executions.back(), "ClientRequestToken");
+  EXPECT_TRUE(token.starts_with(aws::text(executions.back(), "ChangeSetName") + "-")) << token;
 }
 
 TEST_F(Deploys, no_as_an_answer_changes_nothing) {

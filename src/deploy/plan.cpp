@@ -201,11 +201,4 @@ json::object to_json(const ResourceChange& change) {
   return out;
 }
 
-json::object to_json(const Drift& drift) {
-  return json::object{{"resource", drift.resource},
-                      {"type", drift.type},
-                      {"status", drift.status},
-                      {"differences", json::value_from(drift.differences)}};
-}
-
 }  // namespace berth::deploy

@@ -8,6 +8,7 @@
 
 #include "aws/client.h"
 #include "base/clock.h"
+#include "deploy/drift.h"
 #include "deploy/stack.h"
 #include "deploy/template.h"
 #include "model/spec.h"
@@ -36,38 +37,31 @@ std::vector<PlannedPermission> planned_permissions(const Template& base, const T
 /// when nobody notices. Replacing the task definition is how every update goes, and interrupts nothing.
 std::string interrupts(const ResourceChange& change);
 
-/// A resource that somebody changed by hand.
-struct Drift {
-  std::string resource;
-  std::string type;
-  std::string status;                    ///< "MODIFIED", "DELETED"
-  std::vector<std::string> differences;  ///< "/Properties/DesiredCount: 3 → 5"
-};
-
 /// What only the account can tell.
 struct LivePlan {
   std::string region;
   std::string account;
   bool base_stands = false;
   bool service_stands = false;
-  std::string status;   ///< of the service stack; empty: there is none
-  std::string blocker;  ///< a sentence when a deploy would have to do something first
+  std::string service_stack;  ///< its name
+  std::string status;         ///< of the service stack; empty: there is none
+  std::string blocker;        ///< a sentence when a deploy would have to do something first
   std::vector<ResourceChange> base_changes;
   std::vector<ResourceChange> changes;
   std::vector<Drift> drift;
+  std::vector<std::string> scaled;     ///< what scaling has set meanwhile (DriftReport)
   std::vector<std::string> not_asked;  ///< what could not be asked, and why
 };
 
 struct LivePlanOptions {
   model::Spec spec;
   bool drift = true;
-  Duration drift_timeout = std::chrono::minutes(3);
+  Duration drift_timeout = std::chrono::minutes(2);
 };
 /// Asks the account. For a stack that stands a real change set is made, described and deleted. A question
 /// that is refused becomes a line of `not_asked`; only without credentials there is no plan at all.
 Task<Result<LivePlan>> ask_account(aws::Client& client, Clock& clock, LivePlanOptions options);
 
 boost::json::object to_json(const ResourceChange& change);
-boost::json::object to_json(const Drift& drift);
 
 }  // namespace berth::deploy

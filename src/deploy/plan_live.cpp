@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "deploy/pipeline.h"
 #include "deploy/plan.h"
 #include "deploy/trouble.h"
@@ -8,8 +11,6 @@ namespace berth::deploy {
 namespace {
 
 namespace json = boost::json;
-
-constexpr Duration drift_poll = std::chrono::seconds(2);
 
 std::string why(const aws::Fault& fault) { return explain_fault(fault).message(); }
 
@@ -35,14 +36,20 @@ class Asking {
     if (!state) co_return plan_;
     plan_.base_stands = next_step(base_state->status) == StackStep::update;
     plan_.service_stands = next_step(state->status) == StackStep::update;
+    plan_.service_stack = names_.service_stack;
     plan_.status = state->status;
     plan_.blocker = blocker_of(*state);
+    // CloudFormation compares while the change sets are made.
+    const TimePoint deadline = clock_.now() + options_.drift_timeout;
+    if (options_.drift && plan_.base_stands) co_await begin(names_.base_stack);
+    if (options_.drift && plan_.service_stands) co_await begin(names_.service_stack);
     if (plan_.base_stands) {
       StackTarget target{.name = names_.base_stack, .body = base->json(), .parameters = {}, .tags = {}};
       target.tags = stack_tags(options_.spec);
       plan_.base_changes = co_await changes_of(*base_state, std::move(target));
     }
     if (plan_.service_stands) co_await ask_service(*base_state, *state, *service);
+    for (const auto& [stack, detection] : detections_) co_await end(stack, detection, deadline);
     co_return plan_;
   }
 
@@ -84,7 +91,6 @@ class Asking {
     } else {
       plan_.not_asked.push_back("the changes: the base stack changes first, and gives what this one needs");
     }
-    if (options_.drift) co_await ask_drift();
   }
 
   Task<std::vector<ResourceChange>> changes_of(StackState state, StackTarget target) {
@@ -107,58 +113,22 @@ class Asking {
     co_return out;
   }
 
-  Task<void> ask_drift() {
-    json::object input{{"StackName", names_.service_stack}};
-    const auto started = co_await client_.call("cloudformation", "DetectStackDrift", std::move(input));
-    if (!started) {
-      plan_.not_asked.push_back("drift: " + why(started.error()));
-      co_return;
-    }
-    const std::string id = aws::text(*started, "StackDriftDetectionId");
-    const TimePoint deadline = clock_.now() + options_.drift_timeout;
-    while (true) {
-      json::object ask{{"StackDriftDetectionId", id}};
-      const auto reply =
-          co_await client_.call("cloudformation", "DescribeStackDriftDetectionStatus", std::move(ask));
-      if (!reply) plan_.not_asked.push_back("drift: " + why(reply.error()));
-      if (!reply) co_return;
-      const std::string status = aws::text(*reply, "DetectionStatus");
-      if (status != "DETECTION_IN_PROGRESS") break;
-      if (clock_.now() >= deadline) {
-        plan_.not_asked.push_back("drift: CloudFormation still looks; ask again with `berth plan`");
-        co_return;
-      }
-      co_await clock_.sleep_for(drift_poll);
-    }
-    json::object ask{{"StackName", names_.service_stack},
-                     {"StackResourceDriftStatusFilters", json::array{"MODIFIED", "DELETED"}}};
-    const auto drifts = co_await client_.list("cloudformation", "DescribeStackResourceDrifts", std::move(ask),
-                                              "StackResourceDrifts");
-    if (!drifts) {
-      plan_.not_asked.push_back("drift: " + why(drifts.error()));
-      co_return;
-    }
-    for (const json::value& item : *drifts) {
-      if (item.is_object()) take_drift(item.get_object());
-    }
+  Task<void> begin(std::string stack) {
+    const auto begun = co_await begin_drift(client_, stack);
+    if (begun) detections_.emplace_back(std::move(stack), *begun);
+    if (!begun) plan_.not_asked.push_back(fmt::format("drift of {}: {}", stack, why(begun.error())));
   }
 
-  void take_drift(const json::object& object) {
-    Drift drift{.resource = aws::text(object, "LogicalResourceId"),
-                .type = aws::text(object, "ResourceType"),
-                .status = aws::text(object, "StackResourceDriftStatus"),
-                .differences = {}};
-    for (const json::value& item : aws::array(object, "PropertyDifferences")) {
-      if (!item.is_object()) continue;
-      const json::object& one = item.get_object();
-      const std::string path = aws::text(one, "PropertyPath");
-      // `berth scale`, scaling by itself and hours change this one: not by hand, and not to be undone.
-      if (path == "/DesiredCount" && drift.type == "AWS::ECS::Service") continue;
-      drift.differences.push_back(
-          fmt::format("{}: {} → {}", path, aws::text(one, "ExpectedValue"), aws::text(one, "ActualValue")));
+  Task<void> end(std::string stack, std::string detection, TimePoint deadline) {
+    auto report = co_await end_drift(client_, clock_, stack, std::move(detection), deadline);
+    if (!report) {
+      plan_.not_asked.push_back(fmt::format("drift of {}: {}", stack, why(report.error())));
+      co_return;
     }
-    if (drift.status == "MODIFIED" && drift.differences.empty()) return;
-    plan_.drift.push_back(std::move(drift));
+    if (!report->incomplete.empty())
+      plan_.not_asked.push_back(fmt::format("drift of {}: {}", stack, report->incomplete));
+    std::ranges::move(report->drift, std::back_inserter(plan_.drift));
+    std::ranges::move(report->scaled, std::back_inserter(plan_.scaled));
   }
 
   aws::Client& client_;
@@ -166,6 +136,7 @@ class Asking {
   LivePlanOptions options_;
   Names names_;
   LivePlan plan_;
+  std::vector<std::pair<std::string, std::string>> detections_;  ///< stack, id
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "deploy/record.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "aws/client.h"
@@ -11,6 +12,8 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t record_bytes_max = 64 * 1024;
+constexpr std::string_view file_system = "file system";
+constexpr std::string_view bucket = "bucket";
 
 std::string path_of(const std::string& state_directory) { return state_directory + "/deployed.json"; }
 
@@ -22,7 +25,34 @@ std::vector<std::string> strings(const json::object& object, std::string_view na
   return out;
 }
 
+std::vector<Kept> kept_of(const json::object& object) {
+  std::vector<Kept> out;
+  for (const json::value& value : aws::array(object, "kept")) {
+    if (!value.is_object()) continue;
+    Kept kept{.kind = aws::text(value.get_object(), "kind"), .id = aws::text(value.get_object(), "id")};
+    const bool known = kept.kind == file_system || kept.kind == bucket || kept.kind == "log group";
+    if (known && !kept.id.empty()) out.push_back(std::move(kept));
+  }
+  return out;
+}
+
+void keep(Record& record, std::string_view kind, const std::string& id) {
+  Kept kept{.kind = std::string(kind), .id = id};
+  if (!id.empty() && std::ranges::find(record.kept, kept) == record.kept.end())
+    record.kept.push_back(std::move(kept));
+}
+
 }  // namespace
+
+void move_on(Record& record, std::string file_system_now, std::vector<std::string> buckets_now) {
+  keep(record, file_system, record.file_system);
+  for (const std::string& name : record.buckets) keep(record, bucket, name);
+  std::erase_if(record.kept, [&](const Kept& kept) {
+    return kept.id == file_system_now || std::ranges::find(buckets_now, kept.id) != buckets_now.end();
+  });
+  record.file_system = std::move(file_system_now);
+  record.buckets = std::move(buckets_now);
+}
 
 std::string to_json(const Record& record) {
   json::object out{{"region", record.region},
@@ -33,6 +63,9 @@ std::string to_json(const Record& record) {
   if (!record.file_system.empty()) out["file_system"] = record.file_system;
   if (!record.buckets.empty()) out["buckets"] = json::value_from(record.buckets);
   if (!record.log_groups.empty()) out["log_groups"] = json::value_from(record.log_groups);
+  json::array kept;
+  for (const Kept& one : record.kept) kept.push_back(json::object{{"kind", one.kind}, {"id", one.id}});
+  if (!kept.empty()) out["kept"] = std::move(kept);
   if (record.destroyed) out["destroyed"] = true;
   return json::serialize(out) + "\n";
 }
@@ -55,6 +88,7 @@ Result<Record> parse_record(const std::string& text) {
                 .file_system = aws::text(*object, "file_system"),
                 .buckets = strings(*object, "buckets"),
                 .log_groups = strings(*object, "log_groups"),
+                .kept = kept_of(*object),
                 .destroyed = destroyed != nullptr && destroyed->is_bool() && destroyed->get_bool()};
   return record;
 }

@@ -8,6 +8,13 @@
 
 namespace berth::deploy {
 
+/// Data that belongs to no stack any more.
+struct Kept {
+  std::string kind;  ///< "file system", "bucket", "log group"
+  std::string id;
+  bool operator==(const Kept&) const = default;
+};
+
 /// What `berth deploy` leaves in the state folder (`.berth/deployed.json`), so that the other verbs know
 /// where to ask. Holds no secret.
 struct Record {
@@ -16,14 +23,19 @@ struct Record {
   std::string service_stack;
   std::string base_stack;
   std::string url;  ///< https://…, without a path; empty until the service stack is there
-  /// Data of the service, which outlives its stacks: what `berth destroy --delete-data` still finds after
-  /// `berth destroy --keep-data`.
+  /// Data of the service, which outlives its stacks.
   std::string file_system;
   std::vector<std::string> buckets;
   std::vector<std::string> log_groups;
+  /// Of stacks that are gone or never came to be: what `berth destroy --delete-data` still finds after
+  /// `berth destroy --keep-data`, or after a first deploy that failed.
+  std::vector<Kept> kept;
   bool destroyed = false;  ///< the stacks are gone, the data was kept
   bool operator==(const Record&) const = default;
 };
+
+/// The service has this data from now on; what it had before and has no more is kept.
+void move_on(Record& record, std::string file_system, std::vector<std::string> buckets);
 
 std::string to_json(const Record& record);
 /// invalid_argument when `text` is no such file.

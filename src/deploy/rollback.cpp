@@ -29,7 +29,9 @@ Task<Result<ServiceState>> standing_service(aws::Client& client, const StackStat
   if (service->exists()) co_return *service;
   co_return fail(
       ErrorCode::not_found,
-      fmt::format("The stack {} has no running service; `berth status --on aws` tells more.", stack.name));
+      fmt::format("The stack {} is {} and has no running service; `berth doctor --on aws` says why, `berth "
+                  "deploy` makes it anew.",
+                  stack.name, stack.status));
 }
 
 Task<Result<RolledBack>> cancel_update(StackWorld world, StackState state, bool wait) {
@@ -98,6 +100,11 @@ Task<Result<RolledBack>> roll_back(StackWorld world, Names names, bool wait) {
   if (!state) co_return Failure(state.error());
   if (in_progress(state->status) && state->status != "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
     co_return co_await cancel_update(world, *state, wait);
+  if (next_step(state->status) == StackStep::unwind) {
+    const Result<void> finished = co_await finish_rollback(world, *state);
+    if (!finished) co_return Failure(finished.error());
+    co_return RolledBack{.from = {}, .to = "what ran before", .cancelled = true};
+  }
   const Result<ServiceState> service = co_await standing_service(world.client, *state);
   if (!service) co_return Failure(service.error());
   const auto revisions = co_await list_revisions(world.client, service->task_definition, revisions_max);
@@ -193,8 +200,8 @@ std::string sentence_of(const Scaled& scaled) {
   out += ".";
   if (scaled.plan.changes_target) {
     out += fmt::format(
-        " Scaling by itself keeps between {} and {} tasks from now on, until the next deploy puts back "
-        "what berth.yaml says (scaling.min, scaling.max).",
+        " Scaling by itself keeps between {} and {} tasks from now on. A deploy leaves that, unless it "
+        "changes scaling.min or scaling.max of berth.yaml.",
         scaled.plan.min, scaled.plan.max);
   } else if (scaled.scales_itself) {
     out += " Scaling by itself may change that again as load comes and goes.";

@@ -10,7 +10,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t log_lines_max = 15;
+constexpr std::size_t log_lines_max = 30;
 constexpr std::size_t described_tasks_max = 100;
 constexpr Duration outage_max = std::chrono::minutes(15);
 
@@ -116,7 +116,10 @@ Task<std::vector<std::string>> last_lines(aws::Client& client, LogPlace place, s
   const auto reply = co_await client.call("logs", "GetLogEvents", std::move(input));
   if (!reply) co_return out;
   for (const json::value& item : aws::array(*reply, "events")) {
-    if (item.is_object()) out.push_back(aws::text(item.get_object(), "message"));
+    if (!item.is_object()) continue;
+    std::string line = aws::text(item.get_object(), "message");
+    // Metrics in CloudWatch's embedded format tell nobody why a task ended.
+    if (!line.starts_with(R"({"_aws")")) out.push_back(std::move(line));
   }
   co_return out;
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 #include "storage/files.h"
@@ -106,6 +107,17 @@ Result<std::map<std::string, std::string>> fill_parameters(const json::object& d
     }
   }
   return out;
+}
+
+std::string operation_of(ChangeKind kind, const ChangeSet& set) {
+  if (kind != ChangeKind::revert) return set.name;
+  return fmt::format("{}-{}", set.name, storage::sha256_hex(set.id).substr(0, token_digits));
+}
+
+bool makes_service(const ChangeSet& set) {
+  return std::ranges::any_of(set.changes, [](const ResourceChange& change) {
+    return change.type == "AWS::ECS::Service" && (change.action == "Add" || change.replacement == "True");
+  });
 }
 
 }  // namespace berth::deploy

@@ -90,8 +90,8 @@ Result<std::map<std::string, std::string>> fill_parameters(const boost::json::ob
 // ---- asking and acting ----
 
 /// Values of the parameters that only the account knows: CloudFrontPrefixList, TransactionSearch, the letters
-/// of zones (ZoneA …); and "" for the number of tasks. `state`: of the stack as it is. Those that
-/// `document` does not declare are left out.
+/// of zones (ZoneA …); and "" for the number of tasks. `state`: of the stack as it is. Those that `document`
+/// does not declare are left out.
 Task<Result<std::map<std::string, std::string>>> account_parameters(aws::Client& client,
                                                                     boost::json::object document,
                                                                     StackState state);
@@ -116,9 +116,15 @@ struct ChangeSet {
   std::string id;
   std::vector<ResourceChange> changes;  ///< empty: nothing would change
 };
-enum class ChangeKind : unsigned char { create, update };
-/// Creates it (or finds the one of an earlier try, which has the same name) and waits until it is ready. A
-/// change set without changes is deleted and comes back empty. A failure other than that is a Fault of code
+enum class ChangeKind : unsigned char {
+  create,
+  update,
+  /// An update that also puts back what was changed by hand (CloudFormation's drift-aware change sets).
+  revert,
+};
+/// Creates it (or finds the one of an earlier try, which has the same name; but not to revert, as somebody
+/// may have changed more since) and waits until it is ready. A change set without changes is deleted and
+/// comes back empty. A failure other than that is a Fault of code
 /// "ChangeSetFailed".
 Task<aws::Reply<ChangeSet>> make_change_set(aws::Client& client, Clock& clock, const StackTarget& target,
                                             ChangeKind kind, std::string name);
@@ -128,6 +134,12 @@ Task<aws::Reply<void>> execute_change_set(aws::Client& client, std::string stack
 /// Changes the ImageUri parameter and nothing else, without a change set. The number of tasks stays as it is.
 Task<aws::Reply<void>> update_image(aws::Client& client, const StackState& state, const StackTarget& target);
 Task<aws::Reply<void>> delete_stack(aws::Client& client, std::string name, std::string token);
+
+/// The token of executing a change set: its name, as equal content has equal tokens; but what is put back
+/// differs each time.
+std::string operation_of(ChangeKind kind, const ChangeSet& set);
+/// Whether a service of ECS comes new with it.
+bool makes_service(const ChangeSet& set);
 
 struct StackResource {
   std::string id;

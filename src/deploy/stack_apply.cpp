@@ -52,13 +52,16 @@ bool is_unwinding(const std::string& status) {
   return status.find("ROLLBACK") != std::string::npos || status.find("CLEANUP") != std::string::npos;
 }
 
-Task<Result<void>> unwind(StackWorld world, StackState state) {
+}  // namespace
+
+Task<Result<void>> finish_rollback(StackWorld world, StackState state) {
   const Result<bool> yes = co_await world.progress.confirm(fmt::format(
       "The stack {} is UPDATE_ROLLBACK_FAILED: its last rollback did not come to an end ({}).\nFinish the "
       "rollback now (continue-update-rollback), then go on?",
       state.name, state.reason));
   if (!yes) co_return Failure(yes.error());
   if (!*yes) co_return fail(ErrorCode::cancelled, "Nothing was changed.");
+  world.progress.notice(fmt::format("Finishing the rollback of the stack {}.", state.name));
   WatchOptions watch{.stack = state.id};
   const auto last = co_await last_event(world.client, state.id);
   if (!last) co_return Failure(explain_fault(last.error()));
@@ -77,6 +80,8 @@ Task<Result<void>> unwind(StackWorld world, StackState state) {
                   state.name, after->reason));
 }
 
+namespace {
+
 Task<Result<void>> replace(StackWorld world, StackState state) {
   const Result<bool> yes = co_await world.progress.confirm(fmt::format(
       "The stack {} is {}: its creation failed, and CloudFormation can only delete it{}.\nDelete it and make "
@@ -84,6 +89,7 @@ Task<Result<void>> replace(StackWorld world, StackState state) {
       state.name, state.status, state.reason.empty() ? "" : fmt::format(" ({})", state.reason)));
   if (!yes) co_return Failure(yes.error());
   if (!*yes) co_return fail(ErrorCode::cancelled, "Nothing was changed.");
+  world.progress.notice(fmt::format("Deleting the stack {}, which is {}.", state.name, state.status));
   co_return co_await remove_stack(world, std::move(state));
 }
 
@@ -103,8 +109,14 @@ Task<Result<StackState>> watch_to_end(StackWorld world, WatchOptions options, st
   const bool undone = end->state.status.find("ROLLBACK_COMPLETE") != std::string::npos;
   const bool created = end->state.status.starts_with("ROLLBACK");
   std::string rest;
-  if (undone && !created) rest = "\nThe update was rolled back: what ran before runs on.";
-  if (undone && created) rest = "\nThe creation was rolled back; `berth deploy` makes the stack anew.";
+  if (undone && !created)
+    rest = "\nThe update was rolled back: what ran before runs on. `berth logs` shows more.";
+  if (undone && created) {
+    rest =
+        "\nThe creation was rolled back, its log with it; `berth deploy` makes the stack anew, `berth "
+        "destroy` "
+        "removes what is left.";
+  }
   if (!undone) rest = fmt::format("\nThe stack {} is {}.", end->state.name, end->state.status);
   co_return fail(ErrorCode::unavailable, to_text(explain(end->evidence)) + rest);
 }
@@ -168,7 +180,7 @@ Task<Result<Settled>> settle(StackWorld world, StackTarget target) {
       const Result<StackState> end = co_await watch_whatever(world, std::move(watch));
       if (!end) done = Failure(end.error());
     } else if (next == StackStep::unwind) {
-      done = co_await unwind(world, *state);
+      done = co_await finish_rollback(world, *state);
     } else {
       done = co_await replace(world, *state);
     }

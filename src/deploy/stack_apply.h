@@ -31,6 +31,9 @@ Task<Result<Settled>> settle(StackWorld world, StackTarget target);
 /// deploy begin with.
 Task<Result<void>> refuse_others(StackWorld world, StackState state, std::string prefix);
 
+/// Brings a stack in UPDATE_ROLLBACK_FAILED back to what ran before, after asking. conflict: it fails again.
+Task<Result<void>> finish_rollback(StackWorld world, StackState state);
+
 /// Watches the operation in progress; the state it ended in. The failure carries the explanation.
 /// `total`: resources, for "24 of 61"; 0: not known.
 Task<Result<StackState>> watch_to_end(StackWorld world, WatchOptions options, std::size_t total);

@@ -110,6 +110,10 @@ Task<aws::Reply<std::string>> operation_token(aws::Client& client, std::string n
 
 Task<aws::Reply<ChangeSet>> make_change_set(aws::Client& client, Clock& clock, const StackTarget& target,
                                             ChangeKind kind, std::string name) {
+  if (kind == ChangeKind::revert) {
+    const auto removed = co_await delete_change_set(client, target.name, name);
+    if (!removed) co_return std::unexpected(removed.error());
+  }
   json::object input{{"StackName", target.name},
                      {"ChangeSetName", name},
                      {"ChangeSetType", kind == ChangeKind::create ? "CREATE" : "UPDATE"},
@@ -117,6 +121,7 @@ Task<aws::Reply<ChangeSet>> make_change_set(aws::Client& client, Clock& clock, c
                      {"Parameters", pairs(target.parameters, "ParameterKey", "ParameterValue")},
                      {"Tags", pairs(target.tags, "Key", "Value")},
                      {"Capabilities", json::array{"CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"}}};
+  if (kind == ChangeKind::revert) input["DeploymentMode"] = "REVERT_DRIFT";
   const auto created = co_await client.call("cloudformation", "CreateChangeSet", std::move(input));
   // One of the same name is that of an earlier try: equal content has equal names.
   if (!created && !created.error().is("AlreadyExistsException")) co_return std::unexpected(created.error());

@@ -15,7 +15,6 @@ namespace json = boost::json;
 
 constexpr int pages_max = 50;  // of events between two polls
 constexpr std::size_t tasks_known_max = 200;
-constexpr int polls_between_task_looks = 3;  // stopped tasks cost three calls each time
 
 StackEvent event_of(const json::object& object) {
   return StackEvent{.id = aws::text(object, "EventId"),
@@ -91,8 +90,11 @@ class Watch {
     const auto read = co_await read_events();
     if (!read && !(read.error().is("ValidationError") && !state->exists()))
       co_return std::unexpected(read.error());
-    const bool look = service_busy_ && polls_++ % polls_between_task_looks == 0;
+    // Once more when it has failed: the rollback takes service and tasks away.
+    const bool look = service_busy_ || service_failed_;
+    service_failed_ = false;
     if (look) co_await look_at_tasks();
+    if (look) co_await look_at_service();
     listener_.on_progress(done_.size(), busy());
     end_.state = *state;
     const bool cleaning = state->status == "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS" && !options_.through_cleanup;
@@ -143,6 +145,7 @@ class Watch {
     }
     if (event.type == "AWS::ECS::Service") {
       service_busy_ = in_progress(event.status);
+      service_failed_ = service_failed_ || event.failed();
       if (service_busy_ && service_since_ == 0) service_since_ = seconds_of(event.time);
       const auto [cluster, service] = service_of(event.physical);
       if (!service.empty()) cluster_ = cluster;
@@ -178,6 +181,24 @@ class Watch {
     }
   }
 
+  /// Where ECS cannot place tasks it goes on trying for hours: whoever waits is told now.
+  Task<void> look_at_service() {
+    if (service_.empty()) co_return;
+    const auto service = co_await describe_service(client_, cluster_, service_);
+    if (!service) co_return;
+    for (const std::string& event : events_since(*service, service_since_)) {
+      if (event.find("unable to") == std::string::npos) continue;
+      Evidence evidence;
+      evidence.service_events.push_back(event);
+      const Explanation why = explain(evidence);
+      if (!causes_.insert(why.cause).second) continue;
+      listener_.on_notice(fmt::format(
+          "{} {} ECS goes on trying meanwhile; `berth rollback` ends an update, `berth destroy` a first "
+          "deploy.\n  {}",
+          why.cause, why.remedy, event));
+    }
+  }
+
   Task<void> gather() {
     end_.evidence.status = end_.state.status;
     co_await look_at_tasks();
@@ -195,12 +216,13 @@ class Watch {
   std::set<std::string> done_;
   std::map<std::string, std::string> busy_;
   std::set<std::string> records_;
+  std::set<std::string> causes_;  ///< that were told of
   std::string cluster_, service_;
   bool service_busy_ = false;
-  double service_since_ = 0;  ///< when its work began, seconds since the epoch
+  bool service_failed_ = false;  ///< since the last look
+  double service_since_ = 0;     ///< when its work began, seconds since the epoch
   bool first_ = true;
   bool lost_ = false;
-  int polls_ = 0;
 };
 
 }  // namespace

@@ -129,6 +129,22 @@ constexpr ExitRule exit_rules[] = {
      "It is not executable, or of another architecture: see aws.architecture."},
 };
 
+/// Of the codes with which AWS refuses whoever calls. Every service has its own spelling.
+constexpr Rule credential_rules[] = {
+    {"ExpiredToken", "The credentials have expired.",
+     "Get new ones (`aws sso login`, or where these came from) and run the same command again."},
+    {"InvalidClientTokenId", "AWS does not know this access key.",
+     "It was deleted or mistyped: choose others with --profile or AWS_PROFILE, or run `aws configure`."},
+    {"UnrecognizedClient", "AWS does not know this access key.",
+     "It was deleted or mistyped: choose others with --profile or AWS_PROFILE, or run `aws configure`."},
+    {"InvalidAccessKeyId", "AWS does not know this access key.",
+     "It was deleted or mistyped: choose others with --profile or AWS_PROFILE, or run `aws configure`."},
+    {"SignatureDoesNotMatch", "The secret key is not the one of this access key.",
+     "Copy both again (`aws configure`), without spaces or line ends."},
+    {"InvalidSignature", "The secret key is not the one of this access key.",
+     "Copy both again (`aws configure`), without spaces or line ends."},
+};
+
 /// Of what stack events, service events and API messages say.
 constexpr Rule aws_rules[] = {
     {"scheduled for deletion", "A secret of that name is scheduled for deletion, so the name is taken.",
@@ -151,7 +167,9 @@ constexpr Rule aws_rules[] = {
      "left is removed by `berth destroy --delete-data`."},
     {"certificate&valid", "The certificate is not validated.",
      "The certificate is issued when its CNAME record is found in the DNS of the domain: add it, then deploy "
-     "again. With aws.hosted_zone Berth adds the record itself."},
+     "again. With aws.hosted_zone the record is added by itself: then the world asks other name servers than "
+     "those of that zone (compare `dig NS DOMAIN` with the zone's NS record), or a CAA record of the domain "
+     "forbids amazon.com."},
     {"UnsupportedCertificate", "The load balancer cannot use the certificate: it is not issued yet.",
      "Add the CNAME record that ACM asks for, wait until the certificate is issued, then deploy again."},
     {"LimitExceeded", "A quota of the account is used up.",
@@ -181,11 +199,10 @@ constexpr Rule aws_rules[] = {
      "deploy again."},
     {"no default VPC", "The account has no VPC to use.", "Leave aws.network.vpc out: Berth makes its own."},
     {"circuit breaker", "New tasks did not become healthy, so ECS stopped the deployment and went back.",
-     "The tasks' last lines say why; `berth logs` shows more."},
-    {"did not stabilize", "New tasks did not become healthy in time.",
-     "The tasks' last lines say why; `berth logs` shows more."},
+     "The tasks' last lines say why."},
+    {"did not stabilize", "New tasks did not become healthy in time.", "The tasks' last lines say why."},
     {"unhealthy", "The load balancer found the tasks unhealthy.",
-     "Tasks did not answer the health path in time; `berth logs` and `berth doctor` show more."},
+     "Tasks did not answer the health path in time; `berth doctor` looks for the broken link."},
 };
 
 bool is_noise(const StackEvent& event) {
@@ -206,6 +223,14 @@ std::string task_sentence(const TaskEnd& task) {
   return out;
 }
 
+/// The last one that failed: those that ECS stopped because others did have nothing to tell.
+const TaskEnd& most_telling(const std::vector<TaskEnd>& tasks) {
+  const auto found = std::find_if(tasks.rbegin(), tasks.rend(), [](const TaskEnd& task) {
+    return !matches(task.reason, "Scaling activity initiated");
+  });
+  return found == tasks.rend() ? tasks.back() : *found;
+}
+
 std::vector<std::string> evidence_of(const Evidence& evidence) {
   std::vector<std::string> out;
   for (const StackEvent& event : evidence.failures) {
@@ -213,7 +238,7 @@ std::vector<std::string> evidence_of(const Evidence& evidence) {
   }
   // Tasks of one deployment fail alike: the last one's lines stand for all.
   if (!evidence.tasks.empty()) {
-    const TaskEnd& task = evidence.tasks.back();
+    const TaskEnd& task = most_telling(evidence.tasks);
     out.push_back(task_sentence(task));
     const std::size_t skipped = task.lines.size() > lines_shown_max ? task.lines.size() - lines_shown_max : 0;
     for (std::size_t i = skipped; i < task.lines.size(); ++i) out.push_back("  | " + task.lines[i]);
@@ -352,6 +377,8 @@ Error explain_fault(const aws::Fault& fault) {
         "Another deploy of this service has begun meanwhile, and goes on. `berth status` shows it; "
         "run the same command again when it is done.");
   }
+  if (const std::optional<Explanation> who = by_rules(credential_rules, fault.code))
+    return with(fmt::format("{} {}", who->cause, who->remedy));
   if (fault.denied()) {
     const std::string action = fault.denied_action();
     return with(
