@@ -10,6 +10,7 @@
 #include "cli/deploy_view.h"
 #include "cli/plan_view.h"
 #include "cli/service_access.h"
+#include "cli/talk.h"
 #include "cli/text.h"
 #include "deploy/iam.h"
 #include "deploy/pipeline.h"
@@ -93,6 +94,7 @@ class DeployRun {
     co_await ended_.wait();
     scope_.cancel();
     co_await scope_.join();
+    if (!result_) view_.interrupt();
     view_.stop();
     if (result_) co_return std::move(*result_);
     co_return fail(ErrorCode::cancelled,
@@ -135,13 +137,13 @@ Task<void> show_deployed(Context& context, AwsSession& session, const deploy::De
   if (!deployed.waited) {
     out =
         "\nThe stack's operation goes on by itself. `berth status --on aws` shows it; `berth deploy` again "
-        "waits "
-        "for it and proves that it works.\n";
-    context.terminal.out(out);
+        "waits for it and proves that it works.\n";
+    context.terminal.out(fitted(context.terminal, out));
     co_return;
   }
-  out = fmt::format("\n{} {} after {}.\n\n", session.spec.name,
-                    deployed.changed ? "is deployed" : "was as it should be", age(view.elapsed()));
+  out = deployed.changed
+            ? fmt::format("\n{} is deployed after {}.\n\n", session.spec.name, age(view.elapsed()))
+            : fmt::format("\n{} was as it should be; nothing was changed.\n\n", session.spec.name);
   std::string key_arn;
   if (deployed.asks_key) {
     const auto base = co_await deploy::describe_stack(*session.client, session.names.base_stack);
@@ -156,9 +158,12 @@ Task<void> show_deployed(Context& context, AwsSession& session, const deploy::De
     out += fmt::format("  {}\n", paint(Paint::bold, line, colour));
   }
   if (deployed.asks_key)
+    out += "\n" + fitted(context.terminal,
+                         "It is closed by default: that key is in Secrets Manager, and whoever may read the "
+                         "secret may call.\n");
+  if (deployed.changed)
     out +=
-        "\nIt is closed by default: that key is in Secrets Manager, and whoever may read the secret may "
-        "call.\n";
+        "\nNext: `berth status`, `berth logs -f`, `berth doctor`; `berth destroy` ends it and its costs.\n";
   context.terminal.out(out);
 }
 
@@ -264,7 +269,8 @@ Task<ExitCode> run_deploy(Context& context, const Arguments& arguments) {
   DeployRun run(context, *session, view, *pipeline);
   const Result<deploy::Deployed> deployed = co_await run.run();
   if (!deployed) {
-    context.terminal.err(fmt::format("\nberth deploy: {}\n", printable(deployed.error().message())));
+    const std::string text = fmt::format("\nberth deploy: {}\n", printable(deployed.error().message()));
+    context.terminal.err(fitted(context.terminal, text));
     if (run.interrupted()) co_return ExitCode::interrupted;
     co_return view.refused() ? ExitCode::not_confirmed : ExitCode::failed;
   }

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "cli/deploy_view.h"
 #include "cli/testing/fake_context.h"
 #include "cli/verbs.h"
 #include "deploy/pipeline_image.h"
@@ -106,6 +105,40 @@ TEST_F(OnAws, no_as_an_answer_changes_nothing) {
   EXPECT_EQ(world.run({"deploy", "--berth-binary", "berth"}), 8) << world.terminal.errors;
   EXPECT_NE(world.terminal.errors.find("Nothing was changed."), std::string::npos);
   for (const auto& seen : aws.seen) EXPECT_EQ(seen.body.find("CreateChangeSet"), std::string::npos);
+}
+
+TEST_F(OnAws, a_first_deploy_says_what_it_costs_and_how_long_it_takes_before_it_asks) {
+  credentials();
+  world.terminal.interactive = true;
+  world.terminal.width = 80;
+  world.terminal.input = {"n"};
+  EXPECT_EQ(world.run({"deploy", "--berth-binary", "berth"}), 8);
+  std::string question = world.terminal.errors;
+  std::ranges::replace(question, '\n', ' ');
+  EXPECT_NE(question.find(" a month from then on, and takes about 15 min. [y/N]"), std::string::npos)
+      << question;
+  for (std::string_view rest = world.terminal.errors; !rest.empty();) {
+    const std::size_t end = rest.find('\n');
+    EXPECT_LE(rest.substr(0, end).size(), 80U);
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+  }
+  // The picture that stands in the end says that nobody failed.
+  EXPECT_NE(world.terminal.output.find("– Check"), std::string::npos);
+  EXPECT_NE(world.terminal.output.find("not confirmed"), std::string::npos);
+  EXPECT_EQ(world.terminal.output.find("✗"), std::string::npos);
+}
+
+TEST_F(OnAws, phases_end_with_their_times_beside_those_of_the_model) {
+  credentials();
+  EXPECT_EQ(world.run({"deploy", "--berth-binary", "berth"}), 8) << world.terminal.errors;
+  EXPECT_NE(world.terminal.output.find("Check (0.0 s, model: 2 s): not confirmed\n"), std::string::npos)
+      << world.terminal.output;
+  world.terminal = {};
+  world.terminal.interactive = true;
+  world.terminal.input = {"n"};
+  EXPECT_EQ(world.run({"deploy", "--berth-binary", "berth"}), 8) << world.terminal.errors;
+  EXPECT_NE(world.terminal.output.find("took         model\x1b[K"), std::string::npos)
+      << world.terminal.output;
 }
 
 TEST_F(OnAws, deploy_with_a_program_that_is_none_says_what_to_give) {

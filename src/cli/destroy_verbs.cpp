@@ -7,6 +7,7 @@
 #include "cli/control.h"
 #include "cli/deploy_lock.h"
 #include "cli/deploy_view.h"
+#include "cli/talk.h"
 #include "cli/text.h"
 #include "deploy/destroy.h"
 #include "deploy/pipeline.h"
@@ -26,9 +27,10 @@ Consent consent_of(const Arguments& arguments) {
   return arguments.has("yes") ? Consent::given : Consent::ask;
 }
 
-ExitCode fail_with(Context& context, std::string_view verb, const LineProgress& progress,
-                   const Error& error) {
-  context.terminal.err(fmt::format("berth {}: {}\n", verb, printable(error.message())));
+ExitCode fail_with(Context& context, std::string_view verb, LineProgress& progress, const Error& error) {
+  progress.finish();
+  const std::string text = fmt::format("berth {}: {}\n", verb, printable(error.message()));
+  context.terminal.err(fitted(context.terminal, text));
   return progress.refused() ? ExitCode::not_confirmed : ExitCode::failed;
 }
 
@@ -211,6 +213,7 @@ Task<ExitCode> run_destroy(Context& context, const Arguments& arguments) {
     const ExitCode code = fail_with(context, "destroy", progress, remains.error());
     co_return until.interrupted() ? ExitCode::interrupted : code;
   }
+  progress.finish();
   update_record(*session, caller->account, *remains);
   show_remains(context, *remains, *fate, arguments.has("json"));
   const bool incomplete = *fate == deploy::DataFate::remove && !remains->data.empty();
@@ -235,6 +238,7 @@ Task<ExitCode> run_rollback(Context& context, const Arguments& arguments) {
     const ExitCode code = fail_with(context, "rollback", progress, done.error());
     co_return until.interrupted() ? ExitCode::interrupted : code;
   }
+  progress.finish();
   if (arguments.has("json")) {
     json::object out{{"from", done->from}, {"to", done->to}, {"cancelled_update", done->cancelled}};
     context.terminal.out(pretty_json(json::serialize(out)) + "\n");
@@ -267,7 +271,8 @@ Task<ExitCode> run_scale_on_aws(Context& context, const Arguments& arguments) {
   const Result<deploy::Scaled> scaled =
       co_await deploy::scale(world, session->names, *count, arguments.has("wait"));
   if (!scaled) co_return fail_with(context, "scale", progress, scaled.error());
-  context.terminal.err(printable(deploy::sentence_of(*scaled)) + "\n");
+  progress.finish();
+  context.terminal.err(fitted(context.terminal, printable(deploy::sentence_of(*scaled))) + "\n");
   co_return ExitCode::ok;
 }
 

@@ -33,7 +33,7 @@ std::string resource_lines(const PlanPicture& plan, std::size_t columns, bool co
     if (boxes.empty() || boxes.back().first != kind.box) boxes.emplace_back(kind.box, "");
     std::string& text = boxes.back().second;
     if (!text.empty()) text += ", ";
-    text += kind.ids.size() > 1 ? fmt::format("{} × {}", kind.ids.size(), short_type(kind.type))
+    text += kind.ids.size() > 1 ? fmt::format("{}×{}", kind.ids.size(), short_type(kind.type))
                                 : short_type(kind.type);
     count += kind.ids.size();
   }
@@ -62,6 +62,19 @@ std::string permission_lines(const PlanPicture& plan, std::size_t columns, bool 
                 columns, 4);
   }
   return out + paint(Paint::dim, "  Whoever deploys: `berth plan --iam` prints that policy.", colour) + "\n";
+}
+
+/// CloudFront is most of a first deploy, and whoever has a domain need not wait for it.
+std::string time_lines(const model::Spec& spec) {
+  const deploy::TimeModel first = deploy::first_deploy(spec);
+  const std::chrono::seconds front = deploy::cloudfront_time(first);
+  const std::string share = front.count() == 0 ? ""
+                                               : fmt::format(", {} of it CloudFront's (none with aws.domain)",
+                                                             deploy::roughly(front));
+  return fmt::format(
+      "\n  first deploy about {}{}; a new image about {}\n  (a model of published service times; --json has "
+      "its steps)\n",
+      deploy::roughly(first.total()), share, deploy::roughly(deploy::image_update(spec).total()));
 }
 
 std::string change_lines(const std::vector<deploy::ResourceChange>& changes, bool colour) {
@@ -162,20 +175,15 @@ std::string plan_text(const PlanPicture& plan, std::size_t columns, bool colour)
   const deploy::Estimate cost = estimate_of(plan);
   std::string where =
       plan.live ? fmt::format(" in account {}, {}", plan.live->account, plan.live->region) : "";
-  std::string out = paint(Paint::bold, fmt::format("Plan for {}{}", plan.spec.name, where), colour) + "\n\n";
+  const std::string title = fmt::format("Plan for {}{}", plan.spec.name, where);
+  std::string out = paint(Paint::bold, title, colour) + "\n\n";
   out += resource_lines(plan, columns, colour) + "\n" + permission_lines(plan, columns, colour) + "\n";
   out += paint(Paint::bold, "Cost", colour) +
-         fmt::format(
-             "\n  about ${:.0f} a month, ${:.0f} of it without a call (list prices of {}, {}); `berth cost` "
-             "itemises\n\n",
-             cost.total(), cost.standing(), cost.priced_as, cost.date);
-  out +=
-      paint(Paint::bold, "Time", colour) +
-      fmt::format(
-          "\n  first deploy about {}, a new image about {} (a model of published service times; --json has "
-          "its steps)\n\n",
-          deploy::in_words(deploy::first_deploy(plan.spec).total()),
-          deploy::in_words(deploy::image_update(plan.spec).total()));
+         fit(fmt::format("\n  about ${:.0f} a month, ${:.0f} of it without a call (list prices of {}, {}); "
+                         "`berth cost` itemises\n\n",
+                         cost.total(), cost.standing(), cost.priced_as, cost.date),
+             columns);
+  out += paint(Paint::bold, "Time", colour) + fit(time_lines(plan.spec), columns) + "\n";
   if (plan.live) out += live_lines(*plan.live, columns, colour);
   if (!plan.not_live.empty()) {
     out +=

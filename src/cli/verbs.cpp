@@ -320,7 +320,7 @@ constexpr Verb verb_table[] = {
      .options = audit_options,
      .more =
          "Judges the templates, without an AWS account; with --on aws the service as it runs. Exit code 1 "
-         "when a check fails, or could not be made.",
+         "when a check of medium severity or above fails (--fail-on), or could not be made.",
      .run = run_audit},
     {.name = "diagram",
      .summary = "draw the service's architecture on AWS",
@@ -354,7 +354,7 @@ constexpr Verb verb_table[] = {
     {.name = "version", .summary = "print the version", .usage = "", .run = run_version},
 };
 
-std::string general_help(bool colour) {
+std::string general_help(std::size_t columns, bool colour) {
   std::string out = paint(Paint::bold, "berth", colour) +
                     " runs any MCP server as a secure, load-balanced, observable service.\n\nUsage: berth "
                     "VERB [OPTIONS]\n\n";
@@ -362,20 +362,21 @@ std::string general_help(bool colour) {
   for (const Verb& verb : verb_table) {
     if (!verb.hidden) rows.push_back({{std::string(verb.name), Paint::cyan}, {std::string(verb.summary)}});
   }
-  out += table(rows, 2, colour);
+  out += table(rows, 2, colour, columns);
   return out +
          "\n`berth help VERB` tells more.\n\n"
-         "Exit codes: 0 ok · 1 failed · 2 usage · 3 berth.yaml is missing or has mistakes · 4 not running\n"
-         "            5 already running · 6 unhealthy · 7 the tool said that it failed\n"
-         "            8 not confirmed: nothing was changed · 130 interrupted\n";
+         "Exit codes: 0 ok · 1 failed · 2 usage · 3 berth.yaml is missing or has mistakes\n"
+         "            4 not running · 5 already running · 6 unhealthy\n"
+         "            7 the tool said that it failed · 8 not confirmed: nothing was changed\n"
+         "            130 interrupted\n";
 }
 
-std::string verb_help(const Verb& verb, bool colour) {
+std::string verb_help(const Verb& verb, std::size_t columns, bool colour) {
   std::string usage = verb.usage.empty() ? "" : fmt::format(" {}", verb.usage);
   std::string out =
       fmt::format("Usage: {}{}\n\n{}", paint(Paint::bold, fmt::format("berth {}", verb.name), colour), usage,
-                  wrap(fmt::format("{}.", verb.summary), 100, 2));
-  if (!verb.more.empty()) out += "\n" + wrap(verb.more, 100, 2);
+                  wrap(fmt::format("{}.", verb.summary), columns, 2));
+  if (!verb.more.empty()) out += "\n" + wrap(verb.more, columns, 2);
   if (verb.options.empty()) return out;
   std::vector<std::vector<Cell>> rows;
   for (const Option& option : verb.options) {
@@ -384,7 +385,7 @@ std::string verb_help(const Verb& verb, bool colour) {
     if (!option.value.empty()) name += fmt::format(" {}", option.value);
     rows.push_back({{name, Paint::cyan}, {std::string(option.meaning)}});
   }
-  return out + "\n" + table(rows, 2, colour);
+  return out + "\n" + table(rows, 2, colour, columns);
 }
 
 const Verb* find_verb(std::string_view name) {
@@ -405,12 +406,12 @@ ExitCode unknown_verb(Context& context, const std::string& name) {
 ExitCode help(Context& context, const std::vector<std::string>& words) {
   bool colour = context.terminal.colour();
   if (words.size() < 2) {
-    context.terminal.out(general_help(colour));
+    context.terminal.out(general_help(context.terminal.columns(), colour));
     return ExitCode::ok;
   }
   const Verb* verb = find_verb(words[1]);
   if (verb == nullptr) return unknown_verb(context, words[1]);
-  context.terminal.out(verb_help(*verb, colour));
+  context.terminal.out(verb_help(*verb, context.terminal.columns(), colour));
   return ExitCode::ok;
 }
 
@@ -428,7 +429,7 @@ std::span<const Verb> verbs() { return verb_table; }
 
 Task<ExitCode> run(Context& context, const std::vector<std::string>& words) {
   if (words.empty()) {
-    context.terminal.err(general_help(false));
+    context.terminal.err(general_help(context.terminal.columns(), false));
     co_return ExitCode::usage;
   }
   const std::string& name = words.front();

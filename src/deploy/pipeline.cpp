@@ -7,12 +7,15 @@
 #include <optional>
 
 #include "deploy/account_roles.h"
+#include "deploy/cost.h"
+#include "deploy/document.h"
 #include "deploy/existing.h"
 #include "deploy/leftovers.h"
 #include "deploy/pipeline_image.h"
 #include "deploy/pipeline_proof.h"
 #include "deploy/pipeline_scan.h"
 #include "deploy/plan.h"
+#include "deploy/plan_time.h"
 #include "deploy/rollout.h"
 #include "deploy/secrets.h"
 #include "deploy/stack.h"
@@ -96,20 +99,28 @@ class Deploy final : public Pipeline {
     }
     summary_ = fmt::format("account {}, {}", caller->account, world_.client.region());
     const bool stands = next_step(service->status) == StackStep::update;
-    const std::size_t count = aws::object(base_->document, "Resources").size() +
-                              aws::object(service_->document, "Resources").size();
-    std::string question =
-        stands
-            ? fmt::format("Update {} in account {}, {}?", spec_.name, caller->account, world_.client.region())
-            : fmt::format(
-                  "Deploy {} to account {}, {}? That makes {} resources, which cost money from then on "
-                  "(`berth plan` lists them).",
-                  spec_.name, caller->account, world_.client.region(), count);
+    world_.progress.expect(stands ? image_update(spec_) : first_deploy(spec_));
+    std::string question = stands ? fmt::format("Update {} in account {}, {}?", spec_.name, caller->account,
+                                                world_.client.region())
+                                  : first_question(caller->account);
     const Result<bool> yes = co_await world_.progress.confirm(std::move(question));
     if (!yes) co_return Failure(yes.error());
     if (!*yes) co_return fail(ErrorCode::cancelled, "Nothing was changed.");
     if (stands) co_return Result<void>();
     co_return co_await make_service_roles(world_.client);
+  }
+
+  std::string first_question(const std::string& account) const {
+    const Document document(base_->document, service_->document);
+    const Estimate month = estimate(spec_, take_inventory(spec_, document), Usage{}, built_in_prices());
+    const std::size_t count = aws::object(base_->document, "Resources").size() +
+                              aws::object(service_->document, "Resources").size();
+    return fmt::format(
+        "Deploy {} to account {}, {}? That makes {} resources (`berth plan` lists them), costs about ${:.0f} "
+        "a "
+        "month from then on, and takes about {}.",
+        spec_.name, account, world_.client.region(), count, month.standing(),
+        roughly(first_deploy(spec_).total()));
   }
 
   /// What this folder knows of data of the service stays known, whatever becomes of this deploy.
