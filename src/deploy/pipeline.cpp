@@ -83,6 +83,7 @@ class Deploy final : public Pipeline {
     if (!base) co_return denied(base.error());
     const auto service = co_await describe_stack(world_.client, names_.service_stack);
     if (!service) co_return denied(service.error());
+    present_ = *service;
     const auto account = co_await account_parameters(world_.client, service_->document, *service);
     if (!account) co_return Failure(account.error());
     account_ = *account;
@@ -367,10 +368,8 @@ class Deploy final : public Pipeline {
     Result<StackTarget> target = target_of_service(base_state_, out_.image);
     if (!target) co_return Failure(target.error());
     target_ = std::move(*target);
-    const auto present = co_await describe_stack(world_.client, names_.service_stack);
-    if (!present) co_return denied(present.error());
-    const bool failed_before = next_step(present->status) == StackStep::replace;
-    const Result<std::vector<Keepsake>> left = co_await remember_leftovers(*present);
+    const bool failed_before = next_step(present_.status) == StackStep::replace;
+    const Result<std::vector<Keepsake>> left = co_await remember_leftovers(present_);
     if (!left) co_return Failure(left.error());
     const Result<Settled> settled = co_await settle(stacks_, target_);
     if (!settled) co_return Failure(settled.error());
@@ -574,6 +573,7 @@ class Deploy final : public Pipeline {
   std::optional<registry::Image> image_;
   std::map<std::string, std::string> account_;  ///< parameters that the account gives
   StackState base_state_;
+  StackState present_;  ///< the service's stack as the check found it
   SecretsOutcome secrets_;
   StackTarget target_;
   StackState state_, after_;
