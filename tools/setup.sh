@@ -67,24 +67,24 @@ libraries='libssl-dev zlib1g-dev libyaml-cpp-dev libexpat1-dev libfmt-dev
   libboost1.81-dev|libboost-dev libboost-json1.81-dev|libboost-json-dev
   libboost-url1.81-dev|libboost-url-dev libboost-container1.81-dev|libboost-container-dev'
 
-# The same libraries of the same system for ARM64, unpacked into build/arm64-libraries. Nothing of it is installed
-# or run on this machine.
+# The same libraries of the same system for ARM64, unpacked into build/arm64-libraries. Nothing of it is
+# installed or run on this machine.
 need_arm64_libraries() {
-  local folder=$root/build/arm64-libraries group packages system mirror=http://deb.debian.org/debian components=main
+  local folder=$root/build/arm64-libraries group packages system components=main
   [ -f "$folder.complete" ] && return 0
   need_packages mmdebstrap || return 1
   system=$(. /etc/os-release && echo "$ID $VERSION_CODENAME")
   case $system in
     debian*) ;;
-    ubuntu*) mirror=http://ports.ubuntu.com/ubuntu-ports components=main,universe ;;
-    *) say "Where $system keeps its packages for ARM64 is not known; build on such a machine instead."; return 1 ;;
+    ubuntu*) components=main,universe ;;
+    *) say "Where $system keeps its packages for ARM64 is not known; build on such a machine."; return 1 ;;
   esac
   packages=libstdc++-$(g++ -dumpversion | cut -d. -f1)-dev
   for group in $libraries; do packages+=,$(first_package have_package "$group"); done
   say "fetching the libraries for ARM64 (build/arm64-libraries)"
   rm -rf "$folder"
   mmdebstrap --variant=extract --architectures=arm64 --components=$components --include="$packages" \
-    "${system#* }" "$folder" "$mirror" >"$root/build/arm64-libraries.log" 2>&1 ||
+    "${system#* }" "$folder" >"$root/build/arm64-libraries.log" 2>&1 ||
     { tail -n 5 "$root/build/arm64-libraries.log"; return 1; }
   touch "$folder.complete"
 }

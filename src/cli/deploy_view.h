@@ -36,7 +36,7 @@ class DeployView final : public deploy::Progress {
   void stop();
   /// Nobody could be asked, or the answer was no.
   bool refused() const { return refused_; }
-  /// The phases that were reached with their seconds, as JSON: [{"phase", "seconds", "about_seconds", "end", "summary"}];
+  /// The phases that were reached, as JSON: [{"phase", "seconds", "about_seconds", "end", "summary"}];
   /// about_seconds is what the model says, null where it says nothing.
   std::string times_json() const;
   Duration elapsed() const { return context_.clock.now() - begun_; }

@@ -34,7 +34,8 @@ std::string clip(std::string_view text, std::size_t columns);
 std::string wrap(std::string_view text, std::size_t columns, std::size_t indent);
 
 /// `text` with its lines broken between words where they are wider than `columns`, each part under the first
-/// word of its line. What stands in `backticks` is to be copied and is not broken; narrow lines stay as they are.
+/// word of its line. What stands in `backticks` is to be copied and is not broken; narrow lines stay as
+/// they are.
 std::string fit(std::string_view text, std::size_t columns);
 
 /// "850 ms", "12 s", "3 min", "2 h", "5 d".

@@ -108,8 +108,8 @@ struct ScalePlan {
   std::size_t max = 0;
   bool changes_target = false;
 };
-/// `count` is the fewest tasks from now on: with a lower bound an idle service would lose within a minute what
-/// somebody has just added. The upper bound is raised where it is in the way.
+/// `count` is the fewest tasks from now on: with a lower bound an idle service would lose within a minute
+/// what somebody has just added. The upper bound is raised where it is in the way.
 ScalePlan plan_scale(std::size_t count, std::size_t min, std::size_t max);
 
 }  // namespace berth::deploy

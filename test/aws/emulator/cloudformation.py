@@ -102,7 +102,7 @@ class ChangeSet:
 
 
 def changes(stack, document, parameters, drifted=()):
-    """What an update would do, as DescribeChangeSet words it; `drifted` (drift.find): what it puts back too."""
+    """What an update would do, as DescribeChangeSet words it; `drifted` (drift.find): what it puts back."""
     evaluation = cloud.engine(stack.region).evaluation(stack, document, parameters)
     declared = evaluation.resources()
     found, replaced, touched = [], set(), set()
