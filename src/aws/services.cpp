@@ -74,6 +74,12 @@ constexpr std::array services{
             .has_fips_in_gov = false},
     Service{.name = "s3", .protocol = rest, .version = "", .variable = "S3"},
     Service{.name = "xray", .protocol = rest, .version = "", .variable = "XRAY"},
+    Service{.name = "route53",
+            .protocol = rest,
+            .version = "",
+            .variable = "ROUTE_53",
+            .reach = Reach::partition,
+            .has_fips_in_gov = false},
     Service{
         .name = "elasticfilesystem", .protocol = rest, .version = "", .variable = "EFS", .dual_host = "efs"},
     // What people sign in with; asked without a signature.
@@ -90,17 +96,25 @@ struct Partition {
   std::string_view dual_suffix;
   std::string_view home;      ///< where IAM signs
   std::string_view iam_host;  ///< between "iam." and the suffix
+  std::string_view dns_home;  ///< where Route 53 signs
+  std::string_view dns_host;  ///< between "route53." and the suffix
 };
 
 constexpr std::array partitions{
-    Partition{"cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn", "cn-north-1", "cn-north-1."},
-    Partition{"us-gov-", "amazonaws.com", "api.aws", "us-gov-west-1", "us-gov."},
-    Partition{"eusc-", "amazonaws.eu", "api.amazonwebservices.eu", "eusc-de-east-1", "eusc-de-east-1."},
-    Partition{"us-iso-", "c2s.ic.gov", "api.aws.ic.gov", "us-iso-east-1", "us-iso-east-1."},
-    Partition{"us-isob-", "sc2s.sgov.gov", "api.aws.scloud", "us-isob-east-1", "us-isob-east-1."},
-    Partition{"eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk", "eu-isoe-west-1", "eu-isoe-west-1."},
-    Partition{"us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov", "us-isof-south-1", "us-isof-south-1."},
-    Partition{"", "amazonaws.com", "api.aws", "us-east-1", ""},
+    Partition{"cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn", "cn-north-1", "cn-north-1.",
+              "cn-northwest-1", ""},
+    Partition{"us-gov-", "amazonaws.com", "api.aws", "us-gov-west-1", "us-gov.", "us-gov-west-1", "us-gov."},
+    Partition{"eusc-", "amazonaws.eu", "api.amazonwebservices.eu", "eusc-de-east-1", "eusc-de-east-1.",
+              "eusc-de-east-1", ""},
+    Partition{"us-iso-", "c2s.ic.gov", "api.aws.ic.gov", "us-iso-east-1", "us-iso-east-1.", "us-iso-east-1",
+              ""},
+    Partition{"us-isob-", "sc2s.sgov.gov", "api.aws.scloud", "us-isob-east-1", "us-isob-east-1.",
+              "us-isob-east-1", ""},
+    Partition{"eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk", "eu-isoe-west-1", "eu-isoe-west-1.",
+              "eu-isoe-west-1", ""},
+    Partition{"us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov", "us-isof-south-1", "us-isof-south-1.",
+              "us-isof-south-1", ""},
+    Partition{"", "amazonaws.com", "api.aws", "us-east-1", "", "us-east-1", ""},
 };
 
 const Partition& partition_of(std::string_view region) {
@@ -134,11 +148,14 @@ struct Wishes {
   bool dual = false;
 };
 
-/// IAM: one endpoint a partition.
+bool is_dns(const Service& service) { return service.name == "route53"; }
+
+/// IAM and Route 53: one endpoint a partition.
 std::string partition_host(const Service& service, const Partition& partition, Wishes wishes) {
   const bool is_gov = partition.prefix == "us-gov-";
   const std::string_view fips = wishes.fips && !is_gov ? "-fips" : "";
-  const std::string_view place = wishes.dual && partition.prefix.empty() ? "global." : partition.iam_host;
+  const std::string_view own = is_dns(service) ? partition.dns_host : partition.iam_host;
+  const std::string_view place = wishes.dual && partition.prefix.empty() ? "global." : own;
   return fmt::format("{}{}.{}{}", service.name, fips, place,
                      wishes.dual ? partition.dual_suffix : partition.suffix);
 }
@@ -168,7 +185,8 @@ ServiceEndpoint find_endpoint(const Service& service, const std::string& region,
                               const std::map<std::string, std::string>& environment) {
   const Partition& partition = partition_of(region);
   const bool is_global = service.reach == Reach::partition;
-  const std::string signing_region(is_global ? partition.home : std::string_view(region));
+  const std::string_view home = is_dns(service) ? partition.dns_home : partition.home;
+  const std::string signing_region(is_global ? home : std::string_view(region));
   const std::string given = given_url(service, environment);
   if (!given.empty()) return {given, signing_region, true};
   const Wishes wishes{.fips = is_on(environment, "AWS_USE_FIPS_ENDPOINT"),

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "cli/all_verbs.h"
@@ -92,7 +93,12 @@ json::array data_json(const std::vector<deploy::Keepsake>& data) {
   return out;
 }
 
-void show_remains(Context& context, const deploy::Remains& remains, deploy::DataFate fate, bool as_json) {
+/// The vault of EFS's own backups is AWS's; its rule deletes them.
+constexpr std::string_view backups_stay =
+    "Backups of a file system stay in the AWS Backup vault aws/efs/automatic-backup-vault for 35 days.\n";
+
+void show_remains(Context& context, const deploy::Remains& remains, deploy::DataFate fate, bool had_files,
+                  bool as_json) {
   if (as_json) {
     json::object out{{"kept", data_json(remains.data)}, {"left", json::value_from(remains.others)}};
     context.terminal.out(pretty_json(json::serialize(out)) + "\n");
@@ -100,6 +106,7 @@ void show_remains(Context& context, const deploy::Remains& remains, deploy::Data
   }
   if (remains.data.empty() && remains.others.empty()) {
     context.terminal.out("Destroyed. Nothing is left that costs money.\n");
+    if (had_files) context.terminal.out(backups_stay);
     return;
   }
   std::string out = "Destroyed.";
@@ -107,9 +114,8 @@ void show_remains(Context& context, const deploy::Remains& remains, deploy::Data
     out += fmt::format(" {}:\n{}",
                        fate == deploy::DataFate::keep ? "This data was kept" : "This could not be deleted",
                        data_lines(remains.data));
-    out +=
-        "  `berth destroy --delete-data` deletes it. Backups of a file system stay in the AWS Backup vault "
-        "aws/efs/automatic-backup-vault for 35 days.\n";
+    out += "  `berth destroy --delete-data` deletes it.\n";
+    if (had_files) out += fmt::format("  {}", backups_stay);
   }
   if (!remains.others.empty()) out += remains.data.empty() ? " Also there:\n" : "Also there:\n";
   for (const std::string& line : remains.others) out += "  " + line + "\n";
@@ -215,7 +221,10 @@ Task<ExitCode> run_destroy(Context& context, const Arguments& arguments) {
   }
   progress.finish();
   update_record(*session, caller->account, *remains);
-  show_remains(context, *remains, *fate, arguments.has("json"));
+  const bool had_files = std::ranges::any_of(standing->data, [](const deploy::Keepsake& keepsake) {
+    return keepsake.kind == deploy::Keepsake::Kind::file_system;
+  });
+  show_remains(context, *remains, *fate, had_files && session->spec.aws.backups, arguments.has("json"));
   const bool incomplete = *fate == deploy::DataFate::remove && !remains->data.empty();
   co_return incomplete ? ExitCode::failed : ExitCode::ok;
 }

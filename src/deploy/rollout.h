@@ -37,7 +37,8 @@ struct ServiceState {
   std::vector<std::string> events;             ///< oldest first
   std::vector<double> event_times;             ///< of each, seconds since the epoch
   std::vector<std::string> target_groups;
-  bool exists() const { return !status.empty() && status != "INACTIVE"; }
+  /// One that was deleted is DRAINING, then INACTIVE, and takes no more orders.
+  bool exists() const { return status == "ACTIVE"; }
 };
 
 enum class Rollout : std::uint8_t { going, healthy, failed };

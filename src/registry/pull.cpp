@@ -23,9 +23,9 @@ std::string tag_key(const Reference& from, const std::string& tag) {
 RegistryClient::Call manifest_call(const Reference& from, const std::string& name) {
   RegistryClient::Call call;
   call.target = fmt::format("/v2/{}/manifests/{}", from.repository, name);
-  for (const std::string_view type : {oci_index, oci_manifest, docker_index, docker_manifest}) {
-    call.headers.add("Accept", type);
-  }
+  // In one line: what stands between here and a registry may keep the last of several.
+  call.headers.set("Accept",
+                   fmt::format("{}, {}, {}, {}", oci_index, oci_manifest, docker_index, docker_manifest));
   call.scope = pull_scope(from);
   return call;
 }

@@ -52,7 +52,8 @@ class Services(unittest.TestCase):
              "iam": "iam", "monitoring": "cloudwatch", "sns": "sns", "ecs": "ecs", "ecr": "ecr",
              "logs": "logs", "secretsmanager": "secretsmanager",
              "application-autoscaling": "application-autoscaling", "events": "events", "s3": "s3",
-             "xray": "xray", "elasticfilesystem": "efs", "portal.sso": "sso", "oidc": "sso-oidc"}
+             "xray": "xray", "elasticfilesystem": "efs", "portal.sso": "sso", "oidc": "sso-oidc",
+             "route53": "route53"}
     PROTOCOLS = ["query", "ec2", "json", "rest"]
 
     @classmethod
