@@ -233,6 +233,12 @@ describe('deploying against the odds', () => {
         const [{ resource, status, deploy }] = await drift();
         assert.deepEqual([resource, status], ['Service', 'DELETED']);
         assert.match(deploy, /--revert-drift/);
+        // ECS makes none of the same name while the deleted one drains.
+        await until('the service to have drained', async () => {
+          const { services: [left] } =
+            await cloud.call('ecs', 'describe_services', { cluster: 'odds', services: ['odds'] });
+          return !left || left.status === 'INACTIVE';
+        });
         await project.must('deploy', '--yes', '--revert-drift');
         assert.equal((await cloud.running('odds')).length, 3);
       });
