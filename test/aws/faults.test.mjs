@@ -347,7 +347,10 @@ describe('deploying against the odds', () => {
     await cloud.call('ec2', 'delete_route', route);
     const project = new Project(cloud, yaml('stranded', `aws: {network: {vpc: ${vpc.vpc}, ` +
       `public_subnets: [${vpc.public_subnets}], private_subnets: [${vpc.private_subnets}]}}\n`));
+    // Long enough that the tasks are looked at before the rollback has taken the cluster away.
+    await cloud.mishaps({ delay: 4 });
     assert.match(await failure(project), /no route[^]*subnet-[^]*NAT/);
+    await cloud.mishaps({});
     await cloud.call('ec2', 'create_route', { ...route, NatGatewayId });
     await project.must('deploy', '--yes');
     await project.must('destroy', '--yes', '--delete-data');
