@@ -45,7 +45,9 @@ Task<Properties> bucket(aws::Client& client, LiveResource resource) {
   out["LifecycleConfiguration"] = std::move(kept);
   Properties policy = co_await bucket_setting(client, resource.physical, "policy", false);
   if (!policy) co_return policy;
-  json::object properties{{"Bucket", resource.physical}};
+  // As the template refers to it: that is how checks find the bucket of a policy.
+  json::object bucket{{"Ref", resource.logical}};
+  json::object properties{{"Bucket", std::move(bucket)}};
   properties["PolicyDocument"] = std::move(*policy);
   json::object whole{{"Type", "AWS::S3::BucketPolicy"}};
   whole["Properties"] = std::move(properties);

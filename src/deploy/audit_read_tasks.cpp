@@ -33,6 +33,12 @@ void rename_volumes(json::object& definition) {
     if (files == nullptr) continue;
     json::value copy = *files;
     object->erase("EfsVolumeConfiguration");
+    if (json::value* access = copy.as_object().if_contains("AuthorizationConfig");
+        access != nullptr && access->is_object()) {
+      json::object& settings = access->get_object();
+      if (const json::value* iam = settings.if_contains("Iam"); iam != nullptr)
+        settings["IAM"] = json::value(*iam);
+    }
     object->insert_or_assign("EFSVolumeConfiguration", std::move(copy));
   }
 }

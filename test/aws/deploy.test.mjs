@@ -103,6 +103,13 @@ describe('a service on AWS', () => {
     assert.match(connect, /claude mcp add/);
   });
 
+  test('the audit of what runs finds nothing that the templates do not have', async () => {
+    const failed = async (...where) => (await project.json('audit', ...where)).checks
+      .filter(({ verdict, severity }) => verdict === 'fail' && severity !== 'low').map(({ id }) => id);
+    assert.deepEqual(await failed('--on', 'aws'), []);
+    assert.deepEqual(await failed(), []);
+  });
+
   test('a change is planned, rolled out without a failed call, and rolled back', async () => {
     project.write(yaml('limits: {sessions_max: 9000}\n'));
     const { out: plan } = await project.must('plan');
