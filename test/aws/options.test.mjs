@@ -79,7 +79,7 @@ describe('each option set on AWS', { skip: !hello && 'examples/hello is not buil
   let cloud, there, found;
 
   before(async () => {
-    cloud = await Cloud.start({ speed: 20, region: 'eu-central-1' });
+    cloud = await Cloud.start({ speed: 10, region: 'eu-central-1' });
     tls.setDefaultCACertificates([cloud.authority]);
     there = await cloud.account('furnish');
     there['10.1.2.3:8000'] = await upstream.start();
@@ -135,7 +135,7 @@ describe('each option set on AWS', { skip: !hello && 'examples/hello is not buil
     assert.deepEqual(await cloud.running(name), []);
   }
 
-  describe('several at a time', { concurrency: 3 }, () => {
+  describe('several at a time', { concurrency: 2 }, () => {
     for (const name of names) {
       test(`${name} is deployed, called and destroyed`, () => deployAndDestroy(name));
     }

@@ -91,7 +91,7 @@ describe('README, "On AWS"', { skip: lacks }, () => {
 
   before(async () => {
     shop = new Workshop();
-    cloud = await Cloud.start({ speed: 5 });
+    cloud = await Cloud.start({ speed: 5, watchSpeed: 5 });
     tls.setDefaultCACertificates([cloud.authority]);
     // The base image that it would take is in the world outside; this one is as good.
     const base = await shop.pushNode(await shop.startRegistry('registry'));
