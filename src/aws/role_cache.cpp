@@ -12,7 +12,7 @@ namespace berth::aws {
 
 namespace {
 
-constexpr std::chrono::minutes margin{5};
+constexpr std::chrono::minutes renewal_margin{5};
 
 /// The name by which the CLI knows the same request: the SHA-1 of its parameters as Python writes them in
 /// JSON, sorted (https://github.com/boto/botocore, credentials.py, AssumeRoleCredentialFetcher).
@@ -41,7 +41,7 @@ std::optional<Credentials> recall_role(const SourceContext& context, const RoleR
   const boost::json::value value = boost::json::parse(*content, broken);
   if (broken || !value.is_object()) return std::nullopt;
   const auto keys = read_keys(object(value.get_object(), "Credentials"), "role " + request.role_arn);
-  const bool is_good = keys && keys->expires && *keys->expires > context.transport.clock().wall() + margin;
+  const bool is_good = keys && keys->expires && *keys->expires > context.transport.clock().wall() + renewal_margin;
   return is_good ? std::optional(*keys) : std::nullopt;
 }
 

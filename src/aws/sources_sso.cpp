@@ -20,7 +20,7 @@ struct SsoSettings {
   std::string cache_key;  ///< its SHA-1 names the cache's file
 };
 
-Error needs_login(const std::string& profile, std::string_view why) {
+Error needs_sign_on(const std::string& profile, std::string_view why) {
   return Error(
       ErrorCode::permission_denied,
       fmt::format("The single sign-on of profile '{0}' {1}; run: aws sso login --profile {0}", profile, why));
@@ -52,7 +52,7 @@ Result<SsoSettings> read_settings(const Section& profile, const Section* session
                           missing));
 }
 
-Result<boost::json::object> parse_object(const std::string& text) {
+Result<boost::json::object> parse_token(const std::string& text) {
   boost::system::error_code broken;
   boost::json::value value = boost::json::parse(text, broken);
   if (broken || !value.is_object()) return fail(ErrorCode::permission_denied, "holds no JSON object");
@@ -87,7 +87,7 @@ Task<std::optional<std::string>> refresh(SourceContext context, const SsoSetting
   outgoing->body = boost::json::serialize(form);
   const auto response = co_await context.transport.send(std::move(*outgoing));
   if (!response || response->status != 200) co_return std::nullopt;
-  const auto renewed = parse_object(response->body);
+  const auto renewed = parse_token(response->body);
   if (!renewed || text(*renewed, "accessToken").empty()) co_return std::nullopt;
   token["accessToken"] = text(*renewed, "accessToken");
   const std::string next = text(*renewed, "refreshToken");
@@ -107,14 +107,14 @@ Task<Result<std::string>> access_token(SourceContext context, const SsoSettings&
   const std::string path =
       expand_home(context.environment, "~/.aws/sso/cache/" + sha1_hex(settings.cache_key) + ".json");
   const auto content = read_small_file(path);
-  if (!content) co_return Failure(needs_login(profile, fmt::format("has no token in {}", path)));
-  const auto token = parse_object(*content);
-  if (!token) co_return Failure(needs_login(profile, fmt::format("has a damaged token in {}", path)));
+  if (!content) co_return Failure(needs_sign_on(profile, fmt::format("has no token in {}", path)));
+  const auto token = parse_token(*content);
+  if (!token) co_return Failure(needs_sign_on(profile, fmt::format("has a damaged token in {}", path)));
   const auto expires = parse_rfc3339(text(*token, "expiresAt"));
   const bool is_fresh = expires && *expires > context.transport.clock().wall() + token_margin;
   if (is_fresh && !text(*token, "accessToken").empty()) co_return text(*token, "accessToken");
   auto renewed = co_await refresh(context, settings, *token, path);
-  if (!renewed) co_return Failure(needs_login(profile, "has expired"));
+  if (!renewed) co_return Failure(needs_sign_on(profile, "has expired"));
   co_return std::move(*renewed);
 }
 
@@ -134,7 +134,7 @@ Task<Result<Credentials>> from_sso(SourceContext context, Section profile, const
   outgoing->headers = {{"x-amz-sso_bearer_token", *token}};
   const auto response = co_await context.transport.send(std::move(*outgoing));
   if (!response) co_return Failure(response.error().within("Single sign-on"));
-  if (response->status == 401) co_return Failure(needs_login(profile_name, "was ended or refused"));
+  if (response->status == 401) co_return Failure(needs_sign_on(profile_name, "was ended or refused"));
   if (response->status != 200) {
     co_return fail(
         ErrorCode::permission_denied,
@@ -142,7 +142,7 @@ Task<Result<Credentials>> from_sso(SourceContext context, Section profile, const
                     "runs the organization for that assignment, or choose another profile.",
                     settings->role, settings->account, response->status));
   }
-  const auto answer = parse_object(response->body);
+  const auto answer = parse_token(response->body);
   if (!answer) co_return Failure(answer.error().within("The answer of single sign-on"));
   const boost::json::object& keys = object(*answer, "roleCredentials");
   boost::json::object same{{"AccessKeyId", text(keys, "accessKeyId")},

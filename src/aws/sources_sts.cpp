@@ -14,7 +14,7 @@ namespace berth::aws {
 namespace {
 
 constexpr std::string_view sts_version = "2011-06-15";
-constexpr int attempts_max = 3;
+constexpr int tries_max = 3;
 
 /// One STS call as of `time`; signed unless `by` is null.
 Task<Result<http::Response>> send_sts(SourceContext context, std::string operation, boost::json::object input,
@@ -67,7 +67,7 @@ Task<Result<boost::json::object>> call_sts(SourceContext context, std::string op
     }
     const Remedy remedy = find_remedy(fault, server_time, time);
     const bool can_help = remedy == Remedy::wait || remedy == Remedy::new_time;
-    if (number >= attempts_max || !can_help) {
+    if (number >= tries_max || !can_help) {
       co_return Failure(response ? fault.error() : response.error());
     }
     if (remedy == Remedy::new_time) skew = *server_time - clock.wall();

@@ -15,7 +15,7 @@ constexpr Duration poll_interval = std::chrono::milliseconds(100);
 constexpr Duration down_timeout = std::chrono::hours(2);
 constexpr Duration healthy_timeout = std::chrono::minutes(5);
 
-Result<SpecLocation> find_service(Context& context, const Arguments& arguments) {
+Result<SpecLocation> locate_service(Context& context, const Arguments& arguments) {
   return find_spec(context, arguments.get("file"), Need::service);
 }
 
@@ -43,7 +43,7 @@ Task<ExitCode> wait_healthy(Context& context, Control& control, std::string_view
 }  // namespace
 
 Task<ExitCode> run_status(Context& context, const Arguments& arguments) {
-  Result<SpecLocation> location = find_service(context, arguments);
+  Result<SpecLocation> location = locate_service(context, arguments);
   if (!location) co_return no_spec(context, "status", location.error());
   Control control(context, location->state_directory);
   Result<cluster::ServiceStatus> status = co_await control.status();
@@ -82,7 +82,7 @@ Task<ExitCode> run_scale(Context& context, const Arguments& arguments) {
     context.terminal.err(fmt::format("berth scale: {}\n", count.error().message()));
     co_return ExitCode::usage;
   }
-  Result<SpecLocation> location = find_service(context, arguments);
+  Result<SpecLocation> location = locate_service(context, arguments);
   if (!location) co_return no_spec(context, "scale", location.error());
   Control control(context, location->state_directory);
   Result<void> scaled = co_await control.post("/scale", fmt::format("{{\"count\":{}}}", *count));
@@ -94,7 +94,7 @@ Task<ExitCode> run_scale(Context& context, const Arguments& arguments) {
 }
 
 Task<ExitCode> run_restart(Context& context, const Arguments& arguments) {
-  Result<SpecLocation> location = find_service(context, arguments);
+  Result<SpecLocation> location = locate_service(context, arguments);
   if (!location) co_return no_spec(context, "restart", location.error());
   Control control(context, location->state_directory);
   Result<void> restarted = co_await control.post("/restart", "");
@@ -104,7 +104,7 @@ Task<ExitCode> run_restart(Context& context, const Arguments& arguments) {
 }
 
 Task<ExitCode> run_down(Context& context, const Arguments& arguments) {
-  Result<SpecLocation> location = find_service(context, arguments);
+  Result<SpecLocation> location = locate_service(context, arguments);
   if (!location) co_return no_spec(context, "down", location.error());
   Control control(context, location->state_directory);
   Result<void> asked = co_await control.post("/down", "");

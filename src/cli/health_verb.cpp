@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 /// Well within the timeout of an ECS health check (5 s by default).
 constexpr Duration patience = 2s;
-constexpr std::size_t answer_bytes_max = 64 * 1024;
+constexpr std::size_t health_bytes_max = 64 * 1024;
 
 /// Where `berth serve` with this environment listens.
 std::string own_url(const std::map<std::string, std::string>& environment) {
@@ -58,7 +58,7 @@ Task<Result<void>> check(Context& context, std::string url) {
   http::ClientRequest request;
   request.target = address->target;
   request.deadline = deadline;
-  const auto answer = co_await client->fetch(std::move(request), answer_bytes_max);
+  const auto answer = co_await client->fetch(std::move(request), health_bytes_max);
   if (!answer) co_return Failure(answer.error());
   if (answer->status >= 200 && answer->status < 300) co_return Result<void>();
   co_return fail(ErrorCode::unavailable, fmt::format("it answered HTTP {}: {}", answer->status,

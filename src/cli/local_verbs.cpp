@@ -15,7 +15,7 @@
 namespace berth::cli {
 namespace {
 
-constexpr std::size_t spec_bytes_max = 4u << 20;
+constexpr std::size_t written_spec_bytes_max = 4u << 20;
 
 std::string problems_json(const model::SpecReading& reading, const std::string& file) {
   boost::json::array problems;
@@ -44,7 +44,7 @@ Task<ExitCode> run_validate(Context& context, const Arguments& arguments) {
   if (!arguments.words().empty()) file = arguments.words()[0];
   Result<SpecLocation> location = find_spec(context, file, Need::spec);
   Result<std::string> text =
-      location ? read_file(location->path, spec_bytes_max) : Result<std::string>(Failure(location.error()));
+      location ? read_file(location->path, written_spec_bytes_max) : Result<std::string>(Failure(location.error()));
   if (!text) {
     report(context, "validate", text.error());
     co_return ExitCode::invalid_spec;

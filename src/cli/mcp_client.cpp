@@ -17,7 +17,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t answer_bytes_max = 64u << 20;
+constexpr std::size_t result_bytes_max = 64u << 20;
 constexpr Duration connect_timeout = std::chrono::seconds(5);
 
 Error error_of(const json::object& error) {
@@ -51,7 +51,7 @@ class Client final : public McpClient {
     response.set_deadline(deadline);
     std::string_view type = response.head().headers.get("Content-Type").value_or("");
     if (type.starts_with("text/event-stream")) co_return co_await read_stream(response, request);
-    Result<std::string> body = co_await response.read_all(answer_bytes_max);
+    Result<std::string> body = co_await response.read_all(result_bytes_max);
     if (!body) co_return Failure(body.error());
     co_return read_answer(response.head().status, *body);
   }
@@ -97,7 +97,7 @@ class Client final : public McpClient {
   }
 
   Task<Result<std::string>> read_stream(http::ClientResponse& response, const McpRequest& request) {
-    sse::Parser parser(answer_bytes_max);
+    sse::Parser parser(result_bytes_max);
     std::string buffer(16 * 1024, '\0');
     while (true) {
       Result<std::size_t> got = co_await response.read_some(buffer);

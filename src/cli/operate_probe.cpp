@@ -17,8 +17,8 @@ constexpr std::size_t page_bytes_max = 64 * 1024;
 
 std::size_t count_tools(const std::string& result) {
   std::size_t count = 0;
-  const auto parsed = json::parse(result);
-  if (parsed) parsed->find("tools").each_element([&count](json::Slice) { return ++count != 0; });
+  const auto parsed = berth::json::parse(result);
+  if (parsed) parsed->find("tools").each_element([&count](berth::json::Slice) { return ++count != 0; });
   return count;
 }
 

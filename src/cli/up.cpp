@@ -21,7 +21,7 @@ constexpr Duration redraw_interval = std::chrono::seconds(1);
 constexpr Duration patience = std::chrono::seconds(5);
 constexpr Duration poll_interval = std::chrono::milliseconds(50);
 constexpr std::size_t log_tail_bytes = 4096;
-constexpr std::size_t log_bytes_max = 16u << 20;
+constexpr std::size_t shown_log_bytes_max = 16u << 20;
 
 /// The environment of tasks: what every program expects, and the variables that hold API keys.
 std::vector<std::pair<std::string, std::string>> task_environment(const Context& context,
@@ -127,7 +127,7 @@ class Up {
 
   /// The service's own log. Where it cannot be opened, make_service says why the folder is not usable.
   void open_log() {
-    Result<AppendedFile> file = AppendedFile::open(location_.state_directory + "/up.jsonl", log_bytes_max);
+    Result<AppendedFile> file = AppendedFile::open(location_.state_directory + "/up.jsonl", shown_log_bytes_max);
     if (!file) return;
     log_file_.emplace(std::move(*file));
     file_log_.emplace(log_file_->descriptor(), "");
@@ -211,7 +211,7 @@ Duration time_to_start(const model::Spec& spec) {
 }
 
 std::string log_tail(const std::string& path) {
-  Result<std::string> text = read_file(path, log_bytes_max);
+  Result<std::string> text = read_file(path, shown_log_bytes_max);
   if (!text) return {};
   return text->size() > log_tail_bytes ? text->substr(text->size() - log_tail_bytes) : *text;
 }

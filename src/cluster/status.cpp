@@ -7,7 +7,6 @@
 
 namespace berth::cluster {
 
-namespace json = boost::json;
 
 std::string_view to_string(TaskPhase phase) {
   switch (phase) {
@@ -25,8 +24,8 @@ net::Endpoint control_endpoint(const std::string& state_directory) {
 
 namespace {
 
-json::object write_task(const TaskStatus& task) {
-  json::array last_words;
+boost::json::object write_task(const TaskStatus& task) {
+  boost::json::array last_words;
   for (const std::string& line : task.last_words) last_words.emplace_back(line);
   return {{"id", task.id},
           {"zone", task.zone},
@@ -47,34 +46,34 @@ json::object write_task(const TaskStatus& task) {
 /// verbs understand an older service.
 class Reader {
  public:
-  explicit Reader(const json::value& value) : object_(value.if_object()) {}
+  explicit Reader(const boost::json::value& value) : object_(value.if_object()) {}
 
   void read(const char* name, std::string& out) const {
-    const json::value* value = find(name);
-    if (value && value->is_string()) out = json::value_to<std::string>(*value);
+    const boost::json::value* value = find(name);
+    if (value && value->is_string()) out = boost::json::value_to<std::string>(*value);
   }
   void read(const char* name, bool& out) const {
-    const json::value* value = find(name);
+    const boost::json::value* value = find(name);
     if (value && value->is_bool()) out = value->get_bool();
   }
   template <class T>
     requires std::is_arithmetic_v<T>
   void read(const char* name, T& out) const {
-    const json::value* value = find(name);
+    const boost::json::value* value = find(name);
     if (value && value->is_number()) {
       boost::system::error_code ignored;
       const T number = value->to_number<T>(ignored);
       if (!ignored) out = number;
     }
   }
-  const json::array* array(const char* name) const {
-    const json::value* value = find(name);
+  const boost::json::array* array(const char* name) const {
+    const boost::json::value* value = find(name);
     return value ? value->if_array() : nullptr;
   }
 
  private:
-  const json::value* find(const char* name) const { return object_ ? object_->if_contains(name) : nullptr; }
-  const json::object* object_;
+  const boost::json::value* find(const char* name) const { return object_ ? object_->if_contains(name) : nullptr; }
+  const boost::json::object* object_;
 };
 
 TaskPhase parse_phase(std::string_view text) {
@@ -84,7 +83,7 @@ TaskPhase parse_phase(std::string_view text) {
   return TaskPhase::starting;
 }
 
-TaskStatus read_task(const json::value& value) {
+TaskStatus read_task(const boost::json::value& value) {
   TaskStatus task;
   const Reader reader(value);
   std::string phase;
@@ -101,9 +100,9 @@ TaskStatus read_task(const json::value& value) {
   reader.read("cpu", task.cpu);
   reader.read("memory_bytes", task.memory_bytes);
   reader.read("started_unix_ms", task.started_unix_ms);
-  if (const json::array* lines = reader.array("last_words")) {
-    for (const json::value& line : *lines) {
-      if (line.is_string()) task.last_words.push_back(json::value_to<std::string>(line));
+  if (const boost::json::array* lines = reader.array("last_words")) {
+    for (const boost::json::value& line : *lines) {
+      if (line.is_string()) task.last_words.push_back(boost::json::value_to<std::string>(line));
     }
   }
   return task;
@@ -112,11 +111,11 @@ TaskStatus read_task(const json::value& value) {
 }  // namespace
 
 std::string to_json(const ServiceStatus& status) {
-  json::array urls;
+  boost::json::array urls;
   for (const ServiceUrl& url : status.urls) urls.push_back({{"server", url.server}, {"url", url.url}});
-  json::array tasks;
+  boost::json::array tasks;
   for (const TaskStatus& task : status.tasks) tasks.push_back(write_task(task));
-  const json::object object{{"service", status.service},
+  const boost::json::object object{{"service", status.service},
                             {"spec_file", status.spec_file},
                             {"pid", status.pid},
                             {"started_unix_ms", status.started_unix_ms},
@@ -127,12 +126,12 @@ std::string to_json(const ServiceStatus& status) {
                             {"limits", status.limits},
                             {"requests", status.requests},
                             {"in_flight", status.in_flight}};
-  return json::serialize(object);
+  return boost::json::serialize(object);
 }
 
 Result<ServiceStatus> parse_service_status(std::string_view text) {
   boost::system::error_code error;
-  const json::value value = json::parse(json::string_view(text.data(), text.size()), error);
+  const boost::json::value value = boost::json::parse(boost::json::string_view(text.data(), text.size()), error);
   if (error || !value.is_object()) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("the service's status is not a JSON object ({})", error.message()));
@@ -148,8 +147,8 @@ Result<ServiceStatus> parse_service_status(std::string_view text) {
   reader.read("limits", status.limits);
   reader.read("requests", status.requests);
   reader.read("in_flight", status.in_flight);
-  if (const json::array* urls = reader.array("urls")) {
-    for (const json::value& entry : *urls) {
+  if (const boost::json::array* urls = reader.array("urls")) {
+    for (const boost::json::value& entry : *urls) {
       ServiceUrl url;
       const Reader fields(entry);
       fields.read("server", url.server);
@@ -157,8 +156,8 @@ Result<ServiceStatus> parse_service_status(std::string_view text) {
       status.urls.push_back(std::move(url));
     }
   }
-  if (const json::array* tasks = reader.array("tasks")) {
-    for (const json::value& task : *tasks) status.tasks.push_back(read_task(task));
+  if (const boost::json::array* tasks = reader.array("tasks")) {
+    for (const boost::json::value& task : *tasks) status.tasks.push_back(read_task(task));
   }
   return status;
 }

@@ -208,7 +208,7 @@ void no_secret_in_template(const Subject& subject, Outcome& outcome) {
   }
 }
 
-constexpr Check checks[] = {
+constexpr Check all_access_checks[] = {
     {"closed", "Callers need a key", Gravity::high, closed, "Whoever finds the address may call every tool.",
      "aws.open: false, or auth.keys"},
     {"narrow-actions", "Roles allow named actions", Gravity::high, narrow_actions,
@@ -242,6 +242,6 @@ constexpr Check checks[] = {
 
 }  // namespace
 
-std::span<const Check> access_checks() { return checks; }
+std::span<const Check> access_checks() { return all_access_checks; }
 
 }  // namespace berth::deploy

@@ -49,6 +49,9 @@ struct Check {
   std::string_view remedy;
 };
 
+/// The remedy of whatever somebody changed in the account.
+inline constexpr std::string_view by_hand = "Deploy again to undo a change made by hand.";
+
 std::span<const Check> network_checks();
 std::span<const Check> encryption_checks();
 std::span<const Check> access_checks();

@@ -85,9 +85,8 @@ void buckets_tidy(const Subject& subject, Outcome& outcome) {
                    "No lifecycle rule.");
 }
 
-constexpr std::string_view by_hand = "Deploy again to undo a change made by hand.";
 
-constexpr Check checks[] = {
+constexpr Check all_data_checks[] = {
     {"files-backed-up", "The file system is backed up", Gravity::medium, backed_up,
      "What a server deletes by mistake is gone.", "aws.backups: true"},
     {"cold-files-cheap", "Files that nobody reads move to Infrequent Access", Gravity::low, cold_files_cheap,
@@ -106,6 +105,6 @@ constexpr Check checks[] = {
 
 }  // namespace
 
-std::span<const Check> data_checks() { return checks; }
+std::span<const Check> data_checks() { return all_data_checks; }
 
 }  // namespace berth::deploy

@@ -99,9 +99,8 @@ void traced(const Subject& subject, Outcome& outcome) {
   outcome.expect(subject.spec.aws.traces, "", "aws.traces is false.");
 }
 
-constexpr std::string_view by_hand = "Deploy again to undo a change made by hand.";
 
-constexpr Check checks[] = {
+constexpr Check all_monitoring_checks[] = {
     {"group-changes-watched", "Changes of security groups raise an alarm", Gravity::medium, group_changes,
      "Whoever opens a port stays unnoticed.", by_hand},
     {"usual-alarms", "Errors, latency, health, CPU and memory raise alarms", Gravity::medium, usual_alarms,
@@ -124,6 +123,6 @@ constexpr Check checks[] = {
 
 }  // namespace
 
-std::span<const Check> monitoring_checks() { return checks; }
+std::span<const Check> monitoring_checks() { return all_monitoring_checks; }
 
 }  // namespace berth::deploy

@@ -144,7 +144,7 @@ void several_zones(const Subject& subject, Outcome& outcome) {
   }
 }
 
-constexpr Check checks[] = {
+constexpr Check all_network_checks[] = {
     {"tasks-no-public-address", "Tasks have no public address", Gravity::high, no_public_address,
      "Whoever finds the address of a task goes around the load balancer, its logs and its firewall.",
      "berth.yaml never asks for it: deploy again to undo a change made by hand."},
@@ -183,6 +183,6 @@ constexpr Check checks[] = {
 
 }  // namespace
 
-std::span<const Check> network_checks() { return checks; }
+std::span<const Check> network_checks() { return all_network_checks; }
 
 }  // namespace berth::deploy

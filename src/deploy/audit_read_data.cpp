@@ -27,7 +27,7 @@ json::array as_list(const json::object& parent, std::string_view name) {
   return {*value};
 }
 
-Task<Properties> bucket(aws::Client& client, LiveResource resource) {
+Task<Properties> read_bucket(aws::Client& client, LiveResource resource) {
   json::object out;
   Properties encryption = co_await bucket_setting(client, resource.physical, "encryption", true);
   if (!encryption) co_return encryption;
@@ -69,7 +69,7 @@ Task<Properties> files_call(aws::Client& client, std::string operation, std::str
   co_return body_json(answer);
 }
 
-Task<Properties> file_system(aws::Client& client, LiveResource resource) {
+Task<Properties> read_file_system(aws::Client& client, LiveResource resource) {
   std::vector<std::pair<std::string, std::string>> by_id{{"FileSystemId", resource.physical}};
   Properties found = co_await files_call(client, "DescribeFileSystems", "file-systems", std::move(by_id));
   if (!found) co_return found;
@@ -156,9 +156,9 @@ Task<Properties> topic_subscription(aws::Client& client, LiveResource resource) 
   co_return out;
 }
 
-constexpr TypeReader readers[] = {
-    {"AWS::S3::Bucket", bucket},
-    {"AWS::EFS::FileSystem", file_system},
+constexpr TypeReader all_data_readers[] = {
+    {"AWS::S3::Bucket", read_bucket},
+    {"AWS::EFS::FileSystem", read_file_system},
     {"AWS::EFS::MountTarget", mount_target},
     {"AWS::EFS::AccessPoint", access_point},
     {"AWS::Logs::LogGroup", log_group},
@@ -176,6 +176,6 @@ json::object body_json(const aws::Reply<http::Response>& reply) {
   return error || !value.is_object() ? json::object{} : value.as_object();
 }
 
-std::span<const TypeReader> data_readers() { return readers; }
+std::span<const TypeReader> data_readers() { return all_data_readers; }
 
 }  // namespace berth::deploy

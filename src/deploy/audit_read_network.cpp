@@ -104,7 +104,7 @@ Task<Properties> target_group(aws::Client& client, LiveResource resource) {
   co_return first(*answer, "TargetGroups");
 }
 
-constexpr TypeReader readers[] = {
+constexpr TypeReader all_network_readers[] = {
     {"AWS::EC2::SecurityGroup", security_group},
     {"AWS::EC2::Subnet", subnet},
     {"AWS::EC2::RouteTable", route_table},
@@ -132,6 +132,6 @@ const json::object& first(const json::object& answer, std::string_view name) {
   return none;
 }
 
-std::span<const TypeReader> network_readers() { return readers; }
+std::span<const TypeReader> network_readers() { return all_network_readers; }
 
 }  // namespace berth::deploy

@@ -121,7 +121,7 @@ Task<Properties> role(aws::Client& client, LiveResource resource) {
   co_return out;
 }
 
-constexpr TypeReader readers[] = {
+constexpr TypeReader all_task_readers[] = {
     {"AWS::ECS::Service", service},
     {"AWS::ECS::TaskDefinition", task_definition},
     {"AWS::ECR::Repository", repository},
@@ -130,6 +130,6 @@ constexpr TypeReader readers[] = {
 
 }  // namespace
 
-std::span<const TypeReader> task_readers() { return readers; }
+std::span<const TypeReader> task_readers() { return all_task_readers; }
 
 }  // namespace berth::deploy

@@ -120,9 +120,8 @@ void on_demand_base(const Subject& subject, Outcome& outcome) {
   }
 }
 
-constexpr std::string_view by_hand = "Deploy again to undo a change made by hand.";
 
-constexpr Check checks[] = {
+constexpr Check all_task_checks[] = {
     {"scan-on-push", "Images are scanned when they are pushed", Gravity::high, scan,
      "Known holes in packages go unnoticed into production.", by_hand},
     {"tags-immutable", "Tags of images cannot be moved", Gravity::medium, immutable,
@@ -156,6 +155,6 @@ constexpr Check checks[] = {
 
 }  // namespace
 
-std::span<const Check> task_checks() { return checks; }
+std::span<const Check> task_checks() { return all_task_checks; }
 
 }  // namespace berth::deploy

@@ -10,7 +10,7 @@
 namespace berth::deploy {
 
 /// A running task as AWS reports it.
-struct LiveTask {
+struct RunningTask {
   std::string zone;  ///< "us-west-2a"
   bool spot = false;
   std::string health;  ///< "healthy", "unhealthy", "starting", "draining"
@@ -22,7 +22,7 @@ struct LiveState {
   std::string url;
   std::string image;  ///< tag or short digest that runs
   std::size_t desired = 0;
-  std::vector<LiveTask> tasks;
+  std::vector<RunningTask> tasks;
   std::size_t alarms_ringing = 0;
 };
 

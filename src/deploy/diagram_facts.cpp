@@ -53,7 +53,7 @@ std::vector<DrawnZone> zones_of(const model::Spec& spec, const std::optional<Liv
     }
     return zones;
   }
-  for (const LiveTask& task : live->tasks) {
+  for (const RunningTask& task : live->tasks) {
     auto zone = std::ranges::find(zones, task.zone, &DrawnZone::name);
     if (zone == zones.end() && network.vpc.empty()) {
       zones.push_back({.name = task.zone});
@@ -169,7 +169,7 @@ Drawing draw(const model::Spec& spec, const std::optional<LiveState>& live) {
   out.public_subnets = out.balancer_in_public || (network.vpc.empty() && !out.endpoints);
   out.service = "ECS service " + spec.name;
   if (live) {
-    auto healthy = std::ranges::count(live->tasks, "healthy", &LiveTask::health);
+    auto healthy = std::ranges::count(live->tasks, "healthy", &RunningTask::health);
     out.service += fmt::format(" · {} of {} healthy", healthy, live->desired);
   }
   out.parts = parts_of(spec, live);

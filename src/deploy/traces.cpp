@@ -10,10 +10,10 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::string_view span_group = "aws/spans";
-constexpr std::size_t pages_max = 50;
+constexpr std::size_t trace_pages_max = 50;
 constexpr std::size_t spans_max = 20'000;
 constexpr std::size_t batch = 5;  // BatchGetTraces takes no more at once
-constexpr std::size_t depth_max = 32;
+constexpr std::size_t segment_depth_max = 32;
 
 double seconds(const json::object& object, std::string_view name) {
   const json::value* const value = object.if_contains(name);
@@ -38,7 +38,7 @@ std::string plain_text(const json::value& value) {
 
 void add_segment(const json::object& segment, const std::string& parent, std::size_t depth,
                  std::vector<Span>& out) {
-  if (depth > depth_max || out.size() >= spans_max) return;
+  if (depth > segment_depth_max || out.size() >= spans_max) return;
   Span span;
   span.id = aws::text(segment, "id");
   span.parent = parent.empty() ? aws::text(segment, "parent_id") : parent;
@@ -101,7 +101,7 @@ Task<aws::Reply<std::vector<Trace>>> read_from_logs(aws::Client& client, TraceQu
   json::object input{{"logGroupName", span_group},
                      {"startTime", query.since_ms},
                      {"filterPattern", fmt::format("\"{}\"", pattern)}};
-  for (std::size_t page = 0; page < pages_max && count < spans_max; ++page) {
+  for (std::size_t page = 0; page < trace_pages_max && count < spans_max; ++page) {
     const auto answer = co_await client.call("logs", "FilterLogEvents", input);
     if (!answer && answer.error().is("ResourceNotFoundException")) break;
     if (!answer) co_return std::unexpected(answer.error());
@@ -154,7 +154,7 @@ Task<aws::Reply<std::vector<Trace>>> read_from_xray(aws::Client& client, Clock& 
       {"FilterExpression", fmt::format("service(\"{}\"){}", query.service,
                                        query.failed_only ? " AND (fault = true OR error = true)" : "")}};
   std::vector<std::pair<double, std::string>> found;
-  for (std::size_t page = 0; page < pages_max; ++page) {
+  for (std::size_t page = 0; page < trace_pages_max; ++page) {
     const auto answer = co_await ask_xray(client, "GetTraceSummaries", "/TraceSummaries", body);
     if (!answer) co_return std::unexpected(answer.error());
     for (const json::value& item : aws::array(*answer, "TraceSummaries")) {

@@ -12,7 +12,7 @@ namespace {
 using json::Kind;
 using json::Slice;
 
-std::unexpected<RpcError> invalid(std::string message) {
+std::unexpected<RpcError> invalid_legacy(std::string message) {
   return std::unexpected(RpcError{code::invalid_params, "Invalid params: " + std::move(message), {}});
 }
 
@@ -49,7 +49,7 @@ std::string_view negotiate_version(std::string_view requested) {
 
 std::expected<InitializeRequest, RpcError> read_initialize(Slice params) {
   const std::optional<std::string> version = params.find("protocolVersion").as_string();
-  if (!version) return invalid("protocolVersion must be a string.");
+  if (!version) return invalid_legacy("protocolVersion must be a string.");
   InitializeRequest request;
   request.version = negotiate_version(*version);
   const std::pair<std::string_view, std::string*> objects[] = {{"capabilities", &request.capabilities},
@@ -57,7 +57,7 @@ std::expected<InitializeRequest, RpcError> read_initialize(Slice params) {
   for (const auto& [name, text] : objects) {
     const Slice value = params.find(name);
     if (!value.exists()) continue;
-    if (!value.is(Kind::object)) return invalid(fmt::format("{} must be an object.", name));
+    if (!value.is(Kind::object)) return invalid_legacy(fmt::format("{} must be an object.", name));
     *text = value.text();
   }
   return request;

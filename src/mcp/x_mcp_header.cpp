@@ -134,8 +134,8 @@ bool agree(const HeaderParam& param, Slice argument, std::string_view expected, 
   return number && number == argument.as_double();
 }
 
-RpcError mismatch(std::string message) {
-  return {code::header_mismatch, "Header mismatch: " + std::move(message), {}};
+RpcError param_mismatch(std::string message) {
+  return {code::header_mismatch, "Header param_mismatch: " + std::move(message), {}};
 }
 
 /// `value` without any x-mcp-header member, at any depth.
@@ -178,20 +178,20 @@ std::optional<RpcError> check_header_params(std::span<const HeaderParam> params,
     if (!expected) {
       const bool absent = !argument.exists() || argument.is(Kind::null);
       if (!absent) continue;
-      return mismatch(
+      return param_mismatch(
           fmt::format("the {} header is there, but the argument '{}' is not.", field, show(param.path)));
     }
     if (!sent) {
-      return mismatch(fmt::format("the argument '{}' is there, but the required {} header is missing.",
+      return param_mismatch(fmt::format("the argument '{}' is there, but the required {} header is missing.",
                                   show(param.path), field));
     }
     if (headers.count(field) > 1)
-      return mismatch(fmt::format("the {} header is given more than once.", field));
+      return param_mismatch(fmt::format("the {} header is given more than once.", field));
     const std::optional<std::string> decoded = decode_header_value(*sent);
     if (!decoded)
-      return mismatch(fmt::format("the {} header is not canonical base64 inside =?base64?…?=.", field));
+      return param_mismatch(fmt::format("the {} header is not canonical base64 inside =?base64?…?=.", field));
     if (agree(param, argument, *expected, *decoded)) continue;
-    return mismatch(fmt::format("the {} header says '{}', but the argument '{}' is '{}'.", field, *decoded,
+    return param_mismatch(fmt::format("the {} header says '{}', but the argument '{}' is '{}'.", field, *decoded,
                                 show(param.path), *expected));
   }
   return std::nullopt;

@@ -11,7 +11,7 @@ namespace berth::model {
 namespace {
 
 constexpr std::uint64_t gb = std::uint64_t{1} << 30;
-constexpr std::size_t name_bytes_max = 40;  // leaves room in names that AWS limits to 64 bytes
+constexpr std::size_t stack_name_bytes_max = 40;  // leaves room in names that AWS limits to 64 bytes
 constexpr Milliseconds stop_timeout_max = std::chrono::minutes(2);  // Fargate's highest StopTimeout
 
 /// Sizes of Fargate tasks on Linux (ECS developer guide, "Task CPU and memory").
@@ -41,12 +41,12 @@ std::string name_problem(const std::string& name) {
   }
   while (!plain.empty() && !(plain.front() >= 'a' && plain.front() <= 'z')) plain.erase(0, 1);
   while (plain.ends_with('-')) plain.pop_back();
-  if (plain.size() > name_bytes_max) plain.resize(name_bytes_max);
+  if (plain.size() > stack_name_bytes_max) plain.resize(stack_name_bytes_max);
   if (plain == name && name.size() >= 2) return {};
   return fmt::format(
       "name is \"{}\", but AWS takes lower-case letters, digits and hyphens, starting with a "
       "letter, from 2 to {}; write name: {}.",
-      name, name_bytes_max, plain.size() < 2 ? "my-server" : plain);
+      name, stack_name_bytes_max, plain.size() < 2 ? "my-server" : plain);
 }
 
 }  // namespace

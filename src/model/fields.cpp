@@ -34,14 +34,14 @@ constexpr Field server_table[] = {
             "The Streamable HTTP endpoint of a server that already runs: `http://HOST:PORT/PATH` or "
             "`https://…`."),
     by_hand(argv, "native", "A program written with Berth's C++ library; it is the task itself."),
-    plain<&ServerSpec::environment>(
+    rows::plain<&ServerSpec::environment>(
         table, "env",
         "Environment variables for the server, besides a minimal environment (PATH, HOME, "
         "LANG, TMPDIR). `${NAME}` and `${NAME:-default}` are taken from the environment of `berth up`."),
-    plain<&ServerSpec::headers>(table, "headers",
-                                "Header fields sent to `url` with every request; `${NAME}` as in `env`."),
-    plain<&ServerSpec::directory>(text, "cwd", "Working directory of the server, relative to the file.",
-                                  "the file's folder"),
+    rows::plain<&ServerSpec::headers>(
+        table, "headers", "Header fields sent to `url` with every request; `${NAME}` as in `env`."),
+    rows::plain<&ServerSpec::directory>(text, "cwd", "Working directory of the server, relative to the file.",
+                                        "the file's folder"),
     chosen<&ServerSpec::era>("era", era_names,
                              "Which MCP era the server speaks: `legacy` (initialize, up to 2025-11-25) or "
                              "`modern` (2026-07-28). `auto` asks it once."),
@@ -103,7 +103,8 @@ constexpr Field tasks_table[] = {
 };
 
 constexpr Field health_check_table[] = {
-    plain<&HealthCheckSpec::path>(text, "path", "What is asked of each task with GET; 200 means healthy."),
+    rows::plain<&HealthCheckSpec::path>(text, "path",
+                                        "What is asked of each task with GET; 200 means healthy."),
     ranged<&HealthCheckSpec::interval>(duration, "interval", 100, 5 * minute,
                                        "Time between two checks of a task."),
     ranged<&HealthCheckSpec::timeout>(duration, "timeout", 50, 2 * minute, "How long a check may take.",
@@ -117,18 +118,18 @@ constexpr Field health_check_table[] = {
 };
 
 constexpr Field listener_table[] = {
-    plain<&ListenerSpec::address>(text, "address",
-                                  "The IP address to listen on. Anything but loopback needs `auth.keys`."),
+    rows::plain<&ListenerSpec::address>(
+        text, "address", "The IP address to listen on. Anything but loopback needs `auth.keys`."),
     ranged<&ListenerSpec::http_port>(port, "http_port", 1, 65535, "Port of the HTTP listener.", {},
                                      "first free from 8080"),
     ranged<&ListenerSpec::https_port>(port, "https_port", 1, 65535, "Port of the HTTPS listener.", {},
                                       "first free from 8443"),
-    plain<&ListenerSpec::https>(flag, "https", "Whether there is an HTTPS listener."),
-    plain<&ListenerSpec::certificate_file>(
+    rows::plain<&ListenerSpec::https>(flag, "https", "Whether there is an HTTPS listener."),
+    rows::plain<&ListenerSpec::certificate_file>(
         text, "certificate_file", "PEM file with the certificate and its chain, relative to the file.",
         "issued by Berth's local CA"),
-    plain<&ListenerSpec::key_file>(text, "key_file", "PEM file with the certificate's private key.",
-                                   "goes with the certificate"),
+    rows::plain<&ListenerSpec::key_file>(text, "key_file", "PEM file with the certificate's private key.",
+                                         "goes with the certificate"),
     {.key = "hosts",
      .kind = texts,
      .meaning = "Further Host names that are ours; others are answered 403 (DNS rebinding).",
@@ -158,9 +159,10 @@ constexpr Field listener_table[] = {
 };
 
 constexpr Field key_table[] = {
-    plain<&KeySpec::principal>(text, "name", "Who calls with this key, as seen by servers and logs."),
-    plain<&KeySpec::environment>(text, "env", "The environment variable of `berth up` that holds the key."),
-    plain<&KeySpec::file>(text, "file", "The file that holds the key, relative to the file."),
+    rows::plain<&KeySpec::principal>(text, "name", "Who calls with this key, as seen by servers and logs."),
+    rows::plain<&KeySpec::environment>(text, "env",
+                                       "The environment variable of `berth up` that holds the key."),
+    rows::plain<&KeySpec::file>(text, "file", "The file that holds the key, relative to the file."),
 };
 
 constexpr Field auth_table[] = {
@@ -205,8 +207,8 @@ constexpr Field limits_table[] = {
 };
 
 constexpr Field spec_table[] = {
-    plain<&Spec::name>(text, "name", "Name of the service: letters, digits and hyphens, at most 64.",
-                       "the folder's name"),
+    rows::plain<&Spec::name>(text, "name", "Name of the service: letters, digits and hyphens, at most 64.",
+                             "the folder's name"),
     by_hand(block, "server",
             "The one MCP server of this service, under `/mcp`. Exactly one of `command`, `builtin`, `url` "
             "and `native` "
@@ -221,11 +223,10 @@ constexpr Field spec_table[] = {
     nested<&Spec::image>(block, "image", image_table,
                          "The container image that `berth deploy` makes: by a Dockerfile, or put together "
                          "without an engine. This block and those that follow mean nothing to `berth up`."),
-    listed<&Spec::permissions>(
-        "permissions", permission_table,
-        "What the tasks may do in AWS, besides their own file system and "
-        "traces: statements of the task role.",
-        50),
+    listed<&Spec::permissions>("permissions", permission_table,
+                               "What the tasks may do in AWS, besides their own file system and "
+                               "traces: statements of the task role.",
+                               50),
     nested<&Spec::scaling>(
         block, "scaling", scaling_table,
         "How many tasks run on AWS: more under load, fewer without, none outside the hours."),

@@ -16,7 +16,7 @@ namespace berth::net {
 namespace {
 
 /// After that many reads without a wait the reader lets others run.
-constexpr int immediate_reads_max = 32;
+constexpr int immediate_records_max = 32;
 
 /// How long a read waits for room to answer a key update in.
 constexpr Duration key_update_pause = std::chrono::milliseconds(1);
@@ -63,7 +63,7 @@ class TlsStream final : public Stream {
       const int outcome =
           attempt([&] { return SSL_read_ex(connection_.get(), into.data(), into.size(), &count); });
       if (outcome == 1) {
-        if (++immediate_reads_ >= immediate_reads_max) {
+        if (++immediate_reads_ >= immediate_records_max) {
           immediate_reads_ = 0;
           co_await socket_->yield();
         }

@@ -19,7 +19,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t read_bytes = 256 * 1024;
+constexpr std::size_t chunk_bytes = 256 * 1024;
 constexpr std::size_t content_bytes_max = 256 * 1024;
 constexpr std::string_view certificates = "etc/ssl/certs/ca-certificates.crt";
 constexpr std::array<std::string_view, 12> looked_for = {
@@ -118,7 +118,7 @@ Task<Result<LayerFacts>> scan(const BlobStore& store, Clock& clock, Layer layer)
   TarReader reader(visitor);
   Decompressor decompressor;
   const Decompressor::Sink sink = [&](std::string_view part) { return reader.append(part); };
-  std::string buffer(read_bytes, '\0');
+  std::string buffer(chunk_bytes, '\0');
   bool is_first = true;
   bool is_compressed = false;
   while (true) {

@@ -61,7 +61,7 @@ Task<void> feed(net::Stream& input, Secret text) {
   input.close_write();
 }
 
-std::string_view trim(std::string_view text) {
+std::string_view trim_end(std::string_view text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ' || text.back() == '\r'))
     text.remove_suffix(1);
   return text;
@@ -124,8 +124,8 @@ Task<Result<ProgramResult>> run_program(net::ProcessLauncher& launcher, Clock& c
                    fmt::format("`{}` did not end within {} s and was stopped.", call.argv.front(),
                                std::chrono::duration_cast<std::chrono::seconds>(call.time_max).count()));
   }
-  const std::string& words = trim(errors.last).empty() ? output.last : errors.last;
-  const std::string_view all = trim(words);
+  const std::string& words = trim_end(errors.last).empty() ? output.last : errors.last;
+  const std::string_view all = trim_end(words);
   result.last_words = all.substr(all.size() > last_words_bytes ? all.size() - last_words_bytes : 0);
   co_return result;
 }

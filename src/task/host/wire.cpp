@@ -11,7 +11,7 @@ namespace berth::task::host {
 namespace {
 
 constexpr std::string_view own_info = R"({"name":"berth","title":"Berth","version":"0.1.0"})";
-constexpr std::string_view tasks_extension = "io.modelcontextprotocol/tasks";
+constexpr std::string_view hidden_extension = "io.modelcontextprotocol/tasks";
 
 void append_int(std::string& out, std::int64_t value) {
   char digits[24];
@@ -192,13 +192,13 @@ void append_legacy_meta(std::string& members, const mcp::Call& call, std::int64_
 void append_modern_meta(std::string& members, const mcp::Call& call, std::int64_t id) {
   append_separated(members, "io.modelcontextprotocol/protocolVersion", "\"2026-07-28\"");
   const std::string& capabilities = call.caller->capabilities;
-  if (capabilities.find(tasks_extension) == std::string::npos) {
+  if (capabilities.find(hidden_extension) == std::string::npos) {
     append_separated(members, "io.modelcontextprotocol/clientCapabilities", capabilities);
   } else {
     const json::Slice whole = json::Slice::trusted(capabilities);
     const json::Slice extensions = whole.find("extensions");
     const std::string kept = extensions.is(json::Kind::object)
-                                 ? json::edit(extensions, {{tasks_extension, std::nullopt}})
+                                 ? json::edit(extensions, {{hidden_extension, std::nullopt}})
                                  : std::string("{}");
     append_separated(members, "io.modelcontextprotocol/clientCapabilities",
                      json::edit(whole, {{"extensions", kept}}));

@@ -20,7 +20,7 @@ namespace {
 
 /// Messages the client may leave unread before nothing more is read from it.
 constexpr std::size_t unread_messages_max = 1'024;
-constexpr std::size_t calls_max = 1'024;
+constexpr std::size_t stdio_calls_max = 1'024;
 constexpr std::size_t watched_max = 1'024;
 
 class Front final : public StdioServer, public ChangeSink {
@@ -242,8 +242,8 @@ class Front final : public StdioServer, public ChangeSink {
   }
 
   void start(mcp::Caller caller, const mcp::Message& message, std::optional<mcp::LoggingLevel> level) {
-    if (calls_.size() >= calls_max) {
-      return refuse(message.id, mcp::code::server_error, fmt::format("{} calls are under way.", calls_max));
+    if (calls_.size() >= stdio_calls_max) {
+      return refuse(message.id, mcp::code::server_error, fmt::format("{} calls are under way.", stdio_calls_max));
     }
     auto call = std::make_unique<StdioCall>(calls_world_, std::move(caller), message, level);
     StdioCall& started = *call;

@@ -14,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration interval = 2s;
-constexpr Duration attempt_timeout = 10s;
+constexpr Duration export_timeout = 10s;
 constexpr Duration first_pause = 1s;  ///< doubles
 constexpr int attempts_max = 4;
 constexpr std::size_t reason_bytes_max = 300;
@@ -82,7 +82,7 @@ Task<void> OtlpExporter::send_waiting(TimePoint deadline, int attempts) {
 }
 
 Task<bool> OtlpExporter::attempt(TimePoint deadline) {
-  const TimePoint until = std::min(deadline, network_.clock().now() + attempt_timeout);
+  const TimePoint until = std::min(deadline, network_.clock().now() + export_timeout);
   std::string body = monitoring::encode_otlp(options_.resource, options_.version, batch_);
   const auto answer = co_await post(std::move(body), until);
   if (!answer) {
