@@ -284,7 +284,7 @@ http::Response Router::page(const http::RequestHead& head) const {
   if (path == "/healthz") {
     return http::json_response(200, R"({"status":"alive","task":)" + json_quote(options_.task) + "}");
   }
-  if (path == "/readyz") return readiness();
+  if (path == "/readyz") return readiness(head);
   if (const auto refusal = refuse_caller(head.headers)) return *refusal;
   return metrics();
 }
@@ -304,7 +304,8 @@ bool Router::ready() const {
          std::ranges::all_of(routes_, [](const auto& route) { return route->server.host->health().ready; });
 }
 
-http::Response Router::readiness() const {
+http::Response Router::readiness(const http::RequestHead& head) const {
+  const bool tells_why = authenticator_.asks_for_keys() && !refuse_caller(head.headers);
   std::string servers;
   std::string reasons;
   if (draining_) reasons = R"("The task is draining.")";
@@ -313,7 +314,8 @@ http::Response Router::readiness() const {
     const std::string name = json_quote(route->server.name);
     servers += (servers.empty() ? "" : ",") + name + (health.ready ? ":true" : ":false");
     if (health.ready) continue;
-    const std::string why = health.reason.empty() ? "It has not started yet." : health.reason;
+    std::string why = "It does not answer; the log says why.";
+    if (tells_why) why = health.reason.empty() ? "It has not started yet." : health.reason;
     reasons += (reasons.empty() ? "" : ",") + json_quote(route->server.name + ": " + why);
   }
   std::string body = R"({"ready":)";

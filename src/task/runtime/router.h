@@ -65,7 +65,8 @@ class Router final : public http::Service {
   std::optional<http::Response> refuse_caller(const http::Headers& headers) const;
   std::optional<http::Response> refuse_mcp(const http::RequestHead& head) const;
   http::Response page(const http::RequestHead& head) const;
-  http::Response readiness() const;
+  /// A server's reason holds what it wrote to stderr: for holders of a key alone.
+  http::Response readiness(const http::RequestHead& head) const;
   http::Response unknown_path(std::string_view path) const;
   http::Response metrics() const;
   void trace(Observed& observed) const;

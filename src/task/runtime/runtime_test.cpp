@@ -133,7 +133,8 @@ TEST_F(TaskRuntime, HealthIsOfTheProcessAndReadinessOfTheServers) {
   EXPECT_TRUE(runtime->ready());
   fakes.hosts[0]->state = {false, "It said \"no\".", 0, 3};
   EXPECT_EQ(ask("GET", "/readyz"),
-            "503 {\"ready\":false,\"servers\":{\"demo\":false},\"reasons\":[\"demo: It said \\\"no\\\".\"]}");
+            "503 {\"ready\":false,\"servers\":{\"demo\":false},\"reasons\":[\"demo: It does not answer; the log says "
+            "why.\"]}");
   EXPECT_FALSE(runtime->ready());
   EXPECT_TRUE(ask("GET", "/healthz").starts_with("200 "));
 }
@@ -193,6 +194,18 @@ TEST_F(TaskRuntime, SuccessIsNotLoggedAtTheDefaultLevel) {
   EXPECT_TRUE(log.lines.empty());
   ask("GET", "/nowhere");
   EXPECT_EQ(log.lines, (std::vector<std::string>{"request method=GET path=/nowhere status=404"}));
+}
+
+TEST_F(TaskRuntime, ReadinessTellsAServersLastWordsToHoldersOfAKeyAlone) {
+  options.keys.emplace_back("alice", Secret("key-of-alice"));
+  start();
+  fakes.hosts[0]->state = {false, "Its last words: postgres://user:password@db", 0, 3};
+  for (const char* key : {"", "key-of-mallory"}) {
+    const std::string told = ask("GET", "/readyz", with("X-API-Key", key));
+    EXPECT_TRUE(told.starts_with("503 ")) << told;
+    EXPECT_FALSE(told.contains("password")) << told;
+  }
+  EXPECT_TRUE(ask("GET", "/readyz", with("X-API-Key", "key-of-alice")).contains("password"));
 }
 
 TEST_F(TaskRuntime, DrainStopsReadinessEndsStreamsAndThenTheServers) {
