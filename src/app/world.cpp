@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,6 +98,7 @@ class ProcessTerminal final : public cli::Terminal {
       if (error) co_return;
     }
     co_await input_.async_wait(Descriptor::wait_read, asio::as_tuple(use_task));
+    co_await unwind_if_cancelled();
   }
 
   using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
@@ -118,6 +120,7 @@ class SignalInterrupts final : public cli::Interrupts {
       signals_.add(SIGTERM);
     }
     co_await signals_.async_wait(use_task);
+    co_await unwind_if_cancelled();
   }
 
  private:
@@ -207,6 +210,9 @@ std::string own_program() {
 }
 
 void prepare_process() {
+  // Keys are in memory and in the environment: processes of the same user that may not trace are not to read
+  // /proc/PID/mem and environ. An exec makes the child an ordinary process again.
+  ::prctl(PR_SET_DUMPABLE, 0);
   while (true) {
     const int descriptor = ::open("/dev/null", O_RDWR);
     if (descriptor > STDERR_FILENO) {

@@ -41,7 +41,8 @@ std::optional<Credentials> recall_role(const SourceContext& context, const RoleR
   const boost::json::value value = boost::json::parse(*content, broken);
   if (broken || !value.is_object()) return std::nullopt;
   const auto keys = read_keys(object(value.get_object(), "Credentials"), "role " + request.role_arn);
-  const bool is_good = keys && keys->expires && *keys->expires > context.transport.clock().wall() + renewal_margin;
+  const bool is_good =
+      keys && keys->expires && *keys->expires > context.transport.clock().wall() + renewal_margin;
   return is_good ? std::optional(*keys) : std::nullopt;
 }
 

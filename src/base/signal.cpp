@@ -5,6 +5,7 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
 #include <utility>
 
 #include "base/check.h"
@@ -53,6 +54,13 @@ asio::awaitable<void, asio::io_context::executor_type> Signal::wait() {
       }
     };
     co_await asio::async_initiate<Token, void(error_code)>(std::move(initiate), token);
+    // The resumption was posted, so a cancellation may have come before it: what the coroutine refers to,
+    // this Signal too, may have gone. Asio itself looks only when the next await begins.
+    const auto state = co_await asio::this_coro::cancellation_state;
+    const bool obeys = co_await asio::this_coro::throw_if_cancelled();
+    if (obeys && state.cancelled() != asio::cancellation_type::none) {
+      throw boost::system::system_error(asio::error::operation_aborted);
+    }
   }
   notified_ = false;
 }

@@ -20,7 +20,8 @@ class Signal {
   /// Wakes the waiter from the event loop (never inside this call).
   void notify();
 
-  /// Resumes once notified, and clears the notification. One waiter at a time. Cancellable.
+  /// Resumes once notified, and clears the notification. One waiter at a time. Cancellable, also between
+  /// notify() and the resumption that it posts: then it unwinds, and the notification stays.
   boost::asio::awaitable<void, boost::asio::io_context::executor_type> wait();
 
  private:

@@ -7,6 +7,8 @@
 #include <boost/asio/post.hpp>
 #include <boost/system/system_error.hpp>
 #include <exception>
+#include <iterator>
+#include <vector>
 
 #include "base/check.h"
 
@@ -16,6 +18,7 @@ struct TaskScope::Child {
   asio::cancellation_signal signal;
   bool started = false;
   bool cancelled = false;  ///< before it started
+  bool ended = false;
 };
 
 TaskScope::TaskScope(Executor executor) : executor_(executor), idle_(executor) {}
@@ -64,13 +67,14 @@ void TaskScope::cancel(Child& child) {
 }
 
 void TaskScope::spawn(Task<void> task) {
-  children_.push_back(std::make_unique<Child>());
+  children_.push_back(std::make_shared<Child>());
   const auto child = std::prev(children_.end());
   ++running_;
   auto finished = [this, child](std::exception_ptr exception) {
     if (exception && !is_cancellation(exception)) std::rethrow_exception(exception);
     // A cancellation asked for from outside the loop is on its way through the loop to this child's signal.
-    if (cancelled_) asio::post(executor_, [dying = std::shared_ptr<Child>(std::move(*child))] {});
+    (*child)->ended = true;
+    if (cancelled_) asio::post(executor_, [dying = std::move(*child)] {});
     children_.erase(child);
     if (--running_ == 0) idle_.notify();
   };
@@ -81,23 +85,34 @@ void TaskScope::spawn(Task<void> task) {
 
 void TaskScope::cancel() {
   cancelled_ = true;
-  // A child's handler may run inside emit() and erase it, so step over a copy of the pointers.
-  std::vector<Child*> running;
-  for (const auto& child : children_) running.push_back(child.get());
-  for (Child* child : running) {
-    for (const auto& alive : children_) {
-      if (alive.get() != child) continue;
-      cancel(*child);
-      break;
-    }
+  // A child's handler may run inside emit() and erase it or others, so step over a copy that keeps them.
+  const std::vector<std::shared_ptr<Child>> running(children_.begin(), children_.end());
+  for (const auto& child : running) {
+    if (!child->ended) cancel(*child);
   }
 }
 
 Task<void> TaskScope::join() {
-  // Joining must finish even when the joiner itself is being cancelled.
-  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  // Joining must finish even when the joiner itself is being cancelled: that is noted, and obeyed at the end.
+  const bool obeys = co_await asio::this_coro::throw_if_cancelled();
+  co_await asio::this_coro::throw_if_cancelled(false);
+  co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation(),
+                                                     asio::disable_cancellation());
   while (running_ != 0) co_await idle_.wait();
+  const auto state = co_await asio::this_coro::cancellation_state;
   co_await asio::this_coro::reset_cancellation_state();
+  co_await asio::this_coro::throw_if_cancelled(obeys);
+  if (obeys && state.cancelled() != asio::cancellation_type::none) {
+    throw boost::system::system_error(asio::error::operation_aborted);
+  }
 }
+
+Task<void> step(Executor executor) {
+  co_await asio::post(executor, use_task);
+  co_await unwind_if_cancelled();
+}
+
+// Asio looks for a cancellation when an await begins: this one is there to begin.
+Task<void> unwind_if_cancelled() { co_return; }
 
 }  // namespace berth

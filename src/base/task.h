@@ -26,8 +26,9 @@ inline constexpr asio::use_awaitable_t<Executor> use_task{};
 
 /// Owns the coroutines it spawns. The LAST member of its owner, so that what the coroutines use outlives
 /// them. Stop with `cancel()` and then `co_await join()`; the destructor checks that nothing runs.
-/// Cancellation unwinds a coroutine at its next await and is swallowed here; any other exception that
-/// leaves a spawned coroutine is a bug and aborts.
+/// Cancellation unwinds a coroutine in the await where it is, or else at its next one, and is swallowed here:
+/// what a cancelled coroutine waited for may have happened already, its code after the await does not run.
+/// Any other exception that leaves a spawned coroutine is a bug and aborts.
 class TaskScope {
  public:
   explicit TaskScope(Executor executor);
@@ -42,7 +43,8 @@ class TaskScope {
   /// Asks every running coroutine to unwind; returns at once.
   void cancel();
 
-  /// Resumes when nothing runs any more. One joiner at a time.
+  /// Resumes when nothing runs any more. One joiner at a time. A joiner that is cancelled meanwhile unwinds,
+  /// but not before that.
   Task<void> join();
 
   std::size_t size() const { return running_; }
@@ -53,10 +55,17 @@ class TaskScope {
   static Task<void> supervise(Task<void> task, Child& child);
   static void cancel(Child& child);
   Executor executor_;
-  std::list<std::unique_ptr<Child>> children_;
+  std::list<std::shared_ptr<Child>> children_;
   std::size_t running_ = 0;
   bool cancelled_ = false;
   Signal idle_;
 };
+
+/// Lets other work run: a step through the event loop. Cancellable, as every await is to be: one that Asio
+/// makes by itself (use_task) needs unwind_if_cancelled() after it.
+Task<void> step(Executor executor);
+
+/// Ends a coroutine that was cancelled between the end of its await and its resumption.
+Task<void> unwind_if_cancelled();
 
 }  // namespace berth

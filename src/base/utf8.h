@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace berth {
@@ -10,5 +11,8 @@ namespace berth {
 std::size_t utf8_sequence_length(std::string_view text);
 
 bool is_utf8(std::string_view text);
+
+/// `text` with each byte that belongs to no well-formed sequence made U+FFFD, as text decoders do.
+std::string replace_invalid_utf8(std::string_view text);
 
 }  // namespace berth

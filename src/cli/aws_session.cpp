@@ -72,7 +72,11 @@ Result<AwsSession> open_aws(Context& context, const Arguments& arguments) {
   if (!spec) return Failure(spec.error());
   session.spec = std::move(*spec);
   session.names = deploy::names(session.spec);
-  session.record = deploy::read_record(session.location.state_directory);
+  session.record =
+      deploy::read_record(session.location.state_directory,
+                          {.service_stack = session.names.service_stack,
+                           .region = arguments.get("region").value_or(session.spec.aws.region),
+                           .account = session.spec.aws.account});
   Result<std::unique_ptr<aws::Client>> client =
       make_aws_client(context, arguments, session.spec, session.record);
   if (!client) return Failure(client.error());
@@ -90,7 +94,13 @@ Result<Place> find_place(const Context& context, const Arguments& arguments) {
   const Result<SpecLocation> location = find_spec(context, arguments.get("file"), Need::service);
   if (!location) return Place::here;
   if (exists(location->state_directory + "/control.sock")) return Place::here;
-  const std::optional<deploy::Record> record = deploy::read_record(location->state_directory);
+  // Without a file nothing says which service is meant, and AWS cannot be asked either.
+  const Result<model::Spec> spec = load_spec_for_aws(context, *location);
+  if (!spec) return Place::here;
+  const std::optional<deploy::Record> record = deploy::read_record(
+      location->state_directory, {.service_stack = deploy::names(*spec).service_stack,
+                                  .region = arguments.get("region").value_or(spec->aws.region),
+                                  .account = spec->aws.account});
   return record && !record->destroyed ? Place::aws : Place::here;
 }
 

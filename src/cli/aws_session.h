@@ -29,7 +29,7 @@ struct AwsSession {
   SpecLocation location;
   model::Spec spec;  ///< read with keep_variables
   deploy::Names names;
-  std::optional<deploy::Record> record;  ///< of .berth/deployed.json
+  std::optional<deploy::Record> record;  ///< of this service, in .berth/deployed
   std::unique_ptr<aws::Client> client;
 
   const std::string& region() const { return client->region(); }
@@ -47,7 +47,7 @@ Result<std::unique_ptr<aws::Client>> make_aws_client(Context& context, const Arg
                                                      const model::Spec& spec,
                                                      const std::optional<deploy::Record>& record);
 
-/// Where a verb that works here and on AWS is meant: --on; otherwise AWS when deployed.json is there and no
+/// Where a verb that works here and on AWS is meant: --on; otherwise AWS when a record says so and no
 /// service runs here. invalid_argument for another word after --on.
 enum class Place : unsigned char { here, aws };
 Result<Place> find_place(const Context& context, const Arguments& arguments);

@@ -50,10 +50,10 @@ std::string head_row(const Layout& layout, std::string_view title, double usd, b
                      paint(Paint::bold, fmt::format("{:>{}}", money(usd), money_width), colour));
 }
 
-/// What an assumption is: 0 tasks are those of the spec, a negative discount is that of the price file.
+/// What an assumption is: below 0 tasks are those of the spec, and a discount that of the price file.
 std::string shown(const deploy::UsageField& field, const CostReport& report) {
   double value = report.usage.*field.value;
-  if (field.value == &Usage::tasks && value <= 0) return "tasks.count";
+  if (field.value == &Usage::tasks && value < 0) return "tasks.count";
   if (field.value == &Usage::spot_percent && value < 0) return "70";
   return model::format_number(value);
 }
@@ -173,8 +173,11 @@ std::string cost_json(const CostReport& report) {
   for (const boost::json::key_value_pair& member : deploy::to_json(report.estimate)) out.insert(member);
   out["million_calls"] = lines_json(report.million_calls);
   boost::json::object assumed;
-  for (const deploy::UsageField& field : deploy::usage_fields())
-    assumed[field.option] = report.usage.*field.value;
+  for (const deploy::UsageField& field : deploy::usage_fields()) {
+    const double value = report.usage.*field.value;
+    // Not assumed: what berth.yaml or the price file says.
+    assumed[field.option] = value < 0 ? boost::json::value(nullptr) : boost::json::value(value);
+  }
   out["assumptions"] = std::move(assumed);
   if (!report.what_if.empty()) {
     boost::json::array rows;

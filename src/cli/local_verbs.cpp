@@ -4,7 +4,7 @@
 
 #include "cli/all_verbs.h"
 #include "cli/control.h"
-#include "cli/files.h"
+#include "cli/service_access.h"
 #include "cli/spec_file.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
@@ -14,8 +14,6 @@
 /// The verbs that need no running service: validate, schema, version, serve.
 namespace berth::cli {
 namespace {
-
-constexpr std::size_t written_spec_bytes_max = 4u << 20;
 
 std::string problems_json(const model::SpecReading& reading, const std::string& file) {
   boost::json::array problems;
@@ -43,22 +41,23 @@ Task<ExitCode> run_validate(Context& context, const Arguments& arguments) {
   std::optional<std::string> file;
   if (!arguments.words().empty()) file = arguments.words()[0];
   Result<SpecLocation> location = find_spec(context, file, Need::spec);
-  Result<std::string> text =
-      location ? read_file(location->path, written_spec_bytes_max) : Result<std::string>(Failure(location.error()));
-  if (!text) {
-    report(context, "validate", text.error());
+  Result<model::SpecSource> source =
+      location ? spec_source(context, *location) : Result<model::SpecSource>(Failure(location.error()));
+  if (!source) {
+    report(context, "validate", source.error());
     co_return ExitCode::invalid_spec;
   }
-  model::SpecSource source{.text = std::move(*text),
-                           .file = location->shown,
-                           .directory = location->directory,
-                           .environment = context.environment};
   bool client_file = model::is_client_file(location->path);
-  model::SpecReading reading = client_file ? model::read_client_file(source) : model::read_spec(source);
+  model::SpecReading reading = client_file ? model::read_client_file(*source) : model::read_spec(*source);
+  if (reading.ok() && !client_file) {
+    const Result<void> keys = check_keys(reading.spec, context.environment);
+    if (!keys) reading.problems.push_back({.line = 1, .column = 1, .text = keys.error().message()});
+  }
   if (arguments.has("json")) {
     context.terminal.out(problems_json(reading, location->shown));
   } else if (reading.ok()) {
     context.terminal.out(summary(reading.spec, location->shown));
+    for (const std::string& note : reading.spec.notes) context.terminal.err(printable(note) + "\n");
   } else {
     for (const model::Problem& problem : reading.problems) {
       context.terminal.out(printable(to_string(problem, location->shown)) + "\n");

@@ -1,6 +1,7 @@
 #include "cli/service_access.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -11,6 +12,7 @@ namespace berth::cli {
 namespace {
 
 constexpr std::size_t key_bytes_max = 4096;
+constexpr std::size_t key_bytes_min = 20;  ///< where others can try keys
 constexpr std::size_t certificate_bytes_max = 256 * 1024;
 
 std::string trimmed(std::string text) {
@@ -121,6 +123,30 @@ Result<Secret> read_key(const model::KeySpec& key, const std::map<std::string, s
   if (secret.empty())
     return fail(ErrorCode::not_found, fmt::format("The key \"{}\" is empty: {}.", key.principal, key.file));
   return Secret(std::move(secret));
+}
+
+Result<void> check_keys(const model::Spec& spec, const std::map<std::string, std::string>& environment) {
+  const std::string& address = spec.listener.address;
+  const bool is_local = address.starts_with("127.") || address == "::1";
+  for (const model::KeySpec& key : spec.auth.keys) {
+    const Result<Secret> secret = read_key(key, environment);
+    if (!secret) return Failure(secret.error());
+    if (is_local) continue;
+    if (secret->reveal().size() < key_bytes_min) {
+      return fail(ErrorCode::invalid_argument,
+                  fmt::format("The key \"{}\" has fewer than {} characters, and other machines can reach "
+                              "listener.address {}; make a longer one: openssl rand -hex 32.",
+                              key.principal, key_bytes_min, address));
+    }
+    struct stat info{};
+    if (key.file.empty() || ::stat(key.file.c_str(), &info) != 0) continue;
+    if ((info.st_mode & (S_IRGRP | S_IROTH)) != 0) {
+      return fail(ErrorCode::permission_denied,
+                  fmt::format("The key \"{0}\" is in {1}, which other users can read; chmod 600 {1}.",
+                              key.principal, key.file));
+    }
+  }
+  return {};
 }
 
 Result<security::ServerCertificate> server_certificate(const Context& context,

@@ -176,6 +176,18 @@ TEST(Call, takes_arguments_as_name_and_value) {
   EXPECT_EQ(boost::json::serialize(body.at("params").at("arguments")), R"({"message":"a b","times":3})");
 }
 
+TEST(Call, leaves_a_text_as_it_is_where_the_tool_takes_a_text) {
+  Running running;
+  running.answer({{"tools/list", std::string(tools)}, {"tools/call", R"({"content": []})"}});
+  EXPECT_EQ(running.world.run({"call", "echo", "message=007", "times=3"}), 0)
+      << running.world.terminal.errors;
+  boost::json::value body = boost::json::parse(running.front.seen.back().body);
+  EXPECT_EQ(boost::json::serialize(body.at("params").at("arguments")), R"({"message":"007","times":3})");
+  EXPECT_EQ(running.world.run({"call", "echo", "message=42"}), 0) << running.world.terminal.errors;
+  body = boost::json::parse(running.front.seen.back().body);
+  EXPECT_EQ(boost::json::serialize(body.at("params").at("arguments")), R"({"message":"42"})");
+}
+
 TEST(Call, of_a_tool_that_fails_exits_with_7) {
   Running running;
   running.answer(

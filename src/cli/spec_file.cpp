@@ -12,7 +12,15 @@ namespace berth::cli {
 namespace {
 
 constexpr std::size_t spec_bytes_max = 4u << 20;
+constexpr std::size_t env_file_bytes_max = 1u << 20;
 constexpr std::string_view state_folder = ".berth";
+
+/// Editors keep their file in a folder of the workspace, and count from the workspace.
+std::string workspace_of(const std::filesystem::path& file) {
+  const std::filesystem::path folder = file.parent_path();
+  const bool of_editor = folder.filename() == ".vscode" || folder.filename() == ".cursor";
+  return of_editor && model::is_client_file(file.string()) ? folder.parent_path().string() : folder.string();
+}
 
 SpecLocation locate(const std::string& directory, const std::string& name, const std::string& shown) {
   return {.path = name.empty() ? "" : directory + "/" + name,
@@ -34,7 +42,9 @@ Result<SpecLocation> find_spec(const Context& context, const std::optional<std::
       return fail(ErrorCode::not_found,
                   fmt::format("There is no file {}. Check the path, or make one with `berth init`.", *file));
     }
-    return locate(path.parent_path().string(), path.filename().string(), shown);
+    SpecLocation location = locate(workspace_of(path), "", shown);
+    location.path = path.string();
+    return location;
   }
   for (fs::path folder = context.directory;; folder = folder.parent_path()) {
     bool here = folder == fs::path(context.directory);
@@ -54,14 +64,23 @@ Result<SpecLocation> find_spec(const Context& context, const std::optional<std::
                           context.directory));
 }
 
-Result<model::Spec> load_spec(const Context& context, const SpecLocation& location) {
+Result<model::SpecSource> spec_source(const Context& context, const SpecLocation& location) {
   Result<std::string> text = read_file(location.path, spec_bytes_max);
   if (!text) return Failure(text.error());
   model::SpecSource source{.text = std::move(*text),
                            .file = location.shown,
                            .directory = location.directory,
                            .environment = context.environment};
-  return model::parse_spec(source);
+  source.read_file = [](const std::string& path) { return read_file(path, env_file_bytes_max); };
+  return source;
+}
+
+Result<model::Spec> load_spec(const Context& context, const SpecLocation& location, const SpecPart& part) {
+  Result<model::SpecSource> source = spec_source(context, location);
+  if (!source) return Failure(source.error());
+  source->only = part.only;
+  source->leave_out_bad_entries = part.leave_out_bad_entries;
+  return model::parse_spec(*source);
 }
 
 void write_schema(const std::string& state_directory) {

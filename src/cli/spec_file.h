@@ -2,9 +2,11 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "cli/context.h"
+#include "model/parse.h"
 #include "model/spec.h"
 
 namespace berth::cli {
@@ -13,7 +15,7 @@ namespace berth::cli {
 struct SpecLocation {
   std::string path;             ///< absolute; empty where only a state folder was found
   std::string shown;            ///< as messages name it
-  std::string directory;        ///< absolute folder of the file
+  std::string directory;        ///< absolute folder of the file; of an editor's .vscode/ its workspace
   std::string state_directory;  ///< `.berth` in it
 };
 
@@ -23,8 +25,18 @@ struct SpecLocation {
 enum class Need : unsigned char { spec, service };
 Result<SpecLocation> find_spec(const Context& context, const std::optional<std::string>& file, Need need);
 
+/// What may be taken of a file instead of the whole.
+struct SpecPart {
+  std::vector<std::string> only;       ///< servers by name; empty: all
+  bool leave_out_bad_entries = false;  ///< of a client's file; Spec::notes names them
+};
+
 /// Reads and checks the file: invalid_argument with one problem a line, not_found, permission_denied.
-Result<model::Spec> load_spec(const Context& context, const SpecLocation& location);
+Result<model::Spec> load_spec(const Context& context, const SpecLocation& location,
+                              const SpecPart& part = {});
+
+/// The text of the file and what its values may refer to.
+Result<model::SpecSource> spec_source(const Context& context, const SpecLocation& location);
 
 /// Puts the JSON Schema for editors and a .gitignore into the state folder, which is made when missing (mode
 /// 0700). A convenience:

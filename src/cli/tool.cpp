@@ -82,6 +82,23 @@ Question read_question(std::string_view key, const json::object& request) {
   return question;
 }
 
+/// `text` as JSON where it is JSON, unless its schema takes a text and nothing that this JSON is: an id of
+/// digits stays a text.
+json::value typed_value(const std::string& text, const json::object& schema) {
+  std::vector<std::string> types = texts_at(schema, "type");
+  if (types.empty()) types.push_back(text_at(schema, "type"));
+  auto takes = [&types](std::string_view type) { return std::ranges::find(types, type) != types.end(); };
+  json::error_code error;
+  json::value value = json::parse(text, error);
+  if (error) return json::value(text);
+  const bool is_taken = (value.is_number() && (takes("number") || takes("integer"))) ||
+                        (value.is_bool() && takes("boolean")) || (value.is_null() && takes("null")) ||
+                        (value.is_object() && takes("object")) || (value.is_array() && takes("array"));
+  // In quotes a text is what the quotes hold, as it always was.
+  const bool is_text = takes("string") && !is_taken && !value.is_string();
+  return is_text ? json::value(text) : value;
+}
+
 }  // namespace
 
 Result<ToolPage> read_tool_page(std::string_view result) {
@@ -116,7 +133,8 @@ std::string signature(const Tool& tool) {
   return out + ")";
 }
 
-Result<std::string> read_tool_arguments(const std::vector<std::string>& words) {
+Result<std::string> read_tool_arguments(const std::vector<std::string>& words,
+                                        std::string_view input_schema) {
   if (words.empty()) return "{}";
   if (words.size() == 1 && !words[0].contains('=')) {
     json::value value = parse(words[0]);
@@ -131,6 +149,8 @@ Result<std::string> read_tool_arguments(const std::vector<std::string>& words) {
     if (value.is_object()) return json::serialize(value);
   }
   json::object out;
+  const json::value schema = parse(input_schema);
+  const json::object& properties = object_at(object_at(schema), "properties");
   for (const std::string& word : words) {
     std::size_t equals = word.find('=');
     if (equals == std::string::npos || equals == 0) {
@@ -139,10 +159,8 @@ Result<std::string> read_tool_arguments(const std::vector<std::string>& words) {
                               "name=value.",
                               json_quote(word)));
     }
-    std::string text = word.substr(equals + 1);
-    json::error_code error;
-    json::value value = json::parse(text, error);
-    out[word.substr(0, equals)] = error ? json::value(text) : value;
+    const std::string name = word.substr(0, equals);
+    out[name] = typed_value(word.substr(equals + 1), object_at(properties, name));
   }
   return json::serialize(out);
 }

@@ -28,7 +28,8 @@ Result<ToolPage> read_tool_page(std::string_view result);
 std::string signature(const Tool& tool);
 
 /// The arguments object from the words of `berth call`: none, one JSON object, or NAME=VALUE pairs.
-Result<std::string> read_tool_arguments(const std::vector<std::string>& words);
+/// `input_schema` decides what the value of name=value becomes: a text stays one where the tool takes a text.
+Result<std::string> read_tool_arguments(const std::vector<std::string>& words, std::string_view input_schema);
 
 /// The Mcp-Param-… headers that 2026-07-28 asks for: properties annotated x-mcp-header, with their values.
 http::Headers parameter_headers(const Tool& tool, std::string_view arguments);

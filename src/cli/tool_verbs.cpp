@@ -160,9 +160,6 @@ Failure unknown_tool(const std::string& name, const std::vector<Tool>& tools) {
 Task<Result<std::string>> find_and_call(Context& context, McpClient& client, const Arguments& arguments) {
   Call call;
   call.tool = arguments.words()[0];
-  Result<std::string> values = read_tool_arguments({arguments.words().begin() + 1, arguments.words().end()});
-  if (!values) co_return Failure(values.error());
-  call.arguments = std::move(*values);
   Result<std::optional<std::size_t>> timeout = arguments.number("timeout", 1, 86'400);
   if (!timeout) co_return Failure(timeout.error());
   call.timeout = std::chrono::seconds(timeout->value_or(300));
@@ -170,6 +167,10 @@ Task<Result<std::string>> find_and_call(Context& context, McpClient& client, con
   if (!tools) co_return Failure(tools.error());
   auto tool = std::ranges::find(*tools, call.tool, &Tool::name);
   if (tool == tools->end()) co_return unknown_tool(call.tool, *tools);
+  const std::vector<std::string> words(arguments.words().begin() + 1, arguments.words().end());
+  Result<std::string> values = read_tool_arguments(words, tool->input_schema);
+  if (!values) co_return Failure(values.error());
+  call.arguments = std::move(*values);
   call.headers = parameter_headers(*tool, call.arguments);
   co_return co_await call_tool(context, client, call);
 }

@@ -11,6 +11,7 @@
 #include "cli/service_access.h"
 #include "cli/spec_file.h"
 #include "cli/status_view.h"
+#include "cli/talk.h"
 #include "cli/text.h"
 #include "cli/welcome.h"
 
@@ -127,7 +128,8 @@ class Up {
 
   /// The service's own log. Where it cannot be opened, make_service says why the folder is not usable.
   void open_log() {
-    Result<AppendedFile> file = AppendedFile::open(location_.state_directory + "/up.jsonl", shown_log_bytes_max);
+    Result<AppendedFile> file =
+        AppendedFile::open(location_.state_directory + "/up.jsonl", shown_log_bytes_max);
     if (!file) return;
     log_file_.emplace(std::move(*file));
     file_log_.emplace(log_file_->descriptor(), "");
@@ -210,6 +212,30 @@ Duration time_to_start(const model::Spec& spec) {
   return longest + std::chrono::seconds(15);
 }
 
+/// The names of --only, which commas part.
+std::vector<std::string> only_servers(const Arguments& arguments) {
+  std::vector<std::string> out;
+  std::string names = arguments.get("only").value_or("");
+  while (!names.empty()) {
+    const std::size_t comma = std::min(names.find(','), names.size());
+    if (comma > 0) out.push_back(names.substr(0, comma));
+    names.erase(0, comma + 1);
+  }
+  return out;
+}
+
+/// What the user would otherwise believe: names that were changed, entries left out, keys that do nothing on
+/// this machine.
+std::vector<std::string> said_at_start(const model::Spec& spec) {
+  std::vector<std::string> out = spec.notes;
+  const model::ScalingSpec& scaling = spec.scaling;
+  if (scaling.min != 0 || scaling.max != 0 || scaling.calls_per_task != 0 || scaling.hours) {
+    out.push_back(fmt::format("`scaling` works on AWS alone; here {} task{}, and `berth scale` changes that.",
+                              spec.tasks.count, spec.tasks.count == 1 ? " runs" : "s run"));
+  }
+  return out;
+}
+
 std::string log_tail(const std::string& path) {
   Result<std::string> text = read_file(path, shown_log_bytes_max);
   if (!text) return {};
@@ -217,7 +243,8 @@ std::string log_tail(const std::string& path) {
 }
 
 /// `berth up -d`: starts `berth up` in a session of its own and returns when every task is healthy.
-Task<ExitCode> run_detached(Context& context, const model::Spec& spec, const SpecLocation& location) {
+Task<ExitCode> run_detached(Context& context, const model::Spec& spec, const SpecLocation& location,
+                            std::optional<std::string> only) {
   std::error_code error;
   std::filesystem::create_directories(location.state_directory, error);
   if (error) {
@@ -227,7 +254,9 @@ Task<ExitCode> run_detached(Context& context, const model::Spec& spec, const Spe
   }
   std::string log = location.state_directory + "/up.log";
   static_cast<void>(write_file(log, "", IfExists::replace));
-  Result<void> started = context.background.start({"up", location.path}, log);
+  std::vector<std::string> words{"up", location.path};
+  if (only) words.insert(words.end(), {"--only", *only});
+  Result<void> started = context.background.start(words, log);
   if (!started) co_return report(context, "up", started.error());
   Control control(context, location.state_directory);
   TimePoint begin = context.clock.now();
@@ -276,15 +305,17 @@ Task<ExitCode> run_up(Context& context, const Arguments& arguments) {
     report(context, "up", location.error());
     co_return ExitCode::invalid_spec;
   }
-  Result<model::Spec> spec = load_spec(context, *location);
+  const SpecPart part{.only = only_servers(arguments), .leave_out_bad_entries = true};
+  Result<model::Spec> spec = load_spec(context, *location, part);
   if (!spec) {
     context.terminal.err(printable(spec.error().message()) + "\n");
     co_return ExitCode::invalid_spec;
   }
-  for (const model::KeySpec& key : spec->auth.keys) {
-    Result<Secret> secret = read_key(key, context.environment);
-    if (!secret) co_return report(context, "up", secret.error());
+  for (const std::string& note : said_at_start(*spec)) {
+    context.terminal.err(fitted(context.terminal, fmt::format("berth up: {}\n", printable(note))));
   }
+  const Result<void> keys = check_keys(*spec, context.environment);
+  if (!keys) co_return report(context, "up", keys.error());
   Control control(context, location->state_directory);
   Result<cluster::ServiceStatus> running = co_await control.status();
   if (running) {
@@ -294,7 +325,8 @@ Task<ExitCode> run_up(Context& context, const Arguments& arguments) {
         running->service, running->pid));
     co_return ExitCode::already_running;
   }
-  if (arguments.has("detach")) co_return co_await run_detached(context, *spec, *location);
+  if (arguments.has("detach"))
+    co_return co_await run_detached(context, *spec, *location, arguments.get("only"));
   Up up(context, std::move(*spec), std::move(*location));
   co_return co_await up.run();
 }

@@ -25,7 +25,8 @@ constexpr Option key_option{.name = "key",
 constexpr Option init_options[] = {{.name = "force", .meaning = "replace a berth.yaml that is there"},
                                    {.name = "print", .meaning = "print it instead of writing it"}};
 constexpr Option up_options[] = {
-    {.name = "detach", .letter = 'd', .meaning = "go on in the background once every task is healthy"}};
+    {.name = "detach", .letter = 'd', .meaning = "go on in the background once every task is healthy"},
+    {.name = "only", .value = "NAMES", .meaning = "of several servers take these, as in --only git,files"}};
 constexpr Option status_options[] = {file_option, json_option, on_option, region_option, profile_option};
 constexpr Option logs_options[] = {
     file_option,
@@ -186,7 +187,7 @@ constexpr Verb verb_table[] = {
      .run = run_init},
     {.name = "up",
      .summary = "run the service: tasks, front door, health checks",
-     .usage = "[-d] [FILE]",
+     .usage = "[-d] [--only NAMES] [FILE]",
      .options = up_options,
      .words_max = 1,
      .more = "FILE is berth.yaml (default), or a client's own file such as .mcp.json. Shows live status in a "
@@ -393,10 +394,18 @@ const Verb* find_verb(std::string_view name) {
   return found == std::end(verb_table) ? nullptr : &*found;
 }
 
+/// What other tools call a verb, and what it is called here.
+constexpr std::pair<std::string_view, std::string_view> habits[] = {
+    {"ps", "status"},      {"ls", "status"},  {"list", "status"}, {"top", "status"},
+    {"stop", "down"},      {"kill", "down"},  {"start", "up"},    {"run", "up"},
+    {"delete", "destroy"}, {"rm", "destroy"}, {"push", "deploy"}, {"reload", "restart"}};
+
 ExitCode unknown_verb(Context& context, const std::string& name) {
   std::vector<std::string_view> names{"help"};
   for (const Verb& verb : verb_table) names.push_back(verb.name);
   std::optional<std::string> meant = model::nearest_name(name, names);
+  const auto habit = std::ranges::find(habits, name, &std::pair<std::string_view, std::string_view>::first);
+  if (habit != std::end(habits)) meant = habit->second;
   std::string hint =
       meant ? fmt::format("did you mean `berth {}`?", *meant) : "`berth help` lists what it can do.";
   context.terminal.err(fmt::format("berth: there is no verb \"{}\"; {}\n", printable(name), hint));

@@ -1,6 +1,7 @@
 #include "cli/verbs.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "cli/testing/fake_context.h"
 #include "model/parse.h"
@@ -45,6 +46,8 @@ TEST(CommandLine, with_a_mistake_is_answered_with_what_was_meant) {
   const Line lines[] = {
       {{"stauts"}, "berth: there is no verb \"stauts\"; did you mean `berth status`?\n"},
       {{"frobnicate"}, "berth: there is no verb \"frobnicate\"; `berth help` lists what it can do.\n"},
+      {{"ps"}, "berth: there is no verb \"ps\"; did you mean `berth status`?\n"},
+      {{"stop"}, "berth: there is no verb \"stop\"; did you mean `berth down`?\n"},
       {{"help", "sttus"}, "berth: there is no verb \"sttus\"; did you mean `berth status`?\n"},
       {{"status", "--jsn"},
        "berth status: there is no option --jsn; did you mean --json?\n"
@@ -202,6 +205,66 @@ TEST(Validate, prints_every_mistake_for_people_and_programs) {
   ]
 }
 )");
+}
+
+TEST(Validate, of_an_editors_file_counts_from_the_workspace) {
+  World world;
+  world.write(".env", "TOKEN=t");
+  world.write(
+      ".vscode/mcp.json",
+      R"({"servers": {"a.b": {"command": "node", "args": ["x"], "envFile": "${workspaceFolder}/.env"}}})");
+  EXPECT_EQ(world.run({"validate", ".vscode/mcp.json"}), 0) << world.terminal.output;
+  EXPECT_EQ(world.terminal.output,
+            ".vscode/mcp.json is valid: service app, 3 tasks in zones a, b, c, server a-b.\n");
+  EXPECT_EQ(world.terminal.errors, "The server \"a.b\" is a-b here and in its URL.\n");
+}
+
+TEST(Up, says_which_keys_do_nothing_here) {
+  World world;
+  world.write("berth.yaml",
+              "server: {builtin: workspace}\nscaling: {max: 6}\nauth: {keys: [{name: alice, env: ALICE}]}\n");
+  EXPECT_EQ(world.run({"up", "-d"}), 1);
+  EXPECT_TRUE(world.terminal.errors.starts_with(
+      "berth up: `scaling` works on AWS alone; here 3 tasks run, and `berth scale` changes that.\n"))
+      << world.terminal.errors;
+}
+
+TEST(Up, takes_only_what_it_is_told_of_several_servers) {
+  World world;
+  world.write("berth.yaml", "servers: {a: {builtin: workspace}}\n");
+  EXPECT_EQ(world.run({"up", "--only", "a,c"}), 3);
+  EXPECT_EQ(world.terminal.errors, "berth.yaml: there is no server \"c\" to take.\n");
+}
+
+TEST(Validate, reads_the_keys_and_wants_good_ones_where_others_can_reach_them) {
+  World world;
+  const std::string keys = "server: {builtin: workspace}\nauth: {keys: [{name: bob, env: BOB}]}\n";
+  world.write("berth.yaml", keys);
+  EXPECT_EQ(world.run({"validate"}), 3);
+  EXPECT_NE(world.terminal.output.find("BOB, which is not set"), std::string::npos) << world.terminal.output;
+  world.environment["BOB"] = "nineteen-characters";
+  EXPECT_EQ(world.run({"validate"}), 0) << world.terminal.output;
+  world.write("berth.yaml", keys + "listener: {address: 0.0.0.0}\n");
+  EXPECT_EQ(world.run({"validate"}), 3);
+  EXPECT_NE(world.terminal.output.find("The key \"bob\" has fewer than 20 characters"), std::string::npos);
+  EXPECT_EQ(world.terminal.output.find("nineteen-characters"), std::string::npos);
+  EXPECT_EQ(world.run({"up", "-d"}), 1);
+  world.environment["BOB"] = "twenty-characters-ok";
+  EXPECT_EQ(world.run({"validate"}), 0) << world.terminal.output;
+}
+
+TEST(Validate, wants_key_files_that_others_cannot_read) {
+  World world;
+  world.write("berth.yaml",
+              "server: {builtin: workspace}\nauth: {keys: [{name: bob, file: bob.key}]}\n"
+              "listener: {address: 0.0.0.0}\n");
+  world.write("bob.key", "twenty-characters-ok\n");
+  const std::string file = world.folder + "/bob.key";
+  ASSERT_EQ(::chmod(file.c_str(), 0640), 0);
+  EXPECT_EQ(world.run({"validate"}), 3);
+  EXPECT_NE(world.terminal.output.find("which other users can read; chmod 600 "), std::string::npos);
+  ASSERT_EQ(::chmod(file.c_str(), 0600), 0);
+  EXPECT_EQ(world.run({"validate"}), 0) << world.terminal.output;
 }
 
 TEST(Validate, finds_the_file_in_a_folder_above) {

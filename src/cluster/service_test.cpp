@@ -269,6 +269,14 @@ TEST_F(ServiceTest, ASecondServiceInTheSameFolderIsTold) {
   EXPECT_TRUE(second.error().message().ends_with("; see berth status, or stop it with berth down"));
 }
 
+TEST_F(ServiceTest, TheStateFolderIsForItsOwnerAloneHoweverItWasMade) {
+  options_.spec.tasks.count = 0;
+  std::filesystem::create_directories(options_.state_directory);
+  std::filesystem::permissions(options_.state_directory, std::filesystem::perms(0755));
+  start();
+  EXPECT_EQ(std::filesystem::status(options_.state_directory).permissions(), std::filesystem::perms(0700));
+}
+
 TEST_F(ServiceTest, AnOpenServiceListensOnLoopbackOnly) {
   options_.spec.listener.address = "0.0.0.0";
   const auto open = make_service(options_, *network_, *launcher_, null_log());

@@ -31,6 +31,9 @@ Result<void> make_folder(const std::string& path) {
   struct stat info{};
   if (::stat(path.c_str(), &info) != 0) return Failure(unusable(path, errno));
   if (!S_ISDIR(info.st_mode)) return Failure(unusable(path, ENOTDIR));
+  // Whoever made it, and with whatever umask.
+  const bool is_shared = (info.st_mode & (S_IRWXG | S_IRWXO)) != 0;
+  if (is_shared && ::chmod(path.c_str(), S_IRWXU) != 0) return Failure(unusable(path, errno));
   return {};
 }
 

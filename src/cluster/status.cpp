@@ -7,7 +7,6 @@
 
 namespace berth::cluster {
 
-
 std::string_view to_string(TaskPhase phase) {
   switch (phase) {
     case TaskPhase::starting: return "starting";
@@ -72,7 +71,9 @@ class Reader {
   }
 
  private:
-  const boost::json::value* find(const char* name) const { return object_ ? object_->if_contains(name) : nullptr; }
+  const boost::json::value* find(const char* name) const {
+    return object_ ? object_->if_contains(name) : nullptr;
+  }
   const boost::json::object* object_;
 };
 
@@ -116,22 +117,23 @@ std::string to_json(const ServiceStatus& status) {
   boost::json::array tasks;
   for (const TaskStatus& task : status.tasks) tasks.push_back(write_task(task));
   const boost::json::object object{{"service", status.service},
-                            {"spec_file", status.spec_file},
-                            {"pid", status.pid},
-                            {"started_unix_ms", status.started_unix_ms},
-                            {"urls", std::move(urls)},
-                            {"desired", status.desired},
-                            {"tasks", std::move(tasks)},
-                            {"limits_enforced", status.limits_enforced},
-                            {"limits", status.limits},
-                            {"requests", status.requests},
-                            {"in_flight", status.in_flight}};
+                                   {"spec_file", status.spec_file},
+                                   {"pid", status.pid},
+                                   {"started_unix_ms", status.started_unix_ms},
+                                   {"urls", std::move(urls)},
+                                   {"desired", status.desired},
+                                   {"tasks", std::move(tasks)},
+                                   {"limits_enforced", status.limits_enforced},
+                                   {"limits", status.limits},
+                                   {"requests", status.requests},
+                                   {"in_flight", status.in_flight}};
   return boost::json::serialize(object);
 }
 
 Result<ServiceStatus> parse_service_status(std::string_view text) {
   boost::system::error_code error;
-  const boost::json::value value = boost::json::parse(boost::json::string_view(text.data(), text.size()), error);
+  const boost::json::value value =
+      boost::json::parse(boost::json::string_view(text.data(), text.size()), error);
   if (error || !value.is_object()) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("the service's status is not a JSON object ({})", error.message()));

@@ -345,6 +345,7 @@ void SupervisorImpl::on_exit(RunningTask& task, const net::ExitStatus& status) {
   task.log->finish(clock_.wall());
   task.log->note("task_ended", how, clock_.wall());
   cgroups_.remove_group(task.id);
+  ::unlink(options_.paths.task_file(task.id).c_str());  // it holds substituted secrets of the spec
   if (task.told_to_stop) {
     ended_.erase(task.number);
     tell(ServiceEvent::Kind::task_gone, task.id, fmt::format("task {} has stopped", task.id));

@@ -71,7 +71,8 @@ Result<task::RuntimeOptions> read_task_file(const std::string& path) {
   if (!spec) return Failure(spec.error().within(path));
   const auto listen = net::parse_endpoint(text_member(*object, "listen"));
   if (!listen) return Failure(listen.error().within(path));
-  auto key = read_file(text_member(*object, "fleet_key_file"), "fleet key");
+  const std::string key_file = text_member(*object, "fleet_key_file");
+  auto key = read_file(key_file, "fleet key");
   if (!key) return Failure(key.error().within(path));
 
   task::RuntimeOptions options;
@@ -85,6 +86,7 @@ Result<task::RuntimeOptions> read_task_file(const std::string& path) {
   options.listen = *listen;
   options.data_directory = text_member(*object, "data_directory");
   options.fleet_key = Secret(std::move(*key));
+  options.state_directory = key_file.substr(0, key_file.rfind('/'));
   return options;
 }
 

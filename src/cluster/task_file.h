@@ -9,8 +9,8 @@
 namespace berth::cluster {
 
 /// What one task is told, as a JSON file that its owner alone can read (it may hold substituted secrets of
-/// the spec): {"id","zone","listen","peer_address","data_directory","fleet_key_file","spec":{…},
-/// "spec_directory","spec_file"}. The path is all that a process list shows.
+/// the spec, and is removed when the task ends): {"id","zone","listen","peer_address","data_directory",
+/// "fleet_key_file","spec":{…},"spec_directory","spec_file"}. The path is all that a process list shows.
 struct TaskFile {
   model::Spec spec;
   std::string id;

@@ -334,7 +334,7 @@ double running_hours(const ScalingSpec& scaling) {
 
 Estimate estimate(const model::Spec& spec, const Inventory& inventory, const Usage& usage,
                   const Prices& prices) {
-  double tasks = usage.tasks > 0 ? usage.tasks : static_cast<double>(spec.tasks.count);
+  double tasks = usage.tasks >= 0 ? usage.tasks : static_cast<double>(spec.tasks.count);
   Estimate result{.region = spec.aws.region,
                   .priced_as = prices.priced_as(spec.aws.region),
                   .date = prices.date,

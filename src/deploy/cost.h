@@ -31,7 +31,7 @@ struct Usage {
   double artifacts_gb = 5;   ///< in the buckets
   double image_gb = 0.5;     ///< of all images kept
   double flow_log_gb = 0.3;  ///< of a month
-  double tasks = 0;          ///< that run on average; 0: tasks.count
+  double tasks = -1;         ///< that run on average; below 0: tasks.count
   double spot_percent = -1;  ///< discount of Spot; below 0: of the price file
   bool operator==(const Usage&) const = default;
 };

@@ -92,6 +92,13 @@ TEST(Cost, of_three_tasks_follows_processor_and_spot) {
   EXPECT_DOUBLE_EQ(usd(priced(spec, inventory, {.spot_percent = 0}), "Spot"), 43.25);
 }
 
+TEST(Cost, of_no_task_is_none_and_of_an_unsaid_number_that_of_the_spec) {
+  const model::Spec spec = plain_spec();
+  EXPECT_DOUBLE_EQ(usd(priced(spec, plain_inventory(), {.tasks = 0}), "on demand"), 0);
+  EXPECT_DOUBLE_EQ(usd(priced(spec, plain_inventory(), {.tasks = 1}), "on demand"), 18.02);
+  EXPECT_DOUBLE_EQ(usd(priced(spec, plain_inventory()), "on demand"), 54.06);
+}
+
 TEST(Cost, of_the_network_is_that_of_the_worked_example) {
   // 730 GB a month is one GB an hour: one LCU.
   Estimate result = priced(plain_spec(), plain_inventory(), {.calls = 1e6, .call_kb = 730});

@@ -48,6 +48,15 @@ void add_resources(Standing& standing, const std::vector<StackResource>& resourc
   standing.resources += resources.size();
 }
 
+/// Whether a stack that stands, and is none of this service, names the data as its own.
+Task<aws::Reply<bool>> is_of_another(aws::Client& client, const Standing& standing, Keepsake keepsake) {
+  const auto holders = co_await stacks_that_hold(client, keepsake.id);
+  if (!holders) co_return std::unexpected(holders.error());
+  co_return std::ranges::any_of(*holders, [&](const std::string& id) {
+    return id != standing.service.id && id != standing.base.id;
+  });
+}
+
 Task<aws::Reply<bool>> has_repository(aws::Client& client, std::string name) {
   json::object input{{"repositoryNames", json::array{json::value(name)}}};
   const auto reply = co_await client.call("ecr", "DescribeRepositories", std::move(input));
@@ -272,7 +281,10 @@ Task<Result<Standing>> look_around(aws::Client& client, Names names, std::option
   for (const Keepsake& keepsake : standing.data) {
     const auto found = co_await find_data(client, keepsake);
     if (!found) co_return Failure(explain_fault(found.error()));
-    if (*found) there.push_back(**found);
+    if (!*found) continue;
+    const auto others = co_await is_of_another(client, standing, keepsake);
+    if (!others) co_return Failure(explain_fault(others.error()));
+    if (!*others) there.push_back(**found);
   }
   standing.data = std::move(there);
   if (standing.repository.empty()) {

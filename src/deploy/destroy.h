@@ -40,7 +40,7 @@ struct Standing {
   bool nothing() const { return !service.exists() && !base.exists() && data.empty() && repository.empty(); }
 };
 /// Asks for the stacks, for what they have left standing before, and for the data of stacks that are gone by
-/// what the record remembers.
+/// what `record`, which is this service's, remembers. Data that another standing stack names is left out.
 Task<Result<Standing>> look_around(aws::Client& client, Names names, std::optional<Record> record);
 
 enum class DataFate : std::uint8_t { keep, remove };

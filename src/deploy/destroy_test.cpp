@@ -197,6 +197,22 @@ TEST_F(Destroys, kept_data_is_found_again_by_the_record) {
   EXPECT_TRUE(remains->data.empty());
 }
 
+TEST_F(Destroys, data_that_another_standing_stack_names_stays_whatever_the_record_says) {
+  account_.stacks["app"].outputs["FileSystemId"] = "fs-1";
+  account_.stacks["app"].outputs["ArtifactsBucketName"] = "app-a";
+  names_.service_stack = "other";
+  names_.base_stack = "other-base";
+  Record record{
+      .region = "us-east-1", .service_stack = "other", .file_system = "fs-1", .buckets = {"app-a"}};
+  const Result<Standing> standing = wait(look_around(account_.client, names_, record));
+  ASSERT_TRUE(standing) << standing.error().message();
+  EXPECT_TRUE(standing->data.empty());
+  const Result<Remains> remains = wait(destroy(world(), names_, *standing, {.data = DataFate::remove}));
+  ASSERT_TRUE(remains) << remains.error().message();
+  EXPECT_TRUE(file_system_);
+  EXPECT_TRUE(bucket_);
+}
+
 TEST_F(Destroys, secrets_are_forgotten_only_when_told) {
   const Result<Remains> remains = end({.data = DataFate::keep, .forget_secrets = true});
   ASSERT_TRUE(remains);

@@ -311,11 +311,12 @@ class Diagnosis {
     if (live_.alarms.empty()) return skipped("alarms", "there are none to ask");
     std::vector<std::string> evidence;
     for (const LiveAlarm& alarm : live_.alarms) {
-      if (alarm.state != "ALARM") continue;
+      if (alarm.state != "ALARM" || alarm.scales) continue;
       evidence.push_back(
           fmt::format("{}: {}", alarm.name, alarm.description.empty() ? alarm.reason : alarm.description));
     }
-    if (evidence.empty()) return good("alarms", fmt::format("none of {} rings", live_.alarms.size()));
+    if (evidence.empty())
+      return good("alarms", fmt::format("none of {} tells of a fault", live_.alarms.size()));
     const std::string first = evidence.front();
     bad("alarms", fmt::format("{} of {} ring", evidence.size(), live_.alarms.size()),
         fmt::format("{} `berth logs` and `berth traces` show the calls of that time.", first),

@@ -37,7 +37,7 @@ Facts well() {
   deployment.desired = deployment.running = 2;
   live.service.deployments = {deployment};
   live.tasks = {running("aaaaaaaaaa", "us-east-1a"), running("bbbbbbbbbb", "us-east-1b")};
-  live.alarms = {{"errors", "OK", "", "Tasks answer with errors."}};
+  live.alarms = {{.name = "errors", .state = "OK", .reason = "", .description = "Tasks answer with errors."}};
   facts.probe.reached = Probe::Stage::answered;
   facts.probe.status = 200;
   facts.probe.tools = "7 tools in 84 ms";
@@ -281,6 +281,16 @@ TEST(AwsDoctor, FindsNothingWrongWithAServiceThatIsWell) {
   std::string names;
   for (const Link& link : links) names += link.name + " ";
   EXPECT_EQ(names, "account stack address load balancer service targets server drift alarms ");
+}
+
+TEST(AwsDoctor, TakesAnAlarmThatOnlyScalesForNoFault) {
+  Facts facts = well();
+  facts.live.alarms.push_back({.name = "files-CpuLow",
+                               .state = "ALARM",
+                               .reason = "",
+                               .description = "Below 30 % CPU: a task is taken away.",
+                               .scales = true});
+  EXPECT_EQ(first_broken(diagnose(facts)), nullptr);
 }
 
 TEST(AwsDoctor, JudgesNothingBehindAMissingStack) {

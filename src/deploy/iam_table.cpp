@@ -51,10 +51,11 @@ constexpr ActionRow rows[] = {
     {"", "cloudformation", "stacks",
      "CancelUpdateStack ContinueUpdateRollback CreateChangeSet CreateStack DeleteChangeSet DeleteStack "
      "DescribeChangeSet DescribeStackEvents DescribeStackResource DescribeStackResourceDrifts "
-     "DescribeStackResources DescribeStacks DetectStackDrift ExecuteChangeSet GetTemplate GetTemplateSummary "
+     "DescribeStacks DetectStackDrift ExecuteChangeSet GetTemplate GetTemplateSummary "
      "ListChangeSets ListStackResources RollbackStack TagResource UntagResource UpdateStack "
      "UpdateTerminationProtection"},
-    {"", "cloudformation", "any", "DescribeStackDriftDetectionStatus ListStacks ValidateTemplate"},
+    {"", "cloudformation", "any",
+     "DescribeStackDriftDetectionStatus DescribeStackResources ListStacks ValidateTemplate"},
     {"", "ecr", "any", "GetAuthorizationToken"},
     {"", "ecr", "repository",
      "BatchCheckLayerAvailability BatchDeleteImage BatchGetImage CompleteLayerUpload DescribeImages "

@@ -43,6 +43,14 @@ std::string address_of(const json::object& task) {
   return {};
 }
 
+/// Whether each action of an alarm is a scaling policy.
+bool only_scales(const json::object& alarm) {
+  const json::array& actions = aws::array(alarm, "AlarmActions");
+  return !actions.empty() && std::ranges::all_of(actions, [](const json::value& action) {
+    return action.is_string() && action.get_string().find(":scalingPolicy:") != json::string::npos;
+  });
+}
+
 LiveTask task_of(const json::object& object) {
   LiveTask task;
   task.id = last_part(aws::text(object, "taskArn"));
@@ -141,7 +149,8 @@ class Observer {
     if (!alarms) co_return gap("alarms", alarms.error());
     for (const json::object* alarm : objects(*alarms)) {
       live_.alarms.push_back({aws::text(*alarm, "AlarmName"), aws::text(*alarm, "StateValue"),
-                              aws::text(*alarm, "StateReason"), aws::text(*alarm, "AlarmDescription")});
+                              aws::text(*alarm, "StateReason"), aws::text(*alarm, "AlarmDescription"),
+                              only_scales(*alarm)});
     }
   }
 
@@ -238,7 +247,8 @@ json::object to_json(const LiveService& live) {
     alarms.push_back(json::object{{"name", alarm.name},
                                   {"state", alarm.state},
                                   {"reason", alarm.reason},
-                                  {"description", alarm.description}});
+                                  {"description", alarm.description},
+                                  {"scales", alarm.scales}});
   }
   json::object out{{"region", live.region},
                    {"stack", json::object{{"name", live.stack.name}, {"status", live.stack.status}}},

@@ -33,6 +33,7 @@ struct LiveAlarm {
   std::string state;  ///< "OK", "ALARM", "INSUFFICIENT_DATA"
   std::string reason;
   std::string description;
+  bool scales = false;  ///< sets off scaling and nothing else: that it rings is no fault
   bool operator==(const LiveAlarm&) const = default;
 };
 

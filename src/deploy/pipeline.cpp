@@ -126,11 +126,8 @@ class Deploy final : public Pipeline {
 
   /// What this folder knows of data of the service stays known, whatever becomes of this deploy.
   void remember_data() {
-    std::optional<Record> before = read_record(options_.state_directory);
-    const bool same = before && before->region == out_.record.region &&
-                      before->account == out_.record.account &&
-                      before->service_stack == out_.record.service_stack;
-    if (!same) return;
+    std::optional<Record> before = read_record(options_.state_directory, key_of(out_.record));
+    if (!before) return;
     out_.record.file_system = before->file_system;
     out_.record.buckets = std::move(before->buckets);
     out_.record.log_groups = std::move(before->log_groups);

@@ -131,7 +131,7 @@ TEST_F(Deploys, a_first_deploy_goes_through_every_phase_and_proves_itself) {
   EXPECT_EQ(account_.stacks["app"].parameters["ImageUri"], done->image);
   EXPECT_EQ(account_.stacks["app"].parameters["DesiredCount"], "3");
   EXPECT_EQ(progress_.questions.size(), 1u);
-  const std::optional<Record> record = read_record(folder_ + "/.berth");
+  const std::optional<Record> record = read_record(folder_ + "/.berth", {.service_stack = "app"});
   ASSERT_TRUE(record);
   EXPECT_EQ(record->url, "https://app.example.com");
   EXPECT_EQ(record->file_system, "fs-1");

@@ -1,5 +1,7 @@
 #include "deploy/record.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/json.hpp>
 
@@ -15,7 +17,28 @@ constexpr std::size_t record_bytes_max = 64 * 1024;
 constexpr std::string_view file_system = "file system";
 constexpr std::string_view bucket = "bucket";
 
-std::string path_of(const std::string& state_directory) { return state_directory + "/deployed.json"; }
+std::string records_folder(const std::string& state_directory) { return state_directory + "/deployed"; }
+
+/// Where one record stood for all services of a folder.
+std::string shared_record(const std::string& state_directory) { return state_directory + "/deployed.json"; }
+
+std::string record_path(const std::string& state_directory, const RecordKey& key) {
+  return fmt::format("{}/{}-{}-{}.json", records_folder(state_directory), key.account, key.region,
+                     key.service_stack);
+}
+
+bool fits(const Record& record, const RecordKey& key) {
+  return record.service_stack == key.service_stack && (key.region.empty() || record.region == key.region) &&
+         (key.account.empty() || record.account == key.account);
+}
+
+std::optional<Record> load_record(const std::string& path, const RecordKey& key) {
+  const Result<std::string> text = storage::read_file(path, record_bytes_max);
+  if (!text) return std::nullopt;
+  Result<Record> record = parse_record(*text);
+  if (!record || !fits(*record, key)) return std::nullopt;
+  return std::move(*record);
+}
 
 std::vector<std::string> strings(const json::object& object, std::string_view name) {
   std::vector<std::string> out;
@@ -77,7 +100,7 @@ Result<Record> parse_record(const std::string& text) {
   if (object == nullptr || aws::text(*object, "region").empty() ||
       aws::text(*object, "service_stack").empty()) {
     return fail(ErrorCode::invalid_argument,
-                "deployed.json is not what `berth deploy` writes; remove it and deploy again.");
+                "The record is not what `berth deploy` writes; remove it and deploy again.");
   }
   const json::value* destroyed = object->if_contains("destroyed");
   Record record{.region = aws::text(*object, "region"),
@@ -93,22 +116,40 @@ Result<Record> parse_record(const std::string& text) {
   return record;
 }
 
-std::optional<Record> read_record(const std::string& state_directory) {
-  const Result<std::string> text = storage::read_file(path_of(state_directory), record_bytes_max);
-  if (!text) return std::nullopt;
-  Result<Record> record = parse_record(*text);
-  if (!record) return std::nullopt;
-  return std::move(*record);
+RecordKey key_of(const Record& record) {
+  return {.service_stack = record.service_stack, .region = record.region, .account = record.account};
+}
+
+std::optional<Record> read_record(const std::string& state_directory, const RecordKey& key) {
+  const std::string folder = records_folder(state_directory);
+  std::optional<Record> found;
+  const Result<std::vector<std::string>> names = storage::list_names(folder);
+  for (const std::string& name : names ? *names : std::vector<std::string>()) {
+    if (!name.ends_with(".json")) continue;
+    std::optional<Record> record = load_record(folder + "/" + name, key);
+    if (!record) continue;
+    if (found) return std::nullopt;
+    found = std::move(record);
+  }
+  return found ? found : load_record(shared_record(state_directory), key);
 }
 
 Result<void> write_record(const std::string& state_directory, const Record& record) {
-  const Result<void> made = storage::make_directories(state_directory);
+  const std::string folder = records_folder(state_directory);
+  const Result<void> made = storage::make_directories(folder);
   if (!made) return made;
-  const Result<std::string> written = storage::write_temporary(state_directory, to_json(record), "");
+  const Result<std::string> written = storage::write_temporary(folder, to_json(record), "");
   if (!written) return Failure(written.error());
-  return storage::replace(*written, path_of(state_directory));
+  const Result<void> placed = storage::replace(*written, record_path(state_directory, key_of(record)));
+  const std::string shared = shared_record(state_directory);
+  if (placed && load_record(shared, key_of(record))) storage::remove_quietly(shared);
+  return placed;
 }
 
-void remove_record(const std::string& state_directory) { storage::remove_quietly(path_of(state_directory)); }
+void remove_record(const std::string& state_directory, const RecordKey& key) {
+  storage::remove_quietly(record_path(state_directory, key));
+  const std::string shared = shared_record(state_directory);
+  if (load_record(shared, key)) storage::remove_quietly(shared);
+}
 
 }  // namespace berth::deploy

@@ -15,8 +15,9 @@ struct Kept {
   bool operator==(const Kept&) const = default;
 };
 
-/// What `berth deploy` leaves in the state folder (`.berth/deployed.json`), so that the other verbs know
-/// where to ask. Holds no secret.
+/// What `berth deploy` leaves in the state folder (`.berth/deployed/ACCOUNT-REGION-SERVICE.json`), by which
+/// the other verbs know where to ask. One belongs to one service in one region of one account, because
+/// several files and renamed services share a folder. Holds no secret.
 struct Record {
   std::string region;
   std::string account;
@@ -41,10 +42,21 @@ std::string to_json(const Record& record);
 /// invalid_argument when `text` is no such file.
 Result<Record> parse_record(const std::string& text);
 
-/// nullopt when nothing was deployed from here, or the file cannot be read.
-std::optional<Record> read_record(const std::string& state_directory);
+/// Whose record is meant. An empty region or account: whichever there is.
+struct RecordKey {
+  std::string service_stack;
+  std::string region;
+  std::string account;
+};
+RecordKey key_of(const Record& record);
+
+/// nullopt when nothing of this service was deployed from here, the file cannot be read, or several fit:
+/// nothing says then which is meant. Reads `deployed.json` too, where one record stood for all services, if
+/// it names this one.
+std::optional<Record> read_record(const std::string& state_directory, const RecordKey& key);
 /// Makes the folder when missing (mode 0700).
 Result<void> write_record(const std::string& state_directory, const Record& record);
-void remove_record(const std::string& state_directory);
+/// That of exactly this service, region and account; no other.
+void remove_record(const std::string& state_directory, const RecordKey& key);
 
 }  // namespace berth::deploy

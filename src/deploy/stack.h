@@ -147,6 +147,8 @@ struct StackResource {
   std::string physical;
   std::string status;
 };
+/// The ids of the stacks that stand and name the resource with this physical id as theirs.
+Task<aws::Reply<std::vector<std::string>>> stacks_that_hold(aws::Client& client, std::string physical);
 Task<aws::Reply<std::vector<StackResource>>> stack_resources(aws::Client& client, std::string name);
 
 }  // namespace berth::deploy

@@ -226,4 +226,22 @@ Task<aws::Reply<std::vector<StackResource>>> stack_resources(aws::Client& client
   co_return out;
 }
 
+Task<aws::Reply<std::vector<std::string>>> stacks_that_hold(aws::Client& client, std::string physical) {
+  std::vector<std::string> out;
+  json::object input{{"PhysicalResourceId", std::move(physical)}};
+  const auto reply = co_await client.call("cloudformation", "DescribeStackResources", std::move(input));
+  if (!reply) {
+    if (is_absent(reply.error())) co_return out;
+    co_return std::unexpected(reply.error());
+  }
+  for (const json::value& item : aws::array(*reply, "StackResources")) {
+    // A stack that let go of a resource, or is gone itself, is still told of.
+    if (!item.is_object() || aws::text(item.get_object(), "ResourceStatus").starts_with("DELETE_")) continue;
+    const auto stack = co_await describe_stack(client, aws::text(item.get_object(), "StackId"));
+    if (!stack) co_return std::unexpected(stack.error());
+    if (stack->exists()) out.push_back(stack->id);
+  }
+  co_return out;
+}
+
 }  // namespace berth::deploy

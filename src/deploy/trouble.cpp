@@ -175,6 +175,8 @@ constexpr Rule aws_rules[] = {
     {"LimitExceeded", "A quota of the account is used up.",
      "Raise it in Service Quotas, or remove what is not needed; the message names what there is too much "
      "of."},
+    // The end of an SDK's retries, which the general words about quotas below would match.
+    {"maximum number of attempts", "The tasks cannot reach AWS: their subnet has no route.", no_route},
     {"maximum number of", "A quota of the account is used up.",
      "Raise it in Service Quotas, or remove what is not needed; the message names what there is too much of. "
      "With aws.network.vpc the service shares a VPC that is there."},

@@ -33,6 +33,13 @@ Evidence task(std::string reason, std::string container = "", std::optional<int>
                                     .lines = std::move(lines)}}};
 }
 
+TEST(Trouble, takes_the_end_of_retries_for_a_missing_route_and_no_quota) {
+  const Explanation why = explain(
+      stack("unable to pull secrets or registry auth: operation error ECR: GetAuthorizationToken, exceeded "
+            "maximum number of attempts, 3, https response error StatusCode: 0"));
+  EXPECT_NE(why.cause.find("their subnet has no route"), std::string::npos) << why.cause;
+}
+
 TEST(Trouble, has_a_cause_and_a_way_out_for_each_failure) {
   const Case cases[] = {
       {"permission",

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/shown_url.h"
 #include "codec/http1.h"
 #include "http/wire.h"
 
@@ -130,8 +131,7 @@ class ClientResponseImpl final : public ClientResponse {
 struct Attempt {
   std::unique_ptr<ClientResponse> response;
   std::optional<Error> error;
-  bool was_handed_over = false;  ///< the whole request went to the kernel
-  bool was_answered = false;     ///< a byte of an answer came
+  bool was_answered = false;  ///< a byte of an answer came
 };
 
 class ClientImpl final : public Client {
@@ -153,7 +153,7 @@ class ClientImpl final : public Client {
     while (true) {
       auto link = pool_->take();
       if (!link) {
-        auto opened = co_await open(request.deadline);
+        auto opened = co_await open(request);
         if (!opened) co_return Failure(opened.error());
         link = std::move(*opened);
       }
@@ -161,11 +161,12 @@ class ClientImpl final : public Client {
       Attempt attempt = co_await exchange(std::move(link), request, *head);
       if (!attempt.error) co_return std::move(attempt.response);
       // The peer may have closed an idle connection at the moment it was taken; that is nobody's failure as
-      // long as it cannot have begun to work on the request.
+      // long as it cannot have begun to work on the request. A write that failed may have handed a part over.
       const bool is_stale =
           is_reused && !attempt.was_answered && attempt.error->code() == ErrorCode::unavailable;
-      if (!is_stale || (attempt.was_handed_over && !is_safe)) {
-        co_return Failure(attempt.error->within(request.method + " " + request.target + " at " + name_));
+      if (!is_stale || !is_safe) {
+        co_return Failure(
+            attempt.error->within(request.method + " " + shown_url(request.target) + " at " + name_));
       }
     }
   }
@@ -174,7 +175,7 @@ class ClientImpl final : public Client {
   Result<std::string> format_head(const ClientRequest& request) const {
     if (!http1::is_token(request.method) || request.target.empty() ||
         request.target.find_first_of(" \r\n\t") != std::string::npos) {
-      return fail(ErrorCode::invalid_argument, "'" + request.method + " " + request.target +
+      return fail(ErrorCode::invalid_argument, "'" + request.method + " " + shown_url(request.target) +
                                                    "' is not a method and target that HTTP can carry.");
     }
     std::string out;
@@ -200,16 +201,16 @@ class ClientImpl final : public Client {
     return out;
   }
 
-  Task<Result<std::unique_ptr<Link>>> open(TimePoint request_deadline) {
+  Task<Result<std::unique_ptr<Link>>> open(const ClientRequest& request) {
     TimePoint deadline = network_.clock().now() + options_.connect_timeout;
-    if (request_deadline != TimePoint{}) deadline = std::min(deadline, request_deadline);
+    if (request.deadline != TimePoint{}) deadline = std::min(deadline, request.deadline);
     auto stream = co_await network_.connect(options_.endpoint, deadline);
-    if (!stream) co_return Failure(cannot_connect(stream.error()));
-    if (options_.tls) {
+    if (stream && options_.tls)
       stream = co_await net::tls_connect(std::move(*stream), options_.tls, options_.tls_host_name, deadline);
-      if (!stream) co_return Failure(cannot_connect(stream.error()));
-    }
-    co_return std::make_unique<Link>(std::move(*stream));
+    if (stream) co_return std::make_unique<Link>(std::move(*stream));
+    if (request.delivery != nullptr)
+      request.delivery->timed_out = stream.error().code() == ErrorCode::deadline_exceeded;
+    co_return Failure(cannot_connect(stream.error()));
   }
 
   /// Whatever kept a connection from being made, the endpoint is not available; only a failed authentication
@@ -233,7 +234,7 @@ class ClientImpl final : public Client {
     } else {
       sent = co_await link->stream->write(head, request.body);
     }
-    attempt.was_handed_over = sent.has_value();
+    if (sent && request.delivery != nullptr) request.delivery->handed_over = true;
     // A server may answer and close before it has read the whole request, so a failed write is not the end.
     http1::HeadView view;
     std::string problem;

@@ -10,6 +10,12 @@
 
 namespace berth::http {
 
+/// How far a request got, for a caller that must know whether it may have been acted on.
+struct Delivery {
+  bool timed_out = false;    ///< the endpoint did not let a connection in before the deadline
+  bool handed_over = false;  ///< all of the request went out: whatever happened next, it may have run
+};
+
 struct ClientRequest {
   std::string method = "GET";
   std::string target = "/";
@@ -21,6 +27,7 @@ struct ClientRequest {
   /// deadline then counts anew from each part. An empty part before `body_bytes` fails the request.
   std::function<Result<std::string_view>(std::uint64_t offset)> body_part;
   std::uint64_t body_bytes = 0;
+  Delivery* delivery = nullptr;  ///< filled in as the request goes out, when not null
 };
 
 /// An answer whose head has arrived. Destroying it before the end of the body closes the connection (which
@@ -46,8 +53,9 @@ struct ClientOptions {
 };
 
 /// HTTP/1.1 client of one endpoint with a keep-alive pool. A request on a pooled connection that dies before
-/// a byte of the answer is retried once on a fresh connection only when it is safe (GET/HEAD, or not a byte
-/// was handed over). Failures to connect are `unavailable`.
+/// a byte of the answer is sent again on another one only when it is GET or HEAD: of any other a byte may
+/// have been handed over, and a peer may act on what it has, also on half of a body. (A connection that is
+/// known to be dead is not taken from the pool.) Failures to connect are `unavailable`.
 class Client {
  public:
   virtual ~Client() = default;

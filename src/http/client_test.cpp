@@ -77,12 +77,14 @@ class HttpClient : public ::testing::Test {
   }
 
   /// "STATUS BODY", or "CODE: message".
-  std::string fetch(std::string method, std::string body = {}) {
+  std::string fetch(std::string method, std::string body = {}, std::string target = "/x") {
     ClientRequest request;
     request.method = std::move(method);
-    request.target = "/x";
+    request.target = std::move(target);
     request.body = std::move(body);
     if (timeout) request.deadline = clock.now() + *timeout;
+    delivery = {};
+    request.delivery = &delivery;
     outcome.clear();
     scope.spawn(fetch_into(std::move(request)));
     clock.run_until_idle();
@@ -104,6 +106,7 @@ class HttpClient : public ::testing::Test {
   ScriptedServer server{*network, clock};
   std::unique_ptr<Client> client;
   std::optional<Duration> timeout;
+  Delivery delivery;
   std::string outcome;
   TaskScope scope{loop.get_executor()};
 };
@@ -153,6 +156,8 @@ TEST_F(HttpClient, ABodyCutShortIsUnavailable) {
 TEST_F(HttpClient, NoListenerIsUnavailable) {
   network->cut(address);
   EXPECT_TRUE(fetch("GET").starts_with("unavailable: cannot connect to 10.0.0.1:80: ")) << outcome;
+  EXPECT_FALSE(delivery.handed_over);
+  EXPECT_FALSE(delivery.timed_out);
 }
 
 TEST_F(HttpClient, AnAnswerThatIsNotHttpIsUnavailable) {
@@ -166,6 +171,13 @@ TEST_F(HttpClient, AFreshConnectionThatEndsWithoutAnAnswerIsNotTriedAgain) {
             "unavailable: GET /x at 10.0.0.1:80: the connection was closed before the head of the answer");
 }
 
+TEST_F(HttpClient, NoErrorShowsTheQueryWhichMayBeAKey) {
+  server.script({"<close>"});
+  EXPECT_EQ(fetch("GET", "", "/x?key=secret"),
+            "unavailable: GET /x at 10.0.0.1:80: the connection was closed before the head of the answer");
+  EXPECT_EQ(fetch("GET", "", "/x?key=secret key").find("secret"), std::string::npos) << outcome;
+}
+
 TEST_F(HttpClient, RetriesOnAStaleConnectionOnlyWhatIsSafe) {
   server.script({hello, "<close>"});
   server.script({hello, "<close>"});
@@ -173,7 +185,20 @@ TEST_F(HttpClient, RetriesOnAStaleConnectionOnlyWhatIsSafe) {
   EXPECT_EQ(fetch("GET"), "200 hello");
   EXPECT_EQ(server.connections, 2u);
   EXPECT_TRUE(fetch("POST", "body").starts_with("unavailable: ")) << outcome;
+  EXPECT_TRUE(delivery.handed_over);
   EXPECT_EQ(server.connections, 2u);
+}
+
+TEST_F(HttpClient, ARequestOfWhichAPartWasHandedOverIsNotSentAgain) {
+  server.script({hello, "<close>"});
+  server.script({hello});
+  EXPECT_EQ(fetch("GET"), "200 hello");
+  // Closed after its first bytes, while the rest of it finds no room: the write fails.
+  const std::string large(1 << 20, 'x');
+  EXPECT_TRUE(fetch("POST", large).starts_with("unavailable: POST /x at 10.0.0.1:80: writing to "))
+      << outcome;
+  EXPECT_EQ(server.connections, 1u);
+  EXPECT_EQ(server.requests.size(), 2u);
 }
 
 TEST_F(HttpClient, ForgetsIdleConnectionsThatTheServerClosedOrThatAreTooOld) {

@@ -7,14 +7,16 @@
 #include <boost/asio/redirect_error.hpp>
 #include <charconv>
 
+#include "base/shown_url.h"
+
 namespace berth::http {
 
 namespace {
 
 Failure refuse(std::string_view url, std::string_view why) {
-  return fail(
-      ErrorCode::invalid_argument,
-      fmt::format("The url '{}' {}; write it as http://host:port/path or https://host/path.", url, why));
+  return fail(ErrorCode::invalid_argument,
+              fmt::format("The url '{}' {}; write it as http://host:port/path or https://host/path.",
+                          shown_url(url), why));
 }
 
 bool is_visible(std::string_view text) {
@@ -48,7 +50,7 @@ Result<UrlAddress> parse_url(std::string_view url) {
   std::string_view authority = rest.substr(0, authority_end);
   const std::string_view target = rest.substr(authority_end);
   if (authority.find('@') != std::string_view::npos) {
-    return refuse(url.substr(0, url.find(':')), "has user information in it, which belongs into `headers`");
+    return refuse(url, "has user information in it, which belongs into `headers`");
   }
   std::string_view port;
   if (authority.starts_with('[')) {
@@ -84,6 +86,7 @@ Task<Result<net::Endpoint>> resolve(Executor executor, std::string host, std::ui
   Resolver resolver(executor);
   auto token = asio::redirect_error(asio::use_awaitable_t<Executor>(), error);
   const auto found = co_await resolver.async_resolve(host, std::to_string(port), std::move(token));
+  co_await unwind_if_cancelled();
   if (error || found.empty()) {
     co_return fail(ErrorCode::unavailable, fmt::format("The host name '{}' cannot be resolved: {}.", host,
                                                        error ? error.message() : "it has no address"));

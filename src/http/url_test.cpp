@@ -15,7 +15,7 @@ TEST(UrlAddress, ReadsWhatPeopleWrite) {
 
 TEST(UrlAddress, RefusesTheRestWithARemedy) {
   for (const std::string_view url :
-       {"", "example.org", "ftp://x/", "http://", "http://:80/", "http://u:p@x/", "http://x:0/",
+       {"", "example.org", "ftp://x/", "http://", "http://:80/", "http://u:p@x/", "http://x:0/?k=u:p",
         "http://x:99999/", "http://x:1a/", "http://[::1", "http://[::1]x/", "http://x/#f", "http://x/ y"}) {
     const auto parsed = parse_url(url);
     ASSERT_FALSE(parsed) << url;

@@ -111,6 +111,14 @@ TEST(Headers, MatchAcceptAndContentType) {
   EXPECT_FALSE(accepting("text/event-stream;q=0, application/json", "text/event-stream"));
   EXPECT_TRUE(accepts({}, "text/event-stream"));
   http::Headers headers;
+  headers.add("Accept", "application/json");
+  headers.add("accept", "text/event-stream");
+  EXPECT_TRUE(accepts(read_headers(headers), "application/json"));
+  EXPECT_TRUE(accepts(read_headers(headers), "text/event-stream"));
+  EXPECT_FALSE(accepts(read_headers(headers), "text/html"));
+  EXPECT_TRUE(is_plain_content(read_headers(headers)));
+  headers.add("Content-Encoding", "gzip");
+  EXPECT_FALSE(is_plain_content(read_headers(headers)));
   headers.add("Content-Type", "Application/JSON; charset=utf-8");
   EXPECT_TRUE(is_json_content(read_headers(headers)));
   headers.set("Content-Type", "text/plain");

@@ -102,11 +102,16 @@ McpHeaders read_headers(const http::Headers& headers) {
         if (name.size() > 4 && name[3] == '-') take_mcp_field(field, out);
         break;
       case 'a':
-        // Accept is a list: several fields are one (RFC 9110 §5.3), and the first is enough in practice.
-        if (!out.accept && equals_ignoring_case(name, "accept")) out.accept = trim(field.value);
+        // Accept is a list: several fields are one (RFC 9110 §5.3).
+        if (!equals_ignoring_case(name, "accept")) break;
+        if (out.accept)
+          out.accept->append(", ").append(trim(field.value));
+        else
+          out.accept = trim(field.value);
         break;
       case 'c':
         if (equals_ignoring_case(name, "content-type")) take(out.content_type, field, out);
+        if (equals_ignoring_case(name, "content-encoding")) take(out.content_encoding, field, out);
         break;
       case 'l':
         if (equals_ignoring_case(name, "last-event-id")) take(out.last_event_id, field, out);
@@ -124,6 +129,11 @@ bool is_json_content(const McpHeaders& headers) {
   if (!headers.content_type) return false;
   const std::string_view type = trim(headers.content_type->substr(0, headers.content_type->find(';')));
   return http::equals_ignoring_case(type, "application/json");
+}
+
+bool is_plain_content(const McpHeaders& headers) {
+  return !headers.content_encoding || headers.content_encoding->empty() ||
+         http::equals_ignoring_case(*headers.content_encoding, "identity");
 }
 
 bool accepts(const McpHeaders& headers, std::string_view type) {

@@ -12,7 +12,8 @@ namespace berth::mcp {
 /// borrow the headers.
 struct McpHeaders {
   std::optional<std::string_view> content_type;
-  std::optional<std::string_view> accept;
+  std::optional<std::string_view> content_encoding;
+  std::optional<std::string> accept;  ///< the fields of that name as one list
   std::optional<std::string_view> protocol_version;
   std::optional<std::string_view> method;
   std::optional<std::string_view> name;
@@ -28,6 +29,8 @@ McpHeaders read_headers(const http::Headers& headers);
 
 /// `application/json`, with any parameters.
 bool is_json_content(const McpHeaders& headers);
+/// Whether the body is as it is, and not compressed or otherwise encoded.
+bool is_plain_content(const McpHeaders& headers);
 /// Whether Accept lets us answer with this type; a missing field accepts everything (RFC 9110 §12.5.1).
 bool accepts(const McpHeaders& headers, std::string_view type);
 

@@ -60,6 +60,11 @@ std::expected<InitializeRequest, RpcError> read_initialize(Slice params) {
     if (!value.is(Kind::object)) return invalid_legacy(fmt::format("{} must be an object.", name));
     *text = value.text();
   }
+  if (request.capabilities.size() > capabilities_bytes_max) {
+    return invalid(fmt::format("capabilities has {} bytes; at most {} are taken.",
+                               request.capabilities.size(), capabilities_bytes_max));
+  }
+  request.client_info = kept_client_info(Slice::trusted(request.client_info));
   return request;
 }
 

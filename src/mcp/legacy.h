@@ -21,7 +21,8 @@ struct InitializeRequest {
   std::string capabilities = "{}";  ///< JSON text
   std::string client_info = "{}";   ///< JSON text
 };
-/// -32602 when protocolVersion is missing or no string, or capabilities or clientInfo is no object.
+/// -32602 when protocolVersion is missing or no string, capabilities or clientInfo is no object, or
+/// capabilities has more than capabilities_bytes_max bytes.
 std::expected<InitializeRequest, RpcError> read_initialize(json::Slice params);
 
 /// InitializeResult of a described server; what only the modern era has (extensions) and tasks are left out.

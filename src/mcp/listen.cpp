@@ -22,9 +22,16 @@ std::string tag(std::string_view subscription_id) {
 
 std::expected<void, RpcError> read_uris(Slice list, std::size_t uris_max, std::vector<std::string>& uris) {
   if (!list.is(Kind::array)) return invalid("notifications.resourceSubscriptions must be an array of uris.");
+  std::size_t bytes = 0;
   for (json::Elements elements(list); elements.next();) {
     std::optional<std::string> uri = elements.value().as_string();
     if (!uri) return invalid("notifications.resourceSubscriptions must be an array of uris.");
+    bytes += uri->size();
+    if (uri->size() > watched_uri_bytes_max || bytes > watched_uris_bytes_max) {
+      return invalid(
+          fmt::format("notifications.resourceSubscriptions may hold uris of {} bytes, {} together.",
+                      watched_uri_bytes_max, watched_uris_bytes_max));
+    }
     if (uris.size() == uris_max) {
       return invalid(
           fmt::format("notifications.resourceSubscriptions names more than {} resources.", uris_max));

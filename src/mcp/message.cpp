@@ -170,6 +170,15 @@ std::string write_error(std::string_view id, const RpcError& error) {
   return out;
 }
 
+RpcError unknown_end(std::string_view what) {
+  return {code::internal_error, fmt::format("The call may have run; its end is unknown. {}", what), {}};
+}
+
+RpcError undeliverable_answer() {
+  return unknown_end(
+      "This answer can no longer be delivered: the call it belongs to has ended, or was answered before.");
+}
+
 std::string write_notification(std::string_view method, std::string_view params) {
   std::string out = R"({"jsonrpc":"2.0","method":)";
   out.append(json_quote(method));
@@ -262,6 +271,22 @@ std::string strip_params(json::Slice params, const RequestParts& parts) {
   }
   out.push_back('}');
   return out;
+}
+
+std::string kept_client_info(json::Slice client_info) {
+  constexpr std::size_t text_bytes_max = 256;
+  if (client_info.text().size() <= client_info_bytes_max) return std::string(client_info.text());
+  std::string out = "{";
+  for (const std::string_view name : {"name", "title", "version"}) {
+    const auto text = client_info.find(name).as_string();
+    if (!text) continue;
+    std::size_t end = std::min(text->size(), text_bytes_max);
+    // Not within a character of UTF-8.
+    while (end > 0 && end < text->size() && ((*text)[end] & 0xC0) == 0x80) --end;
+    if (out.size() > 1) out.push_back(',');
+    out.append(json_quote(name)).append(":").append(json_quote(std::string_view(*text).substr(0, end)));
+  }
+  return out + "}";
 }
 
 }  // namespace berth::mcp

@@ -76,6 +76,11 @@ std::optional<std::int64_t> retry_after_s(const RpcError& error);
 void append_result(std::string& out, std::string_view id, std::string_view result);
 std::string write_result(std::string_view id, std::string_view result);
 std::string write_error(std::string_view id, const RpcError& error);
+/// The error of a call that was handed over and whose end nobody saw; `what` is the sentence that says why.
+/// Always in the same words, so that whoever reads them knows not to call again unlooked.
+RpcError unknown_end(std::string_view what);
+/// The error of an answer to a server's question whose call has ended, or was answered before.
+RpcError undeliverable_answer();
 /// `params` is JSON text, or empty: left out.
 std::string write_notification(std::string_view method, std::string_view params);
 std::string write_request(std::string_view id, std::string_view method, std::string_view params);
@@ -115,5 +120,15 @@ inline constexpr std::string_view log_level = "io.modelcontextprotocol/logLevel"
 inline constexpr std::string_view server_info = "io.modelcontextprotocol/serverInfo";
 inline constexpr std::string_view subscription_id = "io.modelcontextprotocol/subscriptionId";
 }  // namespace meta_key
+
+/// What is kept of a client: small, because sessions and streams keep it for hours.
+inline constexpr std::size_t capabilities_bytes_max = 16 * 1024;  ///< longer ones are refused with -32602
+inline constexpr std::size_t client_info_bytes_max = 4 * 1024;
+inline constexpr std::size_t watched_uri_bytes_max = 8 * 1024;     ///< one URI of a subscription
+inline constexpr std::size_t watched_uris_bytes_max = 256 * 1024;  ///< of one session or stream, together
+
+/// A client's Implementation (an object) as it is kept: above client_info_bytes_max only name, title and
+/// version are, each cut to 256 bytes; icons and descriptions are left out.
+std::string kept_client_info(json::Slice client_info);
 
 }  // namespace berth::mcp

@@ -32,6 +32,10 @@ std::expected<void, Refusal> check_envelope(const RequestParts& parts) {
   if (!parts.client_capabilities.is(Kind::object)) {
     return bad_envelope(meta_key::client_capabilities, "must be an object");
   }
+  if (parts.client_capabilities.text().size() > capabilities_bytes_max) {
+    return bad_envelope(meta_key::client_capabilities,
+                        fmt::format("has more than {} bytes", capabilities_bytes_max));
+  }
   if (parts.client_info.exists() && !parts.client_info.is(Kind::object)) {
     return bad_envelope(meta_key::client_info, "must be an object");
   }
@@ -167,7 +171,7 @@ std::expected<ModernRequest, Refusal> read_modern_request(const Message& message
   ModernRequest request;
   request.protocol_version = modern_version;
   request.capabilities = parts.client_capabilities.text();
-  if (parts.client_info.exists()) request.client_info = parts.client_info.text();
+  if (parts.client_info.exists()) request.client_info = kept_client_info(parts.client_info);
   if (parts.log_level.exists())
     request.log_level = parse_logging_level(parts.log_level.as_string().value_or(""));
   request.progress_token = parts.progress_token.text();
@@ -195,9 +199,9 @@ std::expected<void, Refusal> check_modern_notification(const Message& message, c
   return {};
 }
 
-int modern_status(const RpcError& error) {
+int modern_status(const RpcError& error, Method method) {
   switch (error.code) {
-    case code::method_not_found: return 404;
+    case code::method_not_found: return method == Method::other ? 404 : 200;
     case code::missing_capability: return 400;
     default: return retry_after_s(error) ? 429 : 200;
   }

@@ -37,9 +37,10 @@ std::expected<ModernRequest, Refusal> read_modern_request(const Message& message
 std::expected<void, Refusal> check_modern_notification(const Message& message, const RequestParts& parts,
                                                        const McpHeaders& headers);
 
-/// HTTP status of a JSON-RPC error that ends a dispatched modern request: 404 for -32601, 400 for -32021,
-/// 429 for a reached limit (retry_after_s), otherwise 200: the error is the payload.
-int modern_status(const RpcError& error);
+/// HTTP status of a JSON-RPC error that ends a dispatched modern request: 404 for -32601 to a method nobody
+/// knows, 400 for -32021, 429 for a reached limit (retry_after_s), otherwise 200: the error is the payload.
+/// A server's -32601 to tools/call means a tool it has not; clients take a 404 there for a lost endpoint.
+int modern_status(const RpcError& error, Method method);
 
 /// Appends a complete result: with resultType, the caching hints where the method carries them (default 0 and
 /// private), and _meta.serverInfo; what the server put into _meta stays. `server_info` is JSON text, or

@@ -206,9 +206,10 @@ TEST(ModernError, NamesTheCapabilityThatIsMissing) {
   EXPECT_EQ(missing("elicitation/create", R"({"mode":"url"})", R"({"elicitation":{"url":{}}})"), "");
   EXPECT_EQ(missing_capability_error(R"({"sampling":{}})").data,
             R"({"requiredCapabilities":{"sampling":{}}})");
-  EXPECT_EQ(modern_status(missing_capability_error("{}")), 400);
-  EXPECT_EQ(modern_status({-32601, "", {}}), 404);
-  EXPECT_EQ(modern_status({-32602, "", {}}), 200);
+  EXPECT_EQ(modern_status(missing_capability_error("{}"), Method::tools_call), 400);
+  EXPECT_EQ(modern_status({-32601, "", {}}, Method::other), 404);
+  EXPECT_EQ(modern_status({-32601, "", {}}, Method::tools_call), 200);
+  EXPECT_EQ(modern_status({-32602, "", {}}, Method::tools_call), 200);
 }
 
 TEST(Listen, ReadsTheFilterAndHonoursWhatTheServerCan) {
@@ -228,10 +229,12 @@ TEST(Listen, ReadsTheFilterAndHonoursWhatTheServerCan) {
   EXPECT_FALSE(filter->wants({Change::Kind::prompts_list, {}, {}}));
   EXPECT_TRUE(filter->wants({Change::Kind::resource_updated, "a:2", {}}));
   EXPECT_FALSE(filter->wants({Change::Kind::resource_updated, "a:3", {}}));
+  const std::string long_uri =
+      R"({"notifications":{"resourceSubscriptions":[")" + std::string(9000, 'a') + R"("]}})";
   for (const std::string_view bad :
        {R"({})", R"({"notifications":[]})", R"({"notifications":{"toolsListChanged":1}})",
         R"({"notifications":{"resourceSubscriptions":"a"}})",
-        R"({"notifications":{"resourceSubscriptions":["a","b","c"]}})"}) {
+        R"({"notifications":{"resourceSubscriptions":["a","b","c"]}})", long_uri.c_str()}) {
     const auto refused = read(bad);
     ASSERT_FALSE(refused.has_value()) << bad;
     EXPECT_EQ(refused.error().code, code::invalid_params);

@@ -183,7 +183,7 @@ std::optional<RpcError> check_header_params(std::span<const HeaderParam> params,
     }
     if (!sent) {
       return param_mismatch(fmt::format("the argument '{}' is there, but the required {} header is missing.",
-                                  show(param.path), field));
+                                        show(param.path), field));
     }
     if (headers.count(field) > 1)
       return param_mismatch(fmt::format("the {} header is given more than once.", field));
@@ -191,8 +191,8 @@ std::optional<RpcError> check_header_params(std::span<const HeaderParam> params,
     if (!decoded)
       return param_mismatch(fmt::format("the {} header is not canonical base64 inside =?base64?…?=.", field));
     if (agree(param, argument, *expected, *decoded)) continue;
-    return param_mismatch(fmt::format("the {} header says '{}', but the argument '{}' is '{}'.", field, *decoded,
-                                show(param.path), *expected));
+    return param_mismatch(fmt::format("the {} header says '{}', but the argument '{}' is '{}'.", field,
+                                      *decoded, show(param.path), *expected));
   }
   return std::nullopt;
 }

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
-#include <set>
+#include <algorithm>
+#include <map>
 
 #include "model/parse.h"
 #include "model/server_reader.h"
@@ -74,32 +75,92 @@ bool is_disabled(const YamlNode& node) {
   return disabled != nullptr && disabled->text == "true";
 }
 
-void read_entries(Reader& reader, const YamlNode& entries, Spec& spec) {
-  ServerReader servers(reader);
-  std::set<std::string> seen;
-  for (std::size_t i = 0; i < entries.keys.size(); ++i) {
-    const YamlNode& key = entries.keys[i];
-    const YamlNode& item = entries.items[i];
-    if (is_disabled(item)) continue;
-    if (!seen.insert(key.text).second) {
-      reader.problem(
-          key, fmt::format("the server \"{}\" is given twice; give one of them another name.", key.text));
-      continue;
-    }
-    if (!is_service_name(key.text)) {
-      reader.problem(
-          key, fmt::format(
-                   "\"{}\" cannot be the name of a server here, because it is part of its URL; use letters, "
-                   "digits, hyphens and underscores.",
-                   key.text));
-    }
-    ServerSpec server = servers.read_of_client(item, key.text);
-    server.name = key.text;
-    spec.servers.push_back(std::move(server));
+/// "inputs": what an editor asks its user for. Those with a default need no asking.
+std::map<std::string, std::string> input_defaults(const YamlNode& root) {
+  std::map<std::string, std::string> out;
+  const YamlNode* inputs = find(root, "inputs");
+  if (inputs == nullptr) return out;
+  for (const YamlNode& input : inputs->items) {
+    const YamlNode* id = find(input, "id");
+    const YamlNode* otherwise = find(input, "default");
+    if (id != nullptr && otherwise != nullptr && otherwise->kind == YamlNode::Kind::scalar)
+      out[id->text] = otherwise->text;
   }
-  if (spec.servers.empty())
-    reader.problem(entries, "the file names no server that is enabled, so there is nothing to run.");
+  return out;
 }
+
+/// The servers of a client's file, each read by itself.
+class EntryReader {
+ public:
+  EntryReader(Reader& reader, const SpecSource& source, Spec& spec)
+      : reader_(reader), servers_(reader), source_(source), spec_(spec) {}
+
+  void run(const YamlNode& entries) {
+    for (std::size_t i = 0; i < entries.keys.size(); ++i) {
+      if (is_disabled(entries.items[i]) || !is_wanted(entries.keys[i].text)) continue;
+      const std::size_t problems = reader_.problem_count();
+      read(entries.keys[i], entries.items[i]);
+      std::vector<Problem> found = reader_.take_problems_after(problems);
+      bad_.insert(bad_.end(), found.begin(), found.end());
+    }
+    check_wanted(entries);
+    const bool leave_out = source_.leave_out_bad_entries && !spec_.servers.empty();
+    for (const Problem& problem : bad_) {
+      if (leave_out)
+        spec_.notes.push_back("Left out: " + to_string(problem, source_.file));
+      else
+        reader_.add(problem);
+    }
+    if (bad_.empty() && spec_.servers.empty() && reader_.problem_count() == 0)
+      reader_.problem(entries, "the file names no server that is enabled, so there is nothing to run.");
+  }
+
+ private:
+  bool is_wanted(const std::string& name) const {
+    return source_.only.empty() || std::ranges::find(source_.only, name) != source_.only.end();
+  }
+
+  void check_wanted(const YamlNode& entries) {
+    for (const std::string& name : source_.only) {
+      if (find(entries, name) == nullptr)
+        reader_.problem(entries, fmt::format("there is no server \"{}\" to take.", name));
+    }
+  }
+
+  void read(const YamlNode& key, const YamlNode& item) {
+    const std::size_t problems = reader_.problem_count();
+    const std::string name = is_service_name(key.text) ? key.text : to_service_name(key.text);
+    if (name.empty()) {
+      return reader_.problem(
+          key, fmt::format("\"{}\" cannot be the name of a server here, because it is part of its URL; use "
+                           "letters, digits, hyphens and underscores.",
+                           key.text));
+    }
+    const auto [other, is_new] = names_.try_emplace(name, key.text);
+    if (!is_new && other->second == key.text) {
+      return reader_.problem(
+          key, fmt::format("the server \"{}\" is given twice; give one of them another name.", key.text));
+    }
+    if (!is_new) {
+      return reader_.problem(key, fmt::format("\"{}\" and \"{}\" would both be served at /{}/mcp; give one "
+                                              "of them another name.",
+                                              other->second, key.text, name));
+    }
+    ServerSpec server = servers_.read_of_client(item, key.text);
+    if (reader_.problem_count() > problems) return;
+    server.name = name;
+    spec_.servers.push_back(std::move(server));
+    if (name != key.text)
+      spec_.notes.push_back(fmt::format("The server \"{}\" is {} here and in its URL.", key.text, name));
+  }
+
+  Reader& reader_;
+  ServerReader servers_;
+  const SpecSource& source_;
+  Spec& spec_;
+  std::map<std::string, std::string> names_;  ///< in URLs → in the file
+  std::vector<Problem> bad_;
+};
 
 }  // namespace
 
@@ -131,7 +192,8 @@ SpecReading read_client_file(const SpecSource& source) {
         *root,
         "the file has no \"mcpServers\" (nor \"servers\", as VS Code writes it), so it names no server.");
   } else {
-    read_entries(reader, *entries, reading.spec);
+    reader.set_input_defaults(input_defaults(*root));
+    EntryReader(reader, source, reading.spec).run(*entries);
   }
   reading.problems = reader.take_problems();
   reading.spec.keeps_variables = source.keep_variables;

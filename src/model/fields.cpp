@@ -32,7 +32,7 @@ constexpr Field server_table[] = {
     by_hand(choice, "builtin", "A server that is part of Berth.", builtin_names),
     by_hand(text, "url",
             "The Streamable HTTP endpoint of a server that already runs: `http://HOST:PORT/PATH` or "
-            "`https://…`."),
+            "`https://…`. `${NAME}` as in `env`, for a key in the query, which no log and no client sees."),
     by_hand(argv, "native", "A program written with Berth's C++ library; it is the task itself."),
     rows::plain<&ServerSpec::environment>(
         table, "env",
@@ -183,7 +183,7 @@ constexpr Field limits_table[] = {
     ranged<&LimitsSpec::connections_max>(count, "connections_max", 10, many, "Connections of one listener.",
                                          "new ones wait until others close"),
     ranged<&LimitsSpec::sessions_max>(count, "sessions_max", 1, many, "Legacy sessions of one task.",
-                                      "503 with Retry-After"),
+                                      "the oldest unused one of who holds most ends; all in use: 503"),
     ranged<&LimitsSpec::session_idle_timeout>(
         duration, "session_idle_timeout", second, 7 * day, "A legacy session that nobody uses.",
         "it ends; its next request gets 404, and the client initializes again"),
@@ -191,7 +191,8 @@ constexpr Field limits_table[] = {
                                             "Streams of one task that wait for changes.", "503"),
     ranged<&LimitsSpec::stream_buffer_bytes_max>(bytes, "stream_buffer_bytes_max", 4 * kb, gb,
                                                  "Events that a client has not read yet.",
-                                                 "the stream is cut"),
+                                                 "progress and log messages are left out; a standing "
+                                                 "stream is cut"),
     ranged<&LimitsSpec::replay_events_max>(count, "replay_events_max", 0, 100'000,
                                            "Events of a legacy session kept for Last-Event-ID.",
                                            "the oldest is forgotten"),

@@ -272,14 +272,17 @@ bool is_service_name(std::string_view name) {
          std::ranges::all_of(name, is_name_byte);
 }
 
-std::string default_service_name(const std::string& directory) {
+std::string to_service_name(std::string_view text) {
   std::string name;
-  for (char c : std::filesystem::path(directory).filename().string()) {
-    name += is_name_byte(c) ? c : '-';
-  }
+  for (const char c : text) name += is_name_byte(c) ? c : '-';
   while (name.starts_with('-')) name.erase(0, 1);
   while (name.ends_with('-')) name.pop_back();
   if (name.size() > name_bytes_max) name.resize(name_bytes_max);
+  return name;
+}
+
+std::string default_service_name(const std::string& directory) {
+  std::string name = to_service_name(std::filesystem::path(directory).filename().string());
   return name.empty() ? "berth" : name;
 }
 
@@ -296,11 +299,29 @@ SpecReading read_spec(const SpecSource& source) {
 
 bool is_client_file(std::string_view path) { return path.ends_with(".json"); }
 
+namespace {
+
+/// Leaves the servers that SpecSource::only names.
+void take_only(const std::vector<std::string>& only, SpecReading& reading) {
+  if (only.empty()) return;
+  std::vector<ServerSpec>& servers = reading.spec.servers;
+  for (const std::string& name : only) {
+    if (std::ranges::find(servers, name, &ServerSpec::name) != servers.end()) continue;
+    reading.problems.push_back({0, 0, fmt::format("there is no server \"{}\" to take.", name)});
+  }
+  std::erase_if(servers, [&only](const ServerSpec& server) {
+    return std::ranges::find(only, server.name) == only.end();
+  });
+}
+
+}  // namespace
+
 Result<Spec> parse_spec(const SpecSource& source) {
   using Format = SpecSource::Format;
   bool by_client =
       source.format == Format::by_name ? is_client_file(source.file) : source.format == Format::client_file;
   SpecReading reading = by_client ? read_client_file(source) : read_spec(source);
+  if (!by_client && reading.ok()) take_only(source.only, reading);
   if (reading.ok()) return std::move(reading.spec);
   std::string message;
   std::size_t shown = std::min(reading.problems.size(), problems_shown_max);

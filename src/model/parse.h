@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -34,6 +35,13 @@ struct SpecSource {
   /// Leaves ${NAME} in env and headers as it is, whether it is set or not, for the machine that will run the
   /// spec, and collects the names in Spec::variables.
   bool keep_variables = false;
+  /// Reads the `envFile` of a client's entry; not given: such files are passed over.
+  std::function<Result<std::string>(const std::string& path)> read_file;
+  /// The servers to take, by the names in the file; empty: all of them.
+  std::vector<std::string> only;
+  /// Of a client's file: an entry with a mistake is left out and named in Spec::notes, as long as another is
+  /// good.
+  bool leave_out_bad_entries = false;
 };
 
 /// What was understood, and all that was wrong, in the order of the file. `spec` is usable only without
@@ -50,7 +58,7 @@ SpecReading read_spec(const SpecSource& source);
 /// Reads a client's own file: .mcp.json, claude_desktop_config.json, .cursor/mcp.json (`mcpServers`) or
 /// .vscode/mcp.json
 /// (`servers`), with comments and trailing commas as editors allow. Keys that only a client needs are passed
-/// over.
+/// over. A name that cannot be part of a URL is changed to one that can, and Spec::notes says so.
 SpecReading read_client_file(const SpecSource& source);
 
 /// True for a path that names a client's file (it ends in .json).

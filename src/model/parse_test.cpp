@@ -104,12 +104,22 @@ limits: {body_bytes_max: 8MB, head_timeout: 5s, json_depth_max: 64}
   EXPECT_EQ(spec.limits.head_timeout, Milliseconds(5000));
 }
 
-TEST(Spec, puts_variables_into_env_and_headers_only) {
+TEST(Spec, puts_variables_into_env_and_not_into_the_command) {
   Spec spec = good(R"(server: {command: [x, "${A}"], env: {T: "a-${A}-${B:-none}", L: "$${A} $5"}})",
                    {{"A", "${B}"}});
   EXPECT_EQ(spec.servers[0].environment.at("T"), "a-${B}-none");
   EXPECT_EQ(spec.servers[0].environment.at("L"), "${A} $5");
   EXPECT_EQ(spec.servers[0].command[1], "${A}");
+}
+
+TEST(Spec, puts_variables_into_the_url_which_no_message_shows_whole) {
+  Spec spec = good(R"(server: {url: "http://h/mcp?key=${K}"})", {{"K", "s${x}"}});
+  EXPECT_EQ(spec.servers[0].url, "http://h/mcp?key=s${x}");
+  const SpecReading again = read_spec(source(write_spec(spec)));
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again.spec.servers[0].url, spec.servers[0].url);
+  EXPECT_EQ(problems("server: {url: \"ftp://u:secret@h/mcp?key=secret\"}\n").find("secret"),
+            std::string::npos);
 }
 
 TEST(Spec, says_which_variable_is_missing) {
@@ -155,7 +165,7 @@ constexpr Mistake mistakes[] = {
     {"server: {url: localhost:80}",
      "1:10: server.url is \"localhost:80\", which has no scheme; write http://HOST:PORT/PATH."},
     {"server: {url: \"http://u:p@h/\"}",
-     "1:10: server.url is \"http://u:p@h/\", which holds a user name; send credentials with "
+     "1:10: server.url is \"http://h/\", which holds a user name; send credentials with "
      "headers: {Authorization: …}."},
     {"server: {url: \"http://h/\", headers: {\"a b\": c}}",
      "1:38: server.headers: \"a b\" is no name of a header field."},

@@ -130,6 +130,43 @@ bool is_variable_name(std::string_view name) {
   });
 }
 
+std::string_view without_blanks(std::string_view text) {
+  constexpr std::string_view blanks = " \t\r";
+  const std::size_t first = text.find_first_not_of(blanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
+/// What stands right of `=`: in quotes as it is (\n as a line break in double ones), else up to ` #`.
+std::string env_file_value(std::string_view text) {
+  const char quote = text.empty() ? '\0' : text.front();
+  const std::size_t end = quote == '"' || quote == '\'' ? text.find(quote, 1) : std::string_view::npos;
+  if (end == std::string_view::npos) return std::string(without_blanks(text.substr(0, text.find(" #"))));
+  std::string out(text.substr(1, end - 1));
+  for (std::size_t at = 0; quote == '"' && (at = out.find("\\n", at)) != std::string::npos; ++at)
+    out.replace(at, 2, "\n");
+  return out;
+}
+
+/// NAME=value lines as editors read them: blank lines, comments and `export` are allowed, and what is no such
+/// line is passed over.
+std::vector<std::pair<std::string, std::string>> parse_env_file(std::string_view text) {
+  constexpr std::string_view keyword = "export ";
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  std::vector<std::pair<std::string, std::string>> out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = without_blanks(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.starts_with(keyword)) line = without_blanks(line.substr(keyword.size()));
+    const std::size_t equals = std::min(line.find('='), line.size());
+    const std::string_view name = without_blanks(line.substr(0, equals));
+    if (equals == line.size() || !is_variable_name(name) || line.contains('\0')) continue;
+    out.emplace_back(name, env_file_value(without_blanks(line.substr(equals + 1))));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string join_path(const std::string& path, std::string_view key) {
@@ -147,6 +184,12 @@ void Reader::problem_at(const std::string& path, std::string text) {
   } else {
     problems_.push_back({place->second.line, place->second.column, std::move(text)});
   }
+}
+
+std::vector<Problem> Reader::take_problems_after(std::size_t count) {
+  std::vector<Problem> out(problems_.begin() + static_cast<std::ptrdiff_t>(count), problems_.end());
+  problems_.resize(count);
+  return out;
 }
 
 std::vector<Problem> Reader::take_problems() {
@@ -405,11 +448,62 @@ std::string Reader::substitute(const YamlNode& value, const std::string& text, c
   return out;
 }
 
+std::string input_variable(std::string_view id) {
+  std::string name(id);
+  for (char& c : name) {
+    if (!is_variable_name(std::string_view(&c, 1)) && (c < '0' || c > '9')) c = '_';
+  }
+  return is_variable_name(name) ? name : "_" + name;
+}
+
+std::string Reader::input(const YamlNode& value, const std::string& id, const std::string& path) {
+  const std::string name = input_variable(id);
+  const auto set = source_.environment.find(name);
+  const bool is_set = set != source_.environment.end() && !set->second.empty();
+  const auto otherwise = input_defaults_.find(id);
+  if (!is_set && otherwise != input_defaults_.end()) return otherwise->second;
+  if (source_.keep_variables) {
+    kept_.insert(name);
+    return fmt::format("${{{}}}", name);
+  }
+  if (is_set) return set->second;
+  problem(value, fmt::format("{} asks for the input \"{}\", and nobody can be asked here; export {}=… before "
+                             "starting berth, or give the input a default.",
+                             path, id, name));
+  return {};
+}
+
+std::map<std::string, std::string> Reader::read_env_file(const YamlNode& value, const std::string& path) {
+  std::map<std::string, std::string> out;
+  const std::optional<std::string> written = read_text(value, path);
+  if (!written || !source_.read_file) return out;
+  std::string name = *written;
+  constexpr std::string_view workspace = "${workspaceFolder}";
+  // The folder is needed here and now, also where variables are kept for another machine.
+  if (name.starts_with(workspace)) name.replace(0, workspace.size(), source_.directory);
+  const Result<std::string> text = source_.read_file(resolve(substitute(value, name, path)));
+  if (!text) {
+    problem(value, fmt::format("{} cannot be read: {}", path, text.error().message()));
+    return out;
+  }
+  for (auto& [variable, content] : parse_env_file(*text)) {
+    if (source_.keep_variables) {
+      kept_.insert(variable);
+      content = fmt::format("${{{}}}", variable);
+    }
+    out[variable] = std::move(content);
+  }
+  return out;
+}
+
 std::string Reader::variable(const YamlNode& value, std::string_view expression, const std::string& path) {
   std::size_t dash = expression.find(":-");
   std::string_view name = expression.substr(0, dash);
   bool of_the_machine = name == "workspaceFolder" || name == "userHome";
   if (name == "workspaceFolder" && !source_.keep_variables) return source_.directory;
+  if (name == "workspaceFolderBasename") return std::filesystem::path(source_.directory).filename().string();
+  if (name == "pathSeparator" || name == "/") return "/";
+  if (name.starts_with("input:")) return input(value, std::string(name.substr(6)), path);
   if (name == "userHome") name = "HOME";
   if (name.starts_with("env:")) name.remove_prefix(4);
   if (!is_variable_name(name)) {

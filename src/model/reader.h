@@ -40,6 +40,7 @@ class Reader {
   /// missing.
   std::string substitute(const YamlNode& value, const std::string& text, const std::string& path);
 
+  void add(Problem problem) { problems_.push_back(std::move(problem)); }
   void problem(const YamlNode& where, std::string text);
   /// At the key or value last read under `path`; at the file as a whole if there was none.
   void problem_at(const std::string& path, std::string text);
@@ -49,6 +50,15 @@ class Reader {
   std::string resolve(const std::string& path) const;
 
   std::vector<Problem> take_problems();
+  std::size_t problem_count() const { return problems_.size(); }
+  /// The problems after the first `count`, which are forgotten here.
+  std::vector<Problem> take_problems_after(std::size_t count);
+  /// What ${input:ID} stands for where no variable of that name is set.
+  void set_input_defaults(std::map<std::string, std::string> defaults) {
+    input_defaults_ = std::move(defaults);
+  }
+  /// NAME=value lines of the file that `value` names; nothing where SpecSource gives no way to read it.
+  std::map<std::string, std::string> read_env_file(const YamlNode& value, const std::string& path);
   /// What substitute() left in place for another machine (SpecSource::keep_variables).
   const std::set<std::string>& kept_variables() const { return kept_; }
 
@@ -63,15 +73,21 @@ class Reader {
   void read_list(const Field& field, const YamlNode& value, void* list, const std::string& path);
   void unknown_key(const YamlNode& key, std::span<const Field> fields, const std::string& path);
   std::string variable(const YamlNode& value, std::string_view expression, const std::string& path);
+  std::string input(const YamlNode& value, const std::string& id, const std::string& path);
 
   const SpecSource& source_;
   std::vector<Problem> problems_;
   std::map<std::string, Place> places_;
   std::set<std::string> kept_;
+  std::map<std::string, std::string> input_defaults_;
 };
 
 /// Spec::variables of a spec that keeps them: what the reader met, and the keys' environment variables.
 void collect_variables(const Reader& reader, Spec& spec);
+
+/// The environment variable that ${input:ID} of a client's file stands for: ID with `_` for what a name of a
+/// variable cannot hold.
+std::string input_variable(std::string_view id);
 
 /// "server.env" and "PATH" as "server.env.PATH".
 std::string join_path(const std::string& path, std::string_view key);

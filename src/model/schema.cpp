@@ -204,13 +204,16 @@ scaling: {min: 3, max: 6, calls_per_task: 50, hours: {days: mon-fri, from: "07:0
 
 - **Durations** carry a unit: `250ms`, `30s`, `5m`, `1h`, `1m30s`.
 - **Sizes** may carry one: `64KB`, `512MB`, `1GB`. As ECS and Docker count, 1KB is 1024 bytes.
-- **`${NAME}`** in `env` and `headers` is replaced by the variable of the environment of `berth up`;
+- **`${NAME}`** in `env`, `headers` and `url` is replaced by the variable of the environment of `berth up`;
   `${NAME:-default}` gives a default, `$${` stands for `${` itself. A name that is not set is a mistake.
   `berth deploy` puts the values into a secret of the service, which the tasks get as their environment.
 - **`command`** as one line is split like a shell splits it (blanks, quotes, backslashes) and no shell runs:
   variables, pipes and globs need `[sh, -c, "…"]`.
 - A client's own file (`.mcp.json`, `claude_desktop_config.json`, `.vscode/mcp.json`, `.cursor/mcp.json`) is
-  taken as it is: `berth up .mcp.json`.
+  taken as it is: `berth up .mcp.json`. Files in `.vscode` and `.cursor` count from the folder above, the
+  workspace; `envFile` is read; `${input:ID}` is the environment variable ID, or the input's default; a name
+  that no URL can hold is changed (`my.server` to `my-server`); `berth up` leaves out an entry with a mistake
+  and says so, and `berth up --only NAME,NAME` takes those servers alone.
 - A file has at most 1 MiB, 32 levels and 20,000 values.
 )";
 

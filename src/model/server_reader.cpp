@@ -4,13 +4,16 @@
 
 #include <algorithm>
 
+#include "base/shown_url.h"
+
 namespace berth::model {
 namespace {
 
 constexpr std::string_view kinds = "command, builtin, url or native";
 
-/// What is wrong with an http(s) URL, or empty.
+/// What is wrong with an http(s) URL, or empty. One that is a variable of another machine is looked at there.
 std::string url_problem(const std::string& url) {
+  if (url.starts_with("${")) return {};
   std::size_t scheme = url.find("://");
   if (scheme == std::string::npos) return "has no scheme; write http://HOST:PORT/PATH";
   std::string_view name = std::string_view(url).substr(0, scheme);
@@ -44,7 +47,7 @@ ServerSpec ServerReader::read(const YamlNode& node, const std::string& path) {
       reader_.read_value(choice, value, nullptr, inner);
       server.builtin = value.text;
     } else {
-      server.url = reader_.read_text(value, inner).value_or("");
+      server.url = reader_.substitute(value, reader_.read_text(value, inner).value_or(""), inner);
     }
     return true;
   };
@@ -102,7 +105,8 @@ void ServerReader::check_kind(ServerSpec& server, const YamlNode& node, const st
 void ServerReader::check_url(const ServerSpec& server, const std::string& path) {
   std::string wrong = server.url.empty() ? "" : url_problem(server.url);
   if (!wrong.empty())
-    reader_.problem_at(path + ".url", fmt::format("{}.url is \"{}\", which {}.", path, server.url, wrong));
+    reader_.problem_at(path + ".url",
+                       fmt::format("{}.url is \"{}\", which {}.", path, shown_url(server.url), wrong));
   for (const auto& [name, value] : server.headers) {
     bool clean =
         std::ranges::none_of(value, [](char c) { return (c >= 0 && c < 0x20 && c != '\t') || c == 0x7f; });
@@ -139,7 +143,7 @@ ServerSpec ServerReader::read_of_client(const YamlNode& node, const std::string&
   if (!command) {
     std::string wrong = server.url.empty() ? "" : url_problem(server.url);
     if (!wrong.empty())
-      reader_.problem(node, fmt::format("{}.url is \"{}\", which {}.", path, server.url, wrong));
+      reader_.problem(node, fmt::format("{}.url is \"{}\", which {}.", path, shown_url(server.url), wrong));
   }
   return server;
 }
@@ -160,7 +164,10 @@ void ServerReader::read_client_key(ServerSpec& server, const YamlNode& key, cons
       server.command.push_back(reader_.substitute(value.items[i], (*words)[i], inner));
     }
   } else if (key.text == "env") {
-    server.environment = reader_.read_table(value, inner);
+    // What the entry itself says goes before its file, whichever is written first.
+    for (auto& [name, given] : reader_.read_table(value, inner)) server.environment[name] = given;
+  } else if (key.text == "envFile") {
+    server.environment.merge(reader_.read_env_file(value, inner));
   } else if (key.text == "headers") {
     server.headers = reader_.read_table(value, inner);
   } else if (key.text == "cwd") {

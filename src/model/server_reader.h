@@ -12,7 +12,7 @@ class ServerReader {
  public:
   explicit ServerReader(Reader& reader) : reader_(reader) {}
   ServerSpec read(const YamlNode& node, const std::string& path);
-  /// Of a client's file: command, args, env, cwd, type, url, headers; ${NAME} is replaced in each of them.
+  /// Of a client's file: command, args, env, envFile, cwd, type, url, headers; ${NAME} is replaced in each.
   ServerSpec read_of_client(const YamlNode& node, const std::string& path);
 
  private:
@@ -26,4 +26,6 @@ class ServerReader {
 
 /// Letters, digits, hyphens and underscores, at most 64, not starting with a hyphen.
 bool is_service_name(std::string_view name);
+/// `text` with a hyphen for each byte that such a name cannot have; empty where nothing is left.
+std::string to_service_name(std::string_view text);
 }  // namespace berth::model

@@ -46,6 +46,10 @@ enum class Variables : std::uint8_t { escaped, raw };
 std::string write_block(std::span<const Field> fields, void* block, void* standard, Variables variables,
                         Members members = {});
 
+std::string write_url(const std::string& url, Variables variables) {
+  return json_quote(variables == Variables::raw ? url : escape_variables(url));
+}
+
 std::string write_table(const std::map<std::string, std::string>& table, Variables variables) {
   Members members;
   for (const auto& [key, value] : table) {
@@ -113,7 +117,7 @@ std::string write_server(ServerSpec& server, Variables variables) {
     case ServerSpec::Kind::command: members.add("command", write_texts(server.command)); break;
     case ServerSpec::Kind::native: members.add("native", write_texts(server.command)); break;
     case ServerSpec::Kind::builtin: members.add("builtin", json_quote(server.builtin)); break;
-    case ServerSpec::Kind::url: members.add("url", json_quote(server.url)); break;
+    case ServerSpec::Kind::url: members.add("url", write_url(server.url, variables)); break;
   }
   ServerSpec standard;
   return write_block(server_fields(), &server, &standard, variables, members);

@@ -19,9 +19,13 @@ constexpr unsigned int close_on_exec = 1u << 2;  // CLOSE_RANGE_CLOEXEC
 
 void close_from(int first, unsigned int flags) { ::syscall(SYS_close_range, first, ~0u, flags); }
 
-[[noreturn]] void give_up(const ChildImage& image, ChildStep step) {
-  const ChildReport report{step, errno};
+void tell(const ChildImage& image, ChildStep step, int number) {
+  const ChildReport report{step, number};
   [[maybe_unused]] const auto written = ::write(image.report, &report, sizeof(report));
+}
+
+[[noreturn]] void give_up(const ChildImage& image, ChildStep step) {
+  tell(image, step, errno);
   ::_exit(failed_before_exec);
 }
 
@@ -142,6 +146,11 @@ void become_process(const ChildImage& image, pid_t parent) {
   reset_signals();
   for (std::size_t i = 0; i < image.cgroup_count; ++i) {
     if (::write(image.cgroups[i], "0", 1) != 1) give_up(image, ChildStep::join_cgroup);
+  }
+  if (image.separation.wanted) {
+    if (const int refused = separate_self(image.separation)) tell(image, ChildStep::separate, refused);
+    // A change of credentials may take back the first request.
+    if (!follow_parent(SIGKILL, parent)) ::_exit(failed_before_exec);
   }
   if (image.directory != nullptr && ::chdir(image.directory) != 0)
     give_up(image, ChildStep::change_directory);

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 
+#include "net/separation.h"
+
 namespace berth::net {
 
 /// Everything a forked child needs, made before the fork: between fork and exec only async-signal-safe calls
@@ -16,12 +18,13 @@ struct ChildImage {
   int stdio[3] = {-1, -1, -1};      ///< all above 2
   const int* cgroups = nullptr;     ///< open cgroup.procs files
   std::size_t cgroup_count = 0;
-  int report = -1;  ///< takes a ChildReport when the exec fails; closed by the exec
+  SeparationImage separation;
+  int report = -1;  ///< takes ChildReports; closed by the exec
 };
 
-enum class ChildStep : int { join_cgroup, change_directory, redirect, execute, fork };
+enum class ChildStep : int { join_cgroup, change_directory, redirect, separate, execute, fork };
 
-/// What could not be done, and errno.
+/// What could not be done, and errno. Only after `separate` the child goes on.
 struct ChildReport {
   ChildStep step;
   int number;

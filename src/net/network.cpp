@@ -121,7 +121,7 @@ class KernelListener final : public Listener {
       if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
       if (errno != EAGAIN) co_return Failure(errno_error(errno, what));
       const Wake wake = co_await socket_.wait(Direction::read);
-      if (wake != Wake::ready) co_return Failure(socket_.failure(wake, what));
+      if (wake != Wake::ready) co_return co_await socket_.failed_wait(wake, what);
     }
   }
 
@@ -187,7 +187,7 @@ class KernelNetwork final : public Network {
       if (errno != EINPROGRESS) co_return Failure(connect_error(errno, endpoint));
       const Wake wake = co_await socket->wait(Direction::write);
       if (wake != Wake::ready)
-        co_return Failure(socket->failure(wake, "connecting to " + to_string(endpoint)));
+        co_return co_await socket->failed_wait(wake, "connecting to " + to_string(endpoint));
       int number = 0;
       socklen_t length = sizeof(number);
       ::getsockopt(*descriptor, SOL_SOCKET, SO_ERROR, &number, &length);

@@ -145,7 +145,7 @@ void Pollable::on_readable(std::function<void()> callback) {
   start_wait(Direction::read, std::make_unique<WaiterOf<decltype(resume)>>(std::move(resume)));
 }
 
-Task<void> Pollable::yield() { co_await asio::post(state_->clock.executor(), use_task); }
+Task<void> Pollable::yield() { co_await step(state_->clock.executor()); }
 
 Error Pollable::failure(Wake wake, std::string_view what) const {
   if (wake == Wake::cancelled) throw boost::system::system_error(asio::error::operation_aborted);
@@ -153,6 +153,10 @@ Error Pollable::failure(Wake wake, std::string_view what) const {
     return Error(ErrorCode::deadline_exceeded, std::string(what) + ": the deadline has passed");
   }
   return Error(ErrorCode::cancelled, std::string(what) + ": the stream was closed on this side");
+}
+
+Task<Failure> Pollable::failed_wait(Wake wake, std::string what) const {
+  co_return Failure(failure(wake, what));
 }
 
 void Pollable::close() { state_->close(Wake::closed); }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -63,6 +64,8 @@ class Pollable {
   /// The failure that a Wake other than `ready` stands for. Throws the cancellation when the coroutine was
   /// cancelled (it unwinds; it is no error value).
   Error failure(Wake wake, std::string_view what) const;
+  /// The same after a wait: the cancellation may have come after the end of the wait was posted.
+  Task<Failure> failed_wait(Wake wake, std::string what) const;
 
   void close();
   /// See Stream::set_deadline.

@@ -187,8 +187,11 @@ class Child : public std::enable_shared_from_this<Child> {
 
 class ChildProcess final : public Process {
  public:
-  ChildProcess(std::shared_ptr<Child> child, std::array<std::unique_ptr<Stream>, 3> stdio)
-      : child_(std::move(child)), stdio_(std::move(stdio)) {}
+  ChildProcess(std::shared_ptr<Child> child, std::array<std::unique_ptr<Stream>, 3> stdio,
+               std::string separation_problem)
+      : child_(std::move(child)),
+        stdio_(std::move(stdio)),
+        separation_problem_(std::move(separation_problem)) {}
   ~ChildProcess() override { child_->signal(SIGKILL); }
 
   pid_t pid() const override { return child_->pid(); }
@@ -198,10 +201,12 @@ class ChildProcess final : public Process {
   Task<ExitStatus> wait() override { return child_->wait(); }
   std::optional<ExitStatus> status() const override { return child_->status(); }
   void signal(int number) override { child_->signal(number); }
+  std::string separation_problem() const override { return separation_problem_; }
 
  private:
   std::shared_ptr<Child> child_;
   std::array<std::unique_ptr<Stream>, 3> stdio_;
+  std::string separation_problem_;
 };
 
 /// The strings of argv or environment as execve wants them.
@@ -240,6 +245,7 @@ Error report_error(const ChildReport& report, const ProcessSpec& spec, const std
       return errno_error(report.number, "entering the working directory " + spec.directory);
     case ChildStep::redirect: return errno_error(report.number, "connecting the pipes of " + path);
     case ChildStep::fork: return errno_error(report.number, "starting " + path);
+    case ChildStep::separate:
     case ChildStep::execute: break;
   }
   if (report.number == ENOEXEC) {
@@ -283,6 +289,21 @@ Result<Wiring> make_wiring(const ProcessSpec& spec) {
   return wiring;
 }
 
+/// What separates the child, ready for the fork; `ruleset` keeps Landlock's descriptor open.
+SeparationImage make_separation(const ProcessSpec& spec, Fd& ruleset) {
+  SeparationImage image;
+  if (!spec.separation) return image;
+  image.wanted = true;
+  if (auto made = above_stdio(Fd(make_landlock_ruleset()))) ruleset = std::move(*made);
+  image.ruleset = ruleset.get();
+  if (!spec.separation->hidden.empty()) image.hidden = spec.separation->hidden.c_str();
+  if (!spec.separation->kept.empty()) image.kept = spec.separation->kept.c_str();
+  // One's own numbers, mapped to themselves; the arrays end with zeros.
+  fmt::format_to_n(image.uid_map.data(), image.uid_map.size() - 1, "{0} {0} 1", ::geteuid());
+  fmt::format_to_n(image.gid_map.data(), image.gid_map.size() - 1, "{0} {0} 1", ::getegid());
+  return image;
+}
+
 /// Forks with all signals blocked, so that no handler of ours runs in the child.
 pid_t fork_child(const ChildImage& image, bool keeper, int status_pipe) {
   sigset_t all;
@@ -301,14 +322,16 @@ pid_t fork_child(const ChildImage& image, bool keeper, int status_pipe) {
   return pid;
 }
 
-/// Waits until the child has become its program (the pipe closes) or says why it could not.
-std::optional<ChildReport> read_report(int pipe) {
+/// Waits until the child has become its program (the pipe closes) or says why it could not. `problem`
+/// becomes what of its separation was refused.
+std::optional<ChildReport> read_report(int pipe, std::string& problem) {
   ChildReport report{};
   while (true) {
     const auto count = ::read(pipe, &report, sizeof(report));
     if (count < 0 && errno == EINTR) continue;
-    if (count == sizeof(report)) return report;
-    return std::nullopt;
+    if (count != sizeof(report)) return std::nullopt;
+    if (report.step != ChildStep::separate) return report;
+    problem = std::strerror(report.number);
   }
 }
 
@@ -339,6 +362,7 @@ class KernelLauncher final : public ProcessLauncher {
     CStrings environment(environment_strings(spec));
     std::vector<int> groups;
     for (const Fd& group : cgroups) groups.push_back(group.get());
+    Fd ruleset;
     const ChildImage image{
         .path = path.c_str(),
         .argv = argv.pointers.data(),
@@ -347,6 +371,7 @@ class KernelLauncher final : public ProcessLauncher {
         .stdio = {wiring.input.read.get(), wiring.output.write.get(), wiring.errors.write.get()},
         .cgroups = groups.data(),
         .cgroup_count = groups.size(),
+        .separation = make_separation(spec, ruleset),
         .report = wiring.report.write.get()};
     const pid_t pid = fork_child(image, spec.keeper, wiring.status.write.get());
     if (pid < 0) {
@@ -363,7 +388,8 @@ class KernelLauncher final : public ProcessLauncher {
     auto child = std::make_shared<Child>(clock_, pid, pidfd, spec.keeper, std::move(wiring.status.read));
     wiring.report.write.reset(-1);
     wiring.status.write.reset(-1);
-    if (const auto report = read_report(wiring.report.read.get())) {
+    std::string separation_problem;
+    if (const auto report = read_report(wiring.report.read.get(), separation_problem)) {
       child->reap_now();
       return Failure(report_error(*report, spec, path));
     }
@@ -371,17 +397,17 @@ class KernelLauncher final : public ProcessLauncher {
     child->start();
     std::erase_if(children_, [](const auto& other) { return other.expired(); });
     children_.push_back(child);
-    return make_process(std::move(child), wiring, spec.input);
+    return make_process(std::move(child), wiring, spec.input, std::move(separation_problem));
   }
 
   std::unique_ptr<Process> make_process(std::shared_ptr<Child> child, Wiring& wiring,
-                                        ProcessSpec::Stdio input) {
+                                        ProcessSpec::Stdio input, std::string separation_problem) {
     std::array<std::unique_ptr<Stream>, 3> stdio{
         make_pipe_stream(clock_, wiring.input.write.release(), Direction::write),
         make_pipe_stream(clock_, wiring.output.read.release(), Direction::read),
         make_pipe_stream(clock_, wiring.errors.read.release(), Direction::read)};
     if (input == ProcessSpec::Stdio::null) stdio[0]->close();
-    return std::make_unique<ChildProcess>(std::move(child), std::move(stdio));
+    return std::make_unique<ChildProcess>(std::move(child), std::move(stdio), std::move(separation_problem));
   }
 
   Clock& clock_;

@@ -22,16 +22,26 @@ struct ExitStatus {
 /// "exited with code 1", "killed by signal 9 (SIGKILL)".
 std::string to_string(const ExitStatus& status);
 
+/// For a program that Berth does not trust: it starts without capabilities and cannot trace, read or signal
+/// processes that it did not start (Landlock). Of `hidden` it sees nothing but `kept`, a folder inside; both
+/// may be empty, the paths are absolute.
+struct Separation {
+  std::string hidden;
+  std::string kept;
+};
+
 struct ProcessSpec {
-  std::vector<std::string> argv;              ///< argv[0] is looked up in the child's PATH
+  std::vector<std::string> argv;                                 ///< argv[0] is looked up in the child's PATH
   std::vector<std::pair<std::string, std::string>> environment;  ///< the whole environment
-  std::string directory;                      ///< working directory; empty: inherited
+  std::string directory;                                         ///< working directory; empty: inherited
   /// Folders of cgroup controllers (v1) or of one group (v2) whose cgroup.procs the child joins before exec.
   std::vector<std::string> cgroups;
   enum class Stdio : std::uint8_t { piped, null } input = Stdio::piped;
   /// A keeper process stands between: it adopts every descendant and kills them all when the process or
   /// the parent ends, however they end (PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG).
   bool keeper = false;
+  /// Where the kernel refuses a part, the process starts all the same; see Process::separation_problem.
+  std::optional<Separation> separation;
 };
 
 /// A running child in a process group of its own. Destroying it kills the group at once (SIGKILL).
@@ -48,6 +58,8 @@ class Process {
   virtual std::optional<ExitStatus> status() const = 0;
   /// To the whole process group; no-op once reaped.
   virtual void signal(int number) = 0;
+  /// What of the asked-for separation this machine refused; empty: nothing.
+  virtual std::string separation_problem() const { return {}; }
 };
 
 /// The door to child processes. Errors: not_found (no such command; names it and the PATH searched),

@@ -8,6 +8,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 
 #include "net/pollable.h"
@@ -337,6 +338,91 @@ TEST_F(ProcessTest, AFloodOfErrorsDoesNotHoldTheOutputBack) {
   run_until([&flooded] { return flooded >= 5'000'000; });
   process->signal(SIGKILL);
   run_until([&scope] { return scope.size() == 0; });
+}
+
+// --- Separation
+
+ProcessSpec separated(const std::string& script, Separation separation = {}) {
+  ProcessSpec spec = shell(script);
+  spec.separation = std::move(separation);
+  return spec;
+}
+
+/// A folder with a secret and a folder of data in it, in one that servers work in.
+struct StateOfService {
+  StateOfService() {
+    std::filesystem::create_directories(hidden() + "/data");
+    write_script(hidden() + "/fleet.key", "secret");
+    write_script(kept() + "/shared", "shared");
+  }
+  ~StateOfService() { std::filesystem::remove_all(work); }
+  StateOfService(const StateOfService&) = delete;
+  StateOfService& operator=(const StateOfService&) = delete;
+  std::string hidden() const { return work + "/.berth"; }
+  std::string kept() const { return hidden() + "/data"; }
+  std::string work = ::testing::TempDir() + "separation." + std::to_string(::getpid());
+};
+
+TEST_F(ProcessTest, ASeparatedChildHasNoCapabilitiesAndGetsNone) {
+  std::string output;
+  EXPECT_EQ(
+      run(separated("grep -E '^(CapPrm|CapEff|CapInh|CapAmb|NoNewPrivs)' /proc/self/status"), &output).code,
+      0);
+  EXPECT_EQ(output,
+            "CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"
+            "CapAmb:\t0000000000000000\nNoNewPrivs:\t1\n");
+}
+
+TEST_F(ProcessTest, ASeparatedChildReadsNoEnvironmentAndSignalsNobodyOutside) {
+  const auto other = launch(shell("exec sleep 60"));
+  ASSERT_TRUE(other);
+  const std::string pid = std::to_string(other->pid());
+  const auto probe = launch(separated("true"));
+  ASSERT_TRUE(probe);
+  if (!probe->separation_problem().empty()) GTEST_SKIP() << probe->separation_problem();
+  const std::string read = "cat /proc/" + pid + "/environ /proc/" + std::to_string(::getpid()) + "/environ";
+  std::string output;
+  EXPECT_EQ(run(shell(read), &output).code, 0);
+  EXPECT_NE(output.find("PATH="), std::string::npos);
+  EXPECT_EQ(run(separated(read), &output).code, 1);
+  EXPECT_EQ(output.find("PATH="), std::string::npos) << output;
+  run(separated("kill -9 " + pid), &output);
+  EXPECT_FALSE(other->status());
+  EXPECT_EQ(::kill(other->pid(), 0), 0);
+  // Its own children are its own.
+  EXPECT_EQ(run(separated("sleep 60 & kill -9 $!; cat /proc/self/environ >/dev/null; wait $!"), &output).code,
+            137);
+}
+
+TEST_F(ProcessTest, ASeparatedChildSeesTheHiddenFolderEmptyButForWhatIsKept) {
+  const StateOfService state;
+  ProcessSpec spec = separated(
+      "ls -A .berth; cat .berth/data/shared; cat .berth/fleet.key; "
+      "echo new > made && mv made moved && cat moved; echo kept > .berth/data/made",
+      {.hidden = state.hidden(), .kept = state.kept()});
+  spec.directory = state.work;
+  const auto probe = launch(spec);
+  ASSERT_TRUE(probe);
+  if (!probe->separation_problem().empty()) GTEST_SKIP() << probe->separation_problem();
+  std::string output;
+  run(spec, &output);
+  EXPECT_EQ(output.find("secret"), std::string::npos) << output;
+  EXPECT_TRUE(output.starts_with("data\nsharednew\n")) << output;
+  // What it wrote is there for all.
+  EXPECT_TRUE(std::filesystem::exists(state.work + "/moved"));
+  EXPECT_TRUE(std::filesystem::exists(state.kept() + "/made"));
+  EXPECT_TRUE(std::filesystem::exists(state.hidden() + "/fleet.key"));
+}
+
+TEST_F(ProcessTest, AChildStartsAllTheSameWhereItCannotBeSeparated) {
+  const auto process = launch(separated("exit 3", {.hidden = "/nowhere", .kept = ""}));
+  ASSERT_TRUE(process);
+  EXPECT_FALSE(process->separation_problem().empty());
+  std::optional<ExitStatus> status;
+  TaskScope scope(loop_.get_executor());
+  scope.spawn(wait_for(*process, status));
+  run_until([&scope] { return scope.size() == 0; });
+  EXPECT_EQ(status->code, 3);
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ class KernelStream final : public Stream {
         if (errno != EAGAIN) co_return Failure(failure(errno, "reading from"));
       }
       const Wake wake = co_await file_->wait(Direction::read);
-      if (wake != Wake::ready) co_return Failure(file_->failure(wake, about("reading from")));
+      if (wake != Wake::ready) co_return co_await file_->failed_wait(wake, about("reading from"));
       drained_ = false;
       immediate_reads_ = 0;
     }
@@ -68,7 +68,7 @@ class KernelStream final : public Stream {
       if (errno == EINTR) continue;
       if (errno != EAGAIN) co_return Failure(failure(errno, "writing to"));
       const Wake wake = co_await file_->wait(Direction::write);
-      if (wake != Wake::ready) co_return Failure(file_->failure(wake, about("writing to")));
+      if (wake != Wake::ready) co_return co_await file_->failed_wait(wake, about("writing to"));
     }
     co_return Result<void>();
   }

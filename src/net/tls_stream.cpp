@@ -50,7 +50,7 @@ class TlsStream final : public Stream {
       }
       const Wake wake =
           co_await socket_->wait(need == SSL_ERROR_WANT_READ ? Direction::read : Direction::write);
-      if (wake != Wake::ready) co_return Failure(socket_->failure(wake, about("TLS handshake with")));
+      if (wake != Wake::ready) co_return co_await socket_->failed_wait(wake, about("TLS handshake with"));
     }
     socket_->set_deadline(std::nullopt);
     co_return check_authenticated(connection_.get(), context_->kind(), remote_);
@@ -79,7 +79,7 @@ class TlsStream final : public Stream {
       }
       if (need != SSL_ERROR_WANT_READ) co_return Failure(broken("reading from", need));
       const Wake wake = co_await socket_->wait(Direction::read);
-      if (wake != Wake::ready) co_return Failure(socket_->failure(wake, about("reading from")));
+      if (wake != Wake::ready) co_return co_await socket_->failed_wait(wake, about("reading from"));
     }
   }
 
@@ -183,7 +183,7 @@ class TlsStream final : public Stream {
       const int need = SSL_get_error(connection_.get(), outcome);
       if (need != SSL_ERROR_WANT_WRITE) co_return Failure(broken("writing to", need));
       const Wake wake = co_await socket_->wait(Direction::write);
-      if (wake != Wake::ready) co_return Failure(socket_->failure(wake, about("writing to")));
+      if (wake != Wake::ready) co_return co_await socket_->failed_wait(wake, about("writing to"));
     }
     co_return Result<void>();
   }

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <boost/json.hpp>
 #include <cerrno>
 
@@ -54,7 +53,7 @@ Failure changed(const Entry& entry) {
 
 }  // namespace
 
-Task<void> breathe(Executor executor) { co_await asio::post(executor, use_task); }
+Task<void> breathe(Executor executor) { co_await step(executor); }
 
 /// Where an archive goes: its digest, and compressed into the store unless only the digest is wanted.
 struct LayerMaker::Output {

@@ -13,6 +13,19 @@ namespace berth::task {
 
 struct RequestContext;
 
+/// How handing a request to its owner ended.
+struct Forwarded {
+  enum class End : std::uint8_t {
+    answered,       ///< the exchange has its answer, or its client left
+    not_delivered,  ///< nobody is there any more: the request was not run, and its state is gone
+    another_life,   ///< another generation lives there, without the state: the request was not run
+    slow,           ///< the owner lives, but did not take the request in time: it was not run
+    unknown,        ///< it was delivered, and the owner was lost before it answered: it may have run
+  };
+  End end = End::answered;
+  std::string why;  ///< a sentence, for every end but `answered`
+};
+
 /// Hands a request to the task that owns its state and streams that task's answer back.
 class PeerForwarder {
  public:
@@ -20,10 +33,11 @@ class PeerForwarder {
 
   /// Sends `exchange`'s request with its (already read) `body` to `handle`'s owner over mutual TLS, with
   /// the caller's principal (`context`), and copies the answer to `exchange` part by part. When the client
-  /// leaves, the owner sees it leave. Errors, only while nothing has been answered yet: unavailable (owner
-  /// unreachable or gone), not_found (another generation lives there).
-  virtual Task<Result<void>> forward(const mcp::Handle& handle, http::Exchange& exchange,
-                                     std::string_view body, const RequestContext& context) = 0;
+  /// leaves, the owner sees it leave. A call may be silent for hours; its owner may not: one that gives no
+  /// sign of life for a while is lost. An owner that is lost in the middle of an event stream leaves the
+  /// client an error (mcp::unknown_end) for each request in `body`.
+  virtual Task<Forwarded> forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view body,
+                                  const RequestContext& context) = 0;
 };
 
 /// Fans changes of hosted servers out to listeners on this task and, through the fleet, on every other.
@@ -40,7 +54,7 @@ class ChangeBus {
                                           std::function<void(const mcp::Change&)> observer) = 0;
 };
 
-/// A bus and forwarder for one task alone: forwarding is always `unavailable`.
+/// A bus and forwarder for one task alone: forwarding is always `not_delivered`.
 std::unique_ptr<ChangeBus> make_local_change_bus();
 std::unique_ptr<PeerForwarder> make_no_peers();
 

@@ -28,16 +28,18 @@ enum class TaskTls : std::uint8_t { clear, self_signed };
 
 struct RuntimeOptions {
   model::Spec spec;
-  TaskIdentity identity;                 ///< peer_address empty: no peer listener (a single task)
+  TaskIdentity identity;  ///< peer_address empty: no peer listener (a single task)
   net::Endpoint listen{"0.0.0.0", 3000};
-  std::string data_directory;            ///< the shared volume, /mnt/data on AWS; holds fleet/
-  Secret fleet_key;                      ///< 32 bytes or more, the same in every task
+  std::string data_directory;  ///< the shared volume, /mnt/data on AWS; holds fleet/
+  /// Berth's own folder, which hosted servers see empty but for the data folder; empty: there is none.
+  std::string state_directory;
+  Secret fleet_key;  ///< 32 bytes or more, the same in every task
   /// Principal and secret of each API key (spec.auth.keys, read by the composition root); empty: open.
   std::vector<std::pair<std::string, Secret>> keys;
   /// What child processes get besides their spec's own environment: PATH, HOME, LANG, TMPDIR.
   std::vector<std::pair<std::string, std::string>> environment;
-  std::string version = "0.0.0";         ///< of this program, for the fleet and the workspace server
-  Server* native = nullptr;              ///< the server of a native program (kind native); not owned
+  std::string version = "0.0.0";  ///< of this program, for the fleet and the workspace server
+  Server* native = nullptr;       ///< the server of a native program (kind native); not owned
   TaskTls tls = TaskTls::clear;
   std::optional<Duration> idle_timeout;  ///< of client connections; default http::ServerLimits'
   std::optional<Duration> drain_grace;   ///< how long a drain goes on accepting; default: as long as it must

@@ -2,7 +2,9 @@
 // berth.yaml and the environment of somebody who deploys it.
 
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { execute, program, root } from './berth.mjs';
@@ -150,9 +152,11 @@ export class Project {
     return child;
   }
 
+  /// What the one deploy from this folder left.
   record() {
-    const file = join(this.folder, '.berth/deployed.json');
-    return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
+    const folder = join(this.folder, '.berth/deployed');
+    const [name] = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith('.json')) : [];
+    return name ? JSON.parse(readFileSync(join(folder, name), 'utf8')) : undefined;
   }
 
   /// The header that opens a service which Berth has closed by default; its name where there are several.

@@ -257,6 +257,41 @@ def check_listed(path, lists):
     yield 1, "is listed in no CMakeLists.txt, so nothing builds it."
 
 
+# --- one definition a name ----------------------------------------------------------------------------------
+
+TYPE = re.compile(
+    r"\b(?:struct|class|union|enum(?:\s+(?:class|struct))?)\s+(\w+)(?:\s+final)?(?:\s*:[^:].*)?$",
+    flags=re.S)
+
+
+def types_of(text):
+    """Qualified names of the types that a file defines in namespaces with a name, with their lines."""
+    code = strip_directives(text)
+    stack, start = [], 0  # names of the namespaces around; None for everything else
+    for match in re.finditer(r"[{};]", code):
+        if match.group(0) == "{":
+            before = code[start:match.start()].strip()
+            space = re.search(r"\bnamespace\s+([\w:]+)$", before)
+            found = None if "template" in before else TYPE.search(before)
+            if found and None not in stack:
+                yield "::".join([*stack, found.group(1)]), line_of(code, match.start())
+            stack.append(space.group(1) if space else None)
+        elif match.group(0) == "}" and stack:
+            stack.pop()
+        start = match.end()
+
+
+def check_one_definition(files):
+    """Two types of one qualified name crash the program that links both: nothing else tells."""
+    first = {}
+    for path, text in files.items():
+        if not re.search(r"^src/.*\.(cpp|h)$", path) or is_test(path) or "/testing/" in path:
+            continue
+        for name, line in types_of(text):
+            if first.setdefault(name, path) != path:
+                yield path, line, f"{name} is defined in {first[name]} too: a name has one definition."
+
+
 # --- the whole ----------------------------------------------------------------------------------------------
 
 CPP = r"^(src|include|test|examples|bench)/.*\.(cpp|h)$"
@@ -281,12 +316,25 @@ def tracked_files(root):
     return sorted(name for name in set(names) if name and os.path.isfile(os.path.join(root, name)))
 
 
+def check_ignored(names):
+    """`names`: tracked files that .gitignore names, so that nobody sees when they change."""
+    for path in names:
+        yield path, 1, f"is tracked although .gitignore names it: git rm --cached {path}"
+
+
+def ignored_files(root):
+    command = ["git", "-C", root, "ls-files", "-ci", "--exclude-standard", "-z"]
+    names = subprocess.run(command, check=True, capture_output=True).stdout.decode().split("\0")
+    return sorted(name for name in names if name)
+
+
 def check_tree(files):
     """`files`: path → text. Yields (path, line, message)."""
     floors, sisters = read_floors(files.get("cmake/floors.cmake", ""))
     lists = {os.path.dirname(path): text for path, text in files.items() if path.endswith("CMakeLists.txt")}
     for module in (path for path in files if path.endswith(".cmake")):
         lists[""] = lists.get("", "") + files[module]
+    yield from check_one_definition(files)
     for path, text in files.items():
         for pattern, check in CHECKS:
             if re.search(pattern, path):
@@ -309,7 +357,7 @@ def main():
             raw = file.read()
         if b"\0" not in raw:
             files[path] = raw.decode("utf-8", "replace")
-    problems = list(check_tree(files))
+    problems = list(check_tree(files)) + list(check_ignored(ignored_files(root)))
     for path, line, message in problems:
         print(f"{path}:{line}: {message}")
     print(f"{len(files)} files, {len(problems)} problems")

@@ -2,7 +2,9 @@
 """Every check of tidy.py on text that obeys it and on text that does not."""
 
 import os
+import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -130,6 +132,17 @@ class Files(unittest.TestCase):
         self.assertEqual(lines(tidy.check_markdown_title("a.md", "# A\n# B\n")), [2])
         self.assertEqual(lines(tidy.check_markdown_title("a.md", "text\n# A\n")), [1])
 
+    def test_what_is_ignored_is_not_tracked(self):
+        with tempfile.TemporaryDirectory() as root:
+            git = ["git", "-C", root]
+            subprocess.run([*git, "init", "-q"], check=True)
+            for name, text in {".gitignore": "*.pyc\n", "a.pyc": "", "a.py": ""}.items():
+                with open(os.path.join(root, name), "w", encoding="utf-8") as file:
+                    file.write(text)
+            subprocess.run([*git, "add", "-f", "."], check=True)
+            self.assertEqual(tidy.ignored_files(root), ["a.pyc"])
+        self.assertEqual([path for path, _, _ in tidy.check_ignored(["a.pyc"])], ["a.pyc"])
+
 
 class Tree(unittest.TestCase):
     floors = ("set(BERTH_FLOOR_base 0)\nset(BERTH_FLOOR_model 0)\nset(BERTH_FLOOR_net 1)\n"
@@ -151,6 +164,24 @@ class Tree(unittest.TestCase):
         loop = "foreach(program c d)\n  add_executable(${program} ${program}.cpp)\nendforeach()\n"
         listed = self.check(src__base__c_dot_cpp="", src__base__CMakeLists_dot_txt=loop)
         self.assertEqual(listed, [])
+
+
+class Definitions(unittest.TestCase):
+    def found(self, **texts):
+        files = {f"src/{name}.h": text for name, text in texts.items()}
+        return [(path, line) for path, line, _ in tidy.check_one_definition(files)]
+
+    def test_a_qualified_name_has_one_definition(self):
+        for kind in ("struct T", "class T final : public B", "enum class T : unsigned char"):
+            text = "namespace a::b {\n" + kind + " {\n};\n}\n"
+            self.assertEqual(self.found(one=text, two=text), [("src/two.h", 2)], kind)
+
+    def test_other_namespaces_inner_types_and_declarations_are_no_second_one(self):
+        one = "namespace a { struct T { struct In {}; }; }"
+        for other in ("namespace b { struct T {}; }", "namespace a { namespace { struct T {}; } }",
+                      "namespace a { struct T; }", "namespace a { struct U { struct T {}; struct In {}; }; }",
+                      "namespace a { T f() { struct T {}; } }", "namespace a { // struct T {}\n}"):
+            self.assertEqual(self.found(one=one, two=other), [], other)
 
 
 if __name__ == "__main__":

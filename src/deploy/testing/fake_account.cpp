@@ -149,6 +149,20 @@ void FakeAccount::answer_stacks() {
     }
     return Object{{"StackEvents", std::move(events)}};
   });
+  // By physical id: what a stack puts out under FileSystemId, ArtifactsBucketName or another name.
+  on("cloudformation", "DescribeStackResources", [this](const Object& input) -> Answer {
+    const std::string physical = aws::text(input, "PhysicalResourceId");
+    json::array resources;
+    for (const auto& [name, stack] : stacks) {
+      for (const auto& [key, value] : stack.outputs) {
+        if (value == physical)
+          resources.push_back(Object{{"StackId", arn_of(name)}, {"PhysicalResourceId", value}});
+      }
+    }
+    if (resources.empty())
+      return fault("ValidationError", fmt::format("Stack for {} does not exist", physical));
+    return Object{{"StackResources", std::move(resources)}};
+  });
   on("cloudformation", "DeleteStack", [this](const Object& input) -> Answer {
     const std::string name = name_of(aws::text(input, "StackName"));
     if (stacks.contains(name)) begin(name, "DELETE", "");

@@ -36,13 +36,10 @@ void CallRun::note_write(TimePoint when, Duration next_silence) {
 }
 
 void CallRun::on_notification(mcp::Notification notification) {
-  if (pending_bytes_ > shared_.world.limits.stream_buffer_bytes_max) {
-    gone_ = true;
-    notifications_.clear();
-  } else {
-    pending_bytes_ += notification.params.size() + notification.method.size();
-    notifications_.push_back(std::move(notification));
-  }
+  // What is said along the way may be left out for a client that reads slowly; the outcome may not.
+  if (pending_bytes_ > shared_.world.limits.stream_buffer_bytes_max) return;
+  pending_bytes_ += notification.params.size() + notification.method.size();
+  notifications_.push_back(std::move(notification));
   wake_.notify();
 }
 

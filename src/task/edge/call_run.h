@@ -24,7 +24,7 @@ class CallRun final : public mcp::CallObserver, public Waiter {
   std::vector<mcp::Notification> take_notifications();
   bool has_outcome() const { return outcome_.has_value(); }
   mcp::Outcome take_outcome() { return *std::move(outcome_); }
-  /// The client has left, or left too much unread.
+  /// The client has left.
   bool is_gone() const { return gone_; }
   bool is_cut() const { return cut_; }
   /// True once after `interval` without a write.

@@ -94,6 +94,13 @@ Task<void> EndpointImpl::post(http::Exchange& exchange, const RequestContext& co
     co_await answer_error(exchange, 415, {}, std::move(error));
     co_return;
   }
+  if (!mcp::is_plain_content(incoming.headers)) {
+    ++shared_.counters.refused;
+    mcp::RpcError error{
+        mcp::code::server_error, "Unsupported Media Type: send the body without Content-Encoding.", {}};
+    co_await answer_error(exchange, 415, {}, std::move(error));
+    co_return;
+  }
   const auto body = co_await exchange.read_body(shared_.world.limits.body_bytes_max);
   if (!body) {
     ++shared_.counters.refused;
@@ -180,6 +187,9 @@ void EndpointImpl::write_metrics(monitoring::MetricsWriter& writer) const {
                  count(counters.events_sent));
   writer.counter("berth_mcp_sessions_expired_total", "Legacy sessions ended because nobody used them.",
                  {{"server", server}}, count(legacy_.sessions().expired()));
+  writer.counter("berth_mcp_sessions_displaced_total",
+                 "Unused legacy sessions ended because the table was full.", {{"server", server}},
+                 count(legacy_.sessions().displaced()));
   writer.gauge("berth_mcp_calls", "MCP calls under way.", {{"server", server}}, count(counters.calls));
   writer.gauge("berth_mcp_sessions", "Legacy sessions of this task.", {{"server", server}},
                count(legacy_.sessions().size()));

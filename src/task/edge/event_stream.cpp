@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "mcp/message.h"
 #include "task/edge/legacy_call.h"
 
 namespace berth::task::edge {
@@ -26,8 +27,10 @@ void ReplayLog::add(const Event& event) {
   events_.push_back(event);
   bytes_ += event.json.size();
   while (!events_.empty() && (events_.size() > events_max_ || bytes_ > bytes_max_)) {
-    bytes_ -= events_.front().json.size();
-    events_.pop_front();
+    auto spared = std::find_if(events_.begin(), events_.end(), [](const Event& e) { return e.dispensable; });
+    if (spared == events_.end()) spared = events_.begin();
+    bytes_ -= spared->json.size();
+    events_.erase(spared);
   }
 }
 
@@ -108,11 +111,12 @@ EventStream::EventStream(std::uint64_t number, std::shared_ptr<ReplayLog> log, s
 
 EventStream::~EventStream() = default;
 
-void EventStream::add(std::string json) {
-  Event event{number_, ++last_sequence_, std::move(json)};
+void EventStream::add(Event event) {
+  event.stream = number_;
+  event.sequence = ++last_sequence_;
   if (must_stream_ && log_) log_->add(event);
   if (reader_ == nullptr) return;
-  if (must_stream_ && unsent_bytes_ > unread_bytes_max_) {
+  if (permanent_ && unsent_bytes_ > unread_bytes_max_) {
     // The client does not read; what was kept can still be asked for.
     take_unsent();
     reader_->leave();
@@ -126,12 +130,17 @@ void EventStream::add(std::string json) {
 void EventStream::add_response(std::string json, int status, std::optional<std::int64_t> retry_after_s) {
   status_ = status;
   retry_after_s_ = retry_after_s;
-  add(std::move(json));
+  add({.json = std::move(json)});
 }
 
 void EventStream::add_message(std::string json) {
   require_stream();
-  add(std::move(json));
+  add({.json = std::move(json)});
+}
+
+void EventStream::add_aside(std::string json) {
+  require_stream();
+  if (unsent_bytes_ <= unread_bytes_max_) add({.json = std::move(json), .dispensable = true});
 }
 
 void EventStream::require_stream() {
@@ -162,7 +171,7 @@ void EventStream::call_ended() {
 
 void EventStream::fail_calls(std::string_view why) {
   // A call that fails takes itself off the count, not off the list.
-  for (const auto& call : calls_) call->fail({mcp::code::internal_error, std::string(why), {}});
+  for (const auto& call : calls_) call->fail(mcp::unknown_end(why));
 }
 
 std::vector<Event> EventStream::take_unsent() {

@@ -20,13 +20,14 @@ struct Event {
   std::uint64_t stream = 0;
   std::uint64_t sequence = 0;
   std::string json;
+  bool dispensable = false;  ///< said along the way, as progress is: answers and questions outlive it
 };
 std::string event_id(std::uint64_t stream, std::uint64_t sequence);
 /// The stream and sequence of an id that event_id wrote.
 std::optional<std::pair<std::uint64_t, std::uint64_t>> parse_event_id(std::string_view text);
 
 /// The newest events of a session, kept for clients that come back with Last-Event-ID. Bounded by number and
-/// bytes; the oldest go first.
+/// bytes; of those that can be spared the oldest go first, then the oldest.
 class ReplayLog {
  public:
   ReplayLog(std::size_t events_max, std::size_t bytes_max) : events_max_(events_max), bytes_max_(bytes_max) {}
@@ -97,8 +98,10 @@ class EventStream {
 
   /// The answer of one of its calls, with the HTTP status it has when it is answered alone.
   void add_response(std::string json, int status, std::optional<std::int64_t> retry_after_s);
-  /// Anything else.
+  /// A question, or a change.
   void add_message(std::string json);
+  /// Progress or a log message: left out while the client leaves too much unread.
+  void add_aside(std::string json);
   /// From now on this is an event stream.
   void require_stream();
   /// No more messages; calls under way are cancelled.
@@ -128,7 +131,7 @@ class EventStream {
 
  private:
   friend class StreamReader;
-  void add(std::string json);
+  void add(Event event);
 
   std::uint64_t number_;
   std::shared_ptr<ReplayLog> log_;

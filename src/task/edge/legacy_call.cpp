@@ -62,7 +62,7 @@ void LegacyCall::start() {
 void LegacyCall::on_notification(mcp::Notification notification) {
   if (ended_) return;
   std::string text = relayed(notification, call(), progress_token_, last_progress_);
-  if (!text.empty()) stream_.add_message(std::move(text));
+  if (!text.empty()) stream_.add_aside(std::move(text));
 }
 
 void LegacyCall::on_outcome(mcp::Outcome outcome) {

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "mcp/legacy.h"
 #include "task/edge/answers.h"
+#include "task/edge/forwarding.h"
 #include "task/edge/listen.h"
 #include "task/edge/pump.h"
 #include "task/edge/tracing.h"
@@ -70,14 +71,6 @@ Task<bool> LegacyEdge::check_version(const Incoming& incoming) {
   co_return false;
 }
 
-Task<bool> LegacyEdge::forward(const mcp::Handle& handle, const Incoming& incoming) {
-  if (incoming.context.forwarded) co_return false;
-  ++shared_.counters.forwarded;
-  const auto forwarded =
-      co_await shared_.world.peers.forward(handle, incoming.exchange, incoming.body, incoming.context);
-  co_return forwarded.has_value() || incoming.exchange.answered();
-}
-
 Task<LegacyEdge::Found> LegacyEdge::find_session(const Incoming& incoming) {
   Found found;
   const bool version_known = co_await check_version(incoming);
@@ -96,7 +89,7 @@ Task<LegacyEdge::Found> LegacyEdge::find_session(const Incoming& incoming) {
   found.answered = true;
   const auto handle = shared_.world.sealer.open(mcp::HandleKind::session, *token, principal, shared_.wall());
   if (handle && !shared_.is_own(*handle)) {
-    const bool forwarded = co_await forward(*handle, incoming);
+    const bool forwarded = co_await forward_to_owner(shared_, *handle, incoming);
     if (forwarded) co_return found;
   }
   ++shared_.counters.refused;
@@ -112,16 +105,18 @@ Task<void> LegacyEdge::initialize(const Incoming& incoming) {
     co_await answer_error(incoming.exchange, 200, id, std::move(asked.error()));
     co_return;
   }
-  if (shared_.draining || sessions_.is_full()) {
+  if (shared_.draining || !sessions_.make_room(incoming.context.principal)) {
     ++shared_.counters.refused;
     const std::string why =
-        shared_.draining ? "This task is stopping; try again."
-                         : fmt::format("This task has {} sessions (limits.sessions_max); try again later.",
-                                       shared_.world.limits.sessions_max);
+        shared_.draining
+            ? "This task is stopping; try again."
+            : fmt::format("This task has {} sessions in use (limits.sessions_max); try again later.",
+                          shared_.world.limits.sessions_max);
     mcp::RpcError error{mcp::code::server_error, why, {}};
     co_await answer_error(incoming.exchange, 503, id, std::move(error));
     co_return;
   }
+  std::optional<SessionTable::Place> place(std::in_place, sessions_);
   mcp::Caller caller;
   caller.principal = incoming.context.principal;
   caller.session = random_hex(16);
@@ -135,6 +130,7 @@ Task<void> LegacyEdge::initialize(const Incoming& incoming) {
     co_await answer_refusal(incoming.exchange, id, refusal_of_host(description.error()));
     co_return;
   }
+  place.reset();
   const auto session = sessions_.create(std::move(caller), description->capabilities);
   http::Response response = http::json_response(
       200, mcp::write_result(id, mcp::initialize_result(session->caller->protocol_version, *description)));
@@ -175,7 +171,7 @@ Task<void> LegacyEdge::response(const Incoming& incoming) {
     co_await answer_empty(incoming.exchange, 202);
     co_return;
   }
-  const bool forwarded = co_await forward(*handle, incoming);
+  const bool forwarded = co_await forward_to_owner(shared_, *handle, incoming);
   if (!forwarded) co_await answer_error(incoming.exchange, 404, {}, session_gone());
 }
 
@@ -241,11 +237,22 @@ std::string LegacyEdge::watch(const Message& message, Session* session) {
   if (!uri) return refuse(mcp::code::invalid_params, "Invalid params: uri must be a string.");
   ServerHost& host = shared_.world.host;
   if (message.known == Method::resources_unsubscribe) {
-    if (session->watched.erase(*uri) > 0) host.unwatch_resource(*session->caller, *uri);
+    if (session->watched.erase(*uri) > 0) {
+      session->watched_bytes -= uri->size();
+      host.unwatch_resource(*session->caller, *uri);
+    }
+  } else if (uri->size() > mcp::watched_uri_bytes_max) {
+    return refuse(mcp::code::invalid_params,
+                  fmt::format("Invalid params: uri has more than {} bytes.", mcp::watched_uri_bytes_max));
+  } else if (session->watched_bytes + uri->size() > mcp::watched_uris_bytes_max &&
+             !session->watched.contains(*uri)) {
+    return refuse(mcp::code::server_error, fmt::format("The URIs this session subscribes to have {} bytes.",
+                                                       mcp::watched_uris_bytes_max));
   } else if (session->watched.size() >= watched_max && !session->watched.contains(*uri)) {
     return refuse(mcp::code::server_error,
                   fmt::format("This session already subscribes to {} resources.", watched_max));
   } else if (session->watched.insert(*uri).second) {
+    session->watched_bytes += uri->size();
     host.watch_resource(*session->caller, *uri);
   }
   return mcp::write_result(message.id, "{}");

@@ -36,7 +36,6 @@ class LegacyEdge {
   };
   Task<Found> find_session(const Incoming& incoming);
   Task<bool> check_version(const Incoming& incoming);
-  Task<bool> forward(const mcp::Handle& handle, const Incoming& incoming);
 
   Task<void> initialize(const Incoming& incoming);
   Task<void> request(const Incoming& incoming, std::shared_ptr<Session> session);

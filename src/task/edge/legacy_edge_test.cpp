@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "codec/json.h"
+#include "task/edge/event_stream.h"
 #include "task/edge/testing/fixture.h"
 
 namespace berth::task {
@@ -59,11 +60,96 @@ TEST(LegacyEdge, RefusesToInitializeWhatItCannotServe) {
   EXPECT_EQ(crowded->header("Retry-After"), "1");
   EXPECT_EQ(fleet.host().closed_sessions.size(), 1u);
   fleet.host().describe_error.reset();
-  EXPECT_FALSE(fleet.initialize().empty());
+  fleet.legacy(call_tool, fleet.initialize());
   const auto full = fleet.legacy(
       R"({"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}})", "");
   EXPECT_EQ(summary(full), "503 -32000");
   EXPECT_EQ(full->header("Retry-After"), "1");
+}
+
+TEST(LegacyEdge, GivesTheOldestUnusedSessionUpForANewOne) {
+  Fleet fleet;
+  fleet.limits.sessions_max = 3;
+  const std::string busy = fleet.initialize();
+  fleet.legacy(call_tool, busy);
+  const std::string first = fleet.initialize();
+  fleet.clock.advance(1s);
+  const std::string second = fleet.initialize();
+  fleet.clock.advance(1s);
+  EXPECT_EQ(summary(fleet.legacy(ping, first)), "200 result");
+  const std::string third = fleet.initialize();
+  EXPECT_FALSE(third.empty());
+  EXPECT_EQ(summary(fleet.legacy(ping, second)), "404 -32001");
+  for (const std::string& kept : {busy, first, third}) {
+    EXPECT_EQ(summary(fleet.legacy(ping, kept)), "200 result");
+  }
+}
+
+TEST(LegacyEdge, TakesRoomFromThePrincipalThatHoldsTheMost) {
+  Fleet fleet;
+  fleet.limits.sessions_max = 4;
+  const std::string alice = fleet.initialize();
+  std::vector<std::string> bobs;
+  for (int i = 0; i < 3; ++i) {
+    fleet.clock.advance(1s);
+    bobs.push_back(fleet.initialize("{}", "2025-11-25", {.principal = "bob"}));
+    fleet.get(bobs.back(), {}, {.principal = "bob"});
+  }
+  // Bob's are listened to, and alice's is older.
+  const std::string another = fleet.initialize();
+  EXPECT_FALSE(another.empty());
+  EXPECT_EQ(summary(fleet.legacy(ping, alice)), "200 result");
+  EXPECT_EQ(summary(fleet.legacy(ping, bobs[0], {.principal = "bob"})), "404 -32001");
+  EXPECT_EQ(summary(fleet.legacy(ping, bobs[1], {.principal = "bob"})), "200 result");
+}
+
+TEST(LegacyEdge, CountsSessionsThatAreStillBeingMade) {
+  Fleet fleet;
+  fleet.limits.sessions_max = 2;
+  Signal described(fleet.loop.get_executor());
+  fleet.host().before_describe = [&]() -> Task<void> { co_await described.wait(); };
+  const std::string body =
+      R"({"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}})";
+  const std::vector<Fleet::Sent> sent = {fleet.legacy(body, ""), fleet.legacy(body, ""),
+                                         fleet.legacy(body, "")};
+  EXPECT_EQ(summary(sent[2]), "503 -32000");
+  fleet.host().before_describe = nullptr;
+  for (int i = 0; i < 2; ++i) {
+    described.notify();
+    fleet.run();
+  }
+}
+
+TEST(LegacyEdge, BoundsWhatASessionKeeps) {
+  Fleet fleet;
+  fleet.host().description.capabilities = R"({"resources":{"subscribe":true}})";
+  const std::string large(20'000, 'x');
+  const auto refused = fleet.legacy(
+      R"({"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25",)"
+      R"("capabilities":{"experimental":{")" +
+          large + R"(":{}}}}})",
+      "");
+  EXPECT_EQ(summary(refused), "200 -32602");
+  const auto told = fleet.legacy(
+      R"({"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25",)"
+      R"("clientInfo":{"name":"n","version":")" +
+          large + R"("}}})",
+      "");
+  const std::string session = told->header("Mcp-Session-Id");
+  fleet.legacy(call_tool, session);
+  EXPECT_EQ(fleet.host().last().caller.client_info,
+            R"({"name":"n","version":")" + std::string(256, 'x') + R"("})");
+  const auto subscribe = [&](const std::string& uri) {
+    return summary(fleet.legacy(
+        R"({"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":")" + uri + R"("}})",
+        session));
+  };
+  EXPECT_EQ(subscribe("x:" + large), "200 -32602");
+  for (int i = 0; i < 32; ++i)
+    EXPECT_EQ(subscribe(std::string(8000, 'u') + std::to_string(10 + i)), "200 result");
+  EXPECT_EQ(subscribe(std::string(8000, 'v')), "200 -32000");
+  EXPECT_EQ(subscribe(std::string(8000, 'u') + "10"), "200 result");
+  EXPECT_EQ(fleet.host().watched.size(), 32u);
 }
 
 TEST(LegacyEdge, AnswersACallAsJsonAndLeavesThePoolsKeyInTheCaller) {
@@ -165,6 +251,24 @@ TEST(LegacyEdge, ForwardsToTheTaskThatOwnsTheSession) {
   EXPECT_EQ(summary(fleet.get(session, {}, {.task = 1})), "200 sse");
   fleet.peers.endpoints.clear();
   EXPECT_EQ(summary(fleet.legacy(ping, session, {.task = 1})), "404 -32001");
+}
+
+TEST(LegacyEdge, TellsALostOwnerFromASlowOneAndFromNone) {
+  Fleet fleet(2);
+  const std::string session = fleet.initialize();
+  const auto ends = [&](Forwarded::End end) {
+    fleet.peers.fails_with = Forwarded{end, "Lost."};
+    return fleet.legacy(call_tool, session, {.task = 1});
+  };
+  EXPECT_EQ(summary(ends(Forwarded::End::not_delivered)), "404 -32001");
+  EXPECT_EQ(summary(ends(Forwarded::End::another_life)), "404 -32001");
+  const auto slow = ends(Forwarded::End::slow);
+  EXPECT_EQ(summary(slow), "503 -32000");
+  EXPECT_EQ(slow->header("Retry-After"), "1");
+  const auto unknown = ends(Forwarded::End::unknown);
+  EXPECT_EQ(summary(unknown), "502 -32603");
+  EXPECT_EQ(json::parse(unknown->body())->find("error").find("message").as_string(),
+            "The call may have run; its end is unknown. Lost.");
 }
 
 TEST(LegacyEdge, ToleratesAnyVersionItKnowsInTheHeader) {
@@ -339,6 +443,32 @@ TEST(LegacyEdge, KeepsABoundedNumberOfEvents) {
   const auto resumed = fleet.get(session, "1.1");
   EXPECT_EQ(resumed->events().size(), 3u);
   EXPECT_TRUE(resumed->is_finished());
+}
+
+TEST(LegacyEdge, LetsAnswersOutliveAFloodOfProgress) {
+  Fleet fleet;
+  fleet.limits.stream_buffer_bytes_max = 300;
+  const std::string session = fleet.initialize();
+  const auto sent = fleet.legacy(call_tool, session);
+  auto& call = fleet.host().last();
+  for (int i = 0; i < 50; ++i)
+    call.notify("notifications/progress", "{\"progress\":" + std::to_string(i) + "}");
+  call.end(Outcome::success("{}"));
+  fleet.run();
+  EXPECT_LT(sent->events().size(), 10u);
+  EXPECT_EQ(sent->events().back(), R"({"jsonrpc":"2.0","id":"c1","result":{}})");
+  EXPECT_TRUE(sent->is_finished());
+}
+
+TEST(ReplayLog, ForgetsProgressBeforeAnswers) {
+  edge::ReplayLog log(3, 1000);
+  log.add({1, 1, "answer", false});
+  for (std::uint64_t i = 2; i < 10; ++i) log.add({2, i, "progress", true});
+  EXPECT_EQ(log.after(1, 0).size(), 1u);
+  EXPECT_EQ(log.after(2, 0).size(), 2u);
+  for (std::uint64_t i = 10; i < 14; ++i) log.add({2, i, "answer", false});
+  EXPECT_TRUE(log.after(1, 0).empty());
+  EXPECT_EQ(log.after(2, 0).size(), 3u);
 }
 
 TEST(LegacyEdge, SendsChangesOnTheStandaloneStream) {

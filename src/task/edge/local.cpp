@@ -51,10 +51,10 @@ class LocalChangeBus final : public ChangeBus {
 
 class NoPeers final : public PeerForwarder {
  public:
-  Task<Result<void>> forward(const mcp::Handle& handle, http::Exchange&, std::string_view,
-                             const RequestContext&) override {
-    co_return fail(ErrorCode::unavailable,
-                   "Task '" + handle.owner + "' cannot be reached: this task has no sisters.");
+  Task<Forwarded> forward(const mcp::Handle& handle, http::Exchange&, std::string_view,
+                          const RequestContext&) override {
+    co_return Forwarded{Forwarded::End::not_delivered,
+                        "Task '" + handle.owner + "' cannot be reached: this task has no sisters."};
   }
 };
 

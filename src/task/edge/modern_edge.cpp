@@ -6,6 +6,7 @@
 
 #include "task/edge/answers.h"
 #include "task/edge/call_run.h"
+#include "task/edge/forwarding.h"
 #include "task/edge/listen.h"
 #include "task/edge/progress.h"
 #include "task/edge/sse_stream.h"
@@ -30,15 +31,19 @@ bool may_ask(Method method) {
 
 mcp::RpcError bad_state(std::string_view why) {
   return {mcp::code::invalid_params,
-          fmt::format("Invalid params: requestState {}; call again without it.", why),
+          fmt::format("Invalid params: requestState {} call again without it.", why),
           {}};
 }
 
+/// An earlier retry with the same state may have reached the task before it went.
+constexpr std::string_view gone_reason =
+    "belongs to a task that has gone; if an answer was sent before, the call may have run, else";
+
 std::string_view why_refused(const Error& error) {
   switch (error.code()) {
-    case ErrorCode::permission_denied: return "belongs to another caller";
-    case ErrorCode::deadline_exceeded: return "has expired";
-    default: return "was not issued by this service, or was altered";
+    case ErrorCode::permission_denied: return "belongs to another caller;";
+    case ErrorCode::deadline_exceeded: return "has expired;";
+    default: return "was not issued by this service, or was altered;";
   }
 }
 
@@ -88,18 +93,14 @@ Task<bool> ModernEdge::open_state(const Incoming& incoming, mcp::ModernRequest& 
   if (!handle) {
     why = why_refused(handle.error());
   } else if (handle->digest != mcp::request_digest(incoming.message.method, request.params)) {
-    why = "belongs to a request with another method or other params";
+    why = "belongs to a request with another method or other params;";
   } else if (handle->owner.empty() || shared_.is_own(*handle)) {
     request.request_state = std::move(handle->local);
     co_return true;
-  } else if (incoming.context.forwarded) {
-    why = "belongs to a task that has gone";
   } else {
-    ++shared_.counters.forwarded;
-    const auto forwarded =
-        co_await shared_.world.peers.forward(*handle, incoming.exchange, incoming.body, incoming.context);
-    if (forwarded || incoming.exchange.answered()) co_return false;
-    why = "belongs to a task that has gone";
+    const bool answered = co_await forward_to_owner(shared_, *handle, incoming);
+    if (answered) co_return false;
+    why = gone_reason;
   }
   ++shared_.counters.refused;
   co_await answer_error(incoming.exchange, 200, incoming.message.id, bad_state(why));
@@ -161,9 +162,7 @@ Task<void> ModernEdge::run(const Incoming& incoming, const mcp::Call& call,
     if (run.has_outcome() || run.is_cut()) break;
   }
   mcp::Outcome outcome =
-      run.has_outcome()
-          ? run.take_outcome()
-          : mcp::Outcome::failure(mcp::code::internal_error, "The call was cut: the service is stopping.");
+      run.has_outcome() ? run.take_outcome() : mcp::Outcome::failure(mcp::unknown_end(cut_sentence));
   shared_.counters.call_seconds.observe(std::chrono::duration<double>(shared_.now() - started).count());
   int status = 200;
   const auto retry_after = mcp::retry_after_s(outcome.error);
@@ -225,7 +224,7 @@ std::string ModernEdge::write_answer(const Incoming& incoming, const mcp::Call& 
 
 std::string ModernEdge::write_failure(const Incoming& incoming, mcp::RpcError error, int& status) {
   error = mcp::modern_error(std::move(error), incoming.message.known, incoming.parts);
-  status = mcp::modern_status(error);
+  status = mcp::modern_status(error, incoming.message.known);
   return mcp::write_error(incoming.message.id, error);
 }
 

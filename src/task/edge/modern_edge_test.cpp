@@ -120,7 +120,7 @@ TEST(ModernEdge, CancelsWhenTheClientLeaves) {
   EXPECT_FALSE(streamed->is_finished());
 }
 
-TEST(ModernEdge, CutsAClientThatDoesNotRead) {
+TEST(ModernEdge, LetsTheResultOutliveAFloodOfProgress) {
   Fleet fleet;
   fleet.limits.stream_buffer_bytes_max = 100;
   const auto sent = fleet.modern_with("tools/call", R"({"name":"slow"})", R"("progressToken":1)");
@@ -128,13 +128,17 @@ TEST(ModernEdge, CutsAClientThatDoesNotRead) {
   for (int i = 0; i < 20; ++i)
     call.notify("notifications/progress", "{\"progress\":" + std::to_string(i) + "}");
   fleet.run();
-  EXPECT_TRUE(call.cancelled);
-  EXPECT_TRUE(sent->is_served());
+  EXPECT_FALSE(call.cancelled);
+  EXPECT_LT(sent->events().size(), 10u);
+  call.end(Outcome::success(R"({"content":[]})"));
+  fleet.run();
+  EXPECT_TRUE(sent->is_finished());
+  EXPECT_NE(sent->events().back().find("result"), std::string::npos);
 }
 
 TEST(ModernEdge, MapsErrorsToStatuses) {
   const std::tuple<int, std::string_view, std::string_view> table[] = {
-      {-32601, "", "404 -32601"},
+      {-32601, "", "200 -32601"},
       {-32602, "", "200 -32602"},
       {-32603, "", "200 -32603"},
       {-32021, R"({"requiredCapabilities":{}})", "400 -32021"},
@@ -149,6 +153,19 @@ TEST(ModernEdge, MapsErrorsToStatuses) {
     fleet.run();
     EXPECT_EQ(summary(sent), expectation);
     if (sent->status() == 429) EXPECT_EQ(sent->header("Retry-After"), "7");
+  }
+}
+
+TEST(ModernEdge, Answers404OnlyForMethodsNobodyKnows) {
+  const std::pair<std::string_view, std::string_view> table[] = {{"tools/call", "200 -32601"},
+                                                                 {"prompts/list", "200 -32601"},
+                                                                 {"vendor/unheard-of", "404 -32601"}};
+  for (const auto& [method, expectation] : table) {
+    Fleet fleet;
+    const auto sent = fleet.modern(method, R"({"name":"none"})");
+    fleet.host().last().end(Outcome::failure(-32601, "Unknown tool: none"));
+    fleet.run();
+    EXPECT_EQ(summary(sent), expectation) << method;
   }
 }
 
@@ -179,6 +196,8 @@ TEST(ModernEdge, RefusesBadInputPrecisely) {
       {"POST", {json, {"Accept", "application/json"}}, body, "406 -32000"},
       {"POST", {json, {"Accept", "text/html"}}, body, "406 -32000"},
       {"POST", {json, {"Accept", "*/*"}}, body, "200 result"},
+      {"POST", {json, {"Accept", "application/json"}, {"Accept", "text/event-stream"}}, body, "200 result"},
+      {"POST", {json, both, {"Content-Encoding", "gzip"}}, body, "415 -32000"},
       {"POST", {json}, body, "200 result"},
       {"POST", {json, both}, "{", "400 -32700"},
       {"POST", {json, both}, "", "400 -32700"},
@@ -301,6 +320,23 @@ TEST(ModernEdge, FindsTheOwnerOfAParkedCallFromAnyTask) {
   EXPECT_EQ(summary(retried), "200 result");
 }
 
+TEST(ModernEdge, TellsALostOwnerOfAParkedCallFromASlowOneAndFromNone) {
+  Fleet fleet(2);
+  const auto asked = fleet.modern_with("tools/call", R"({"name":"ask"})", "", form_only);
+  fleet.host().last().end(question(true));
+  fleet.run();
+  const auto ends = [&](Forwarded::End end) {
+    fleet.peers.fails_with = Forwarded{end, "Lost."};
+    return fleet.modern_with("tools/call", retry_params(state_of(asked)), "", form_only, {.task = 1});
+  };
+  EXPECT_EQ(summary(ends(Forwarded::End::not_delivered)), "200 -32602");
+  EXPECT_EQ(summary(ends(Forwarded::End::slow)), "503 -32000");
+  const auto unknown = ends(Forwarded::End::unknown);
+  EXPECT_EQ(summary(unknown), "502 -32603");
+  EXPECT_EQ(json::parse(unknown->body())->find("error").find("message").as_string(),
+            "The call may have run; its end is unknown. Lost.");
+}
+
 TEST(ModernEdge, LetsAnyTaskGoOnWithAStateThatNobodyOwns) {
   Fleet fleet(2);
   const auto asked = fleet.modern_with("tools/call", R"({"name":"ask"})", "", form_only);
@@ -333,9 +369,10 @@ TEST(ModernEdge, RefusesAStateThatIsNotTheCallers) {
             "params; call "
             "again without it.");
   fleet.restart(0);
-  EXPECT_EQ(
-      refusal(retry_params(state), {.task = 1}),
-      "200 -32602 Invalid params: requestState belongs to a task that has gone; call again without it.");
+  EXPECT_EQ(refusal(retry_params(state), {.task = 1}),
+            "200 -32602 Invalid params: requestState belongs to a task that has gone; if an answer was sent "
+            "before, "
+            "the call may have run, else call again without it.");
   fleet.clock.advance(601s);
   EXPECT_EQ(refusal(retry_params(state), {}),
             "200 -32602 Invalid params: requestState has expired; call again without it.");

@@ -9,7 +9,6 @@ namespace {
 
 /// How long a client waits before it comes back for a broken stream.
 constexpr std::int64_t reconnect_ms = 1000;
-constexpr std::string_view cut_sentence = "The call was cut: the service is stopping.";
 
 Task<void> answer_whole(http::Exchange& exchange, EventStream& stream, bool is_batch) {
   const std::vector<Event> events = stream.take_unsent();

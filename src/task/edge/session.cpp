@@ -26,7 +26,36 @@ SessionTable::SessionTable(Shared& shared) : shared_(shared), timer_(shared.worl
 
 SessionTable::~SessionTable() { remove_all(); }
 
-bool SessionTable::is_full() const { return by_key_.size() >= shared_.world.limits.sessions_max; }
+std::map<std::string, SessionTable::Holder> SessionTable::holders() {
+  std::map<std::string, Holder> out;
+  for (const auto& [key, session] : by_key_) {
+    Holder& holder = out[session->caller->principal];
+    ++holder.sessions;
+    session->prune();
+    if (!session->streams.empty()) continue;
+    auto& oldest = session->standalone->has_reader() ? holder.listened : holder.unused;
+    if (!oldest || session->last_used < oldest->last_used) oldest = session;
+  }
+  return out;
+}
+
+bool SessionTable::make_room(const std::string& principal) {
+  const std::size_t sessions_max = shared_.world.limits.sessions_max;
+  if (by_key_.size() + places_ < sessions_max) return true;
+  auto all = holders();
+  const Holder own = all[principal];
+  const Holder* most = &own;
+  for (const auto& [name, holder] : all) {
+    if (holder.sessions > most->sessions) most = &holder;
+  }
+  std::shared_ptr<Session> victim = most->unused;
+  if (!victim && most != &own && most->sessions > sessions_max / 2) victim = most->listened;
+  if (!victim) victim = own.unused;
+  if (!victim) return false;
+  remove(victim);
+  ++displaced_;
+  return true;
+}
 
 std::shared_ptr<Session> SessionTable::create(mcp::Caller caller, std::string server_capabilities) {
   const auto session = std::make_shared<Session>();

@@ -22,6 +22,7 @@ struct Session {
   /// Until the client sets one: what a server says of itself at normal verbosity.
   std::optional<mcp::LoggingLevel> log_level = mcp::LoggingLevel::info;
   std::set<std::string> watched;
+  std::size_t watched_bytes = 0;  ///< of the URIs in `watched`
   std::shared_ptr<ReplayLog> log;
   std::shared_ptr<EventStream> standalone;
   bool standalone_was_open = false;
@@ -49,7 +50,22 @@ class SessionTable {
   explicit SessionTable(Shared& shared);
   ~SessionTable();
 
-  bool is_full() const;
+  /// A place for a session whose initialize is still under way; it counts as a session.
+  class Place {
+   public:
+    explicit Place(SessionTable& table) : table_(table) { ++table_.places_; }
+    ~Place() { --table_.places_; }
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+
+   private:
+    SessionTable& table_;
+  };
+  /// Whether there is room for one more session of `principal`. In a full table the principal that holds the
+  /// most gives up the session it has not used for the longest time: clients rarely say that they leave.
+  /// Sessions with a call under way stay; one that is only listened to goes for another principal's sake,
+  /// and only from one that holds more than half of the table.
+  bool make_room(const std::string& principal);
   /// `caller.session` is the new session's key.
   std::shared_ptr<Session> create(mcp::Caller caller, std::string server_capabilities);
   /// nullptr: not here, or another principal's.
@@ -60,16 +76,25 @@ class SessionTable {
   void remove_all();
   std::size_t size() const { return by_key_.size(); }
   std::uint64_t expired() const { return expired_; }
+  std::uint64_t displaced() const { return displaced_; }
 
  private:
   void on_change(Session& session, const mcp::Change& change);
   void arm();
   void sweep();
+  struct Holder {
+    std::size_t sessions = 0;
+    std::shared_ptr<Session> unused;    ///< the one that nothing has used for the longest time
+    std::shared_ptr<Session> listened;  ///< likewise, of those that a GET stream alone uses
+  };
+  std::map<std::string, Holder> holders();
 
   Shared& shared_;
   std::unordered_map<std::string, std::shared_ptr<Session>> by_key_;
   std::map<std::string, std::weak_ptr<Session>, std::less<>> by_token_;
   std::uint64_t expired_ = 0;
+  std::uint64_t displaced_ = 0;
+  std::size_t places_ = 0;
   bool armed_ = false;
   std::unique_ptr<Timer> timer_;
 };

@@ -19,6 +19,9 @@ namespace berth::task::edge {
 /// A silent answer becomes an event stream after this long, so that no idle timeout on the way cuts the call.
 inline constexpr Duration silent_answer_max = std::chrono::seconds(10);
 
+/// Why a call that a drain cut has no outcome.
+inline constexpr std::string_view cut_sentence = "The call was cut: the service is stopping.";
+
 /// What the endpoint counts; written by write_metrics.
 struct Counters {
   std::uint64_t modern_requests = 0;

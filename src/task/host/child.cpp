@@ -4,7 +4,8 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
+
+#include "mcp/message.h"
 
 namespace berth::task::host {
 
@@ -57,8 +58,9 @@ Task<void> Child::run() {
   end_timer_->cancel();
   scope_.cancel();
   co_await scope_.join();
+  killed_from_outside_ = status.signal == SIGKILL && killed_.empty() && failure_.empty() && !stopping_;
   epitaph_ = describe_end(status);
-  session_->close({mcp::code::internal_error, epitaph_, {}}, handed_over_bytes());
+  session_->close(mcp::unknown_end(epitaph_), handed_over_bytes());
   owner_.on_child_ended(*this);
 }
 
@@ -107,6 +109,11 @@ void Child::touched() {
   arm_timer();
 }
 
+void Child::limit_start(TimePoint deadline) {
+  session_->limit_start(deadline);
+  arm_timer();
+}
+
 void Child::arm_timer() {
   const TimePoint next = session_->next_tick();
   if (next >= armed_at_) return;
@@ -139,6 +146,8 @@ void Child::on_start_failed(const std::string& reason) {
 }
 
 void Child::on_oddity(std::string_view what, std::string_view text) {
+  // Servers that cannot start say so on stdout as well.
+  if (!was_ready_) last_words_.add(text);
   if (!oddities_.allow(clock_.now())) return;
   log_.warning("server_oddity", {{"server", options_.server}, {"child", options_.id}, {"what", what},
                                  {"text", text.substr(0, oddity_bytes_max)},
@@ -156,6 +165,10 @@ void Child::take_lines() {
                    options_.message_bytes_max));
 }
 
+void Child::keep_unfinished_line() {
+  if (!was_ready_) last_words_.add(lines_.unfinished());
+}
+
 Task<void> Child::read_output() {
   std::size_t turn = 0;
   while (!lines_.too_long()) {
@@ -166,8 +179,9 @@ Task<void> Child::read_output() {
     turn += *count;
     if (turn < turn_bytes) continue;
     turn = 0;
-    co_await asio::post(clock_.executor(), use_task);
+    co_await step(clock_.executor());
   }
+  keep_unfinished_line();
   reader_ended();
   if (process_->status() || stopping_) co_return;
   end_timer_->arm(clock_.now() + exit_grace, [this] { kill("it closed its output but did not exit."); });
@@ -203,7 +217,7 @@ Task<void> Child::read_errors() {
     turn += *count;
     if (turn < turn_bytes) continue;
     turn = 0;
-    co_await asio::post(clock_.executor(), use_task);
+    co_await step(clock_.executor());
   }
   reader_ended();
 }

@@ -56,6 +56,8 @@ class Child final : private SessionOwner {
   void kill(std::string why);
   /// Ends the calls under way with `error`; returns how many, parked ones included.
   std::size_t cut(const mcp::RpcError& error);
+  /// The handshake has until then, at most.
+  void limit_start(TimePoint deadline);
   /// After calls were started or resumed on the session from outside.
   void touched();
 
@@ -68,6 +70,8 @@ class Child final : private SessionOwner {
   bool stopping() const { return stopping_; }
   /// Whether the handshake failed by silence rather than by an answer or the end of the process.
   bool timed_out() const { return timed_out_; }
+  /// Whether it was killed, but not by Berth: what the kernel does when memory runs out.
+  bool killed_from_outside() const { return killed_from_outside_; }
   /// How it ended: a sentence or two with exit status and last words.
   const std::string& epitaph() const { return epitaph_; }
 
@@ -83,6 +87,7 @@ class Child final : private SessionOwner {
   Task<void> write_input();
   Task<void> read_errors();
   void take_lines();
+  void keep_unfinished_line();
   void arm_timer();
   void on_tick();
   void reader_ended();
@@ -106,6 +111,7 @@ class Child final : private SessionOwner {
   int readers_ = 2;
   bool stopping_ = false;
   bool timed_out_ = false;
+  bool killed_from_outside_ = false;
   bool ticking_ = false;
   bool was_ready_ = false;
   std::string failure_;   ///< why the handshake failed

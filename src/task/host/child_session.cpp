@@ -6,6 +6,9 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/log.h"
+#include "base/utf8.h"
+#include "mcp/message.h"
 
 namespace berth::task::host {
 
@@ -13,6 +16,9 @@ namespace {
 
 /// Deeper than what clients may send: an answer that cannot be read is a call that never ends.
 constexpr json::Limits answer_limits{.depth_max = 512};
+/// The first request of every session is its handshake.
+constexpr std::int64_t handshake_number = 1;
+constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -24,6 +30,12 @@ void ChildSession::start(TimePoint now) {
   start_deadline_ = now + limits_.start_timeout;
   wake_by(*start_deadline_);
   write_handshake();
+}
+
+void ChildSession::limit_start(TimePoint deadline) {
+  if (!start_deadline_) return;
+  start_deadline_ = std::min(*start_deadline_, deadline);
+  wake_by(*start_deadline_);
 }
 
 void ChildSession::become_ready(mcp::ServerDescription description) {
@@ -107,9 +119,16 @@ void ChildSession::watch(std::set<std::string> uris) {
 }
 
 void ChildSession::receive(std::string_view line, TimePoint now) {
+  if (line.starts_with(byte_order_mark)) line.remove_prefix(byte_order_mark.size());
   if (line.find_first_not_of(" \t") == std::string_view::npos) return;
-  const Result<json::Slice> parsed = json::parse(line, answer_limits);
-  if (!parsed) return owner_.on_oddity("a line that is not JSON", line);
+  std::string repaired;
+  Result<json::Slice> parsed = json::parse(line, answer_limits);
+  if (!parsed && !is_utf8(line)) {
+    repaired = replace_invalid_utf8(line);
+    line = repaired;
+    parsed = json::parse(line, answer_limits);
+  }
+  if (!parsed) return on_unusable("a line that is not JSON", line, now);
   if (parsed->is(json::Kind::array)) {
     for (json::Elements each(*parsed); each.next();) dispatch(each.value(), now);
     return;
@@ -126,11 +145,43 @@ void ChildSession::dispatch(json::Slice object, TimePoint now) {
     case Message::Kind::notification: return on_notification(message, now);
     case Message::Kind::invalid: break;
   }
-  owner_.on_oddity("a line that is not a JSON-RPC message", object.text());
+  on_unusable("a line that is not a JSON-RPC message", object.text(), now);
+}
+
+void ChildSession::on_unusable(std::string_view what, std::string_view text, TimePoint now) {
+  owner_.on_oddity(what, text);
+  // Mere text, as from a stray print, is nobody's answer; what has the marks of one is somebody's.
+  const BrokenLine line = read_broken_line(text);
+  if (line.asks) return;
+  std::optional<std::int64_t> number = line.number;
+  if (!number && line.answers) number = only_request();
+  const bool awaited = number && (entries_.contains(*number) || (!ready_ && *number == handshake_number));
+  if (!awaited) return;
+  const std::string id = std::to_string(*number);
+  const std::string error =
+      fmt::format(R"({{"code":{},"message":"The server's answer cannot be used: it is {}."}})",
+                  mcp::code::internal_error, what);
+  Message message;
+  message.kind = Message::Kind::error;
+  message.id = json::Slice::trusted(id);
+  message.body = json::Slice::trusted(error);
+  on_answer(message, now);
+}
+
+std::optional<std::int64_t> ChildSession::only_request() const {
+  if (!ready_) return handshake_number;
+  if (running_ != 1 || entries_.size() != 1 || awaits_own_answer()) return std::nullopt;
+  return entries_.begin()->first;
 }
 
 void ChildSession::on_answer(const Message& message, TimePoint now) {
-  const std::int64_t number = message.id.as_int().value_or(0);
+  std::int64_t number = own_number(message.id).value_or(0);
+  if (message.kind == Message::Kind::error && message.id.is(json::Kind::null)) {
+    // A server that could not read a request cannot say which one it was.
+    const int code = host::read_error(message.body).code;
+    const bool unread = code == mcp::code::parse_error || code == mcp::code::invalid_request;
+    if (unread) number = only_request().value_or(0);
+  }
   const auto at = entries_.find(number);
   if (at == entries_.end()) {
     if (on_own_answer(number, message, now)) return;
@@ -204,10 +255,10 @@ void ChildSession::expire(std::int64_t number, TimePoint now) {
     case Entry::State::running: break;
   }
   CallSink& sink = *entry.sink;
-  std::string sentence = fmt::format("The server did not answer {} within {:g} s (call_timeout).",
-                                     entry.call.method, seconds(limits_.call_timeout));
+  const std::string sentence = fmt::format("The server did not answer {} within {:g} s (call_timeout).",
+                                           entry.call.method, seconds(limits_.call_timeout));
   cancel(number, "timeout", now);
-  sink.on_outcome(mcp::Outcome::failure(mcp::code::internal_error, std::move(sentence)));
+  sink.on_outcome(mcp::Outcome::failure(mcp::unknown_end(sentence)));
 }
 
 void ChildSession::tick(TimePoint now) {

@@ -71,6 +71,10 @@ class ChildSession {
   /// Writes the first message of the handshake.
   void start(TimePoint now);
   bool ready() const { return ready_; }
+  /// The handshake fails unless it is done by then; never later than start_timeout.
+  void limit_start(TimePoint deadline);
+  /// Whether the server refused the handshake of this era and listed 2026-07-28 among what it speaks.
+  bool named_modern() const { return named_modern_; }
   const mcp::ServerDescription& description() const { return description_; }
 
   /// Sends a call; `sink` hears of it until its outcome or cancel(). Returns its number. The session is
@@ -148,6 +152,8 @@ class ChildSession {
   virtual void on_notification(const Message& message, TimePoint now) = 0;
   /// The answer to a request of the session's own; false when it has none with that number.
   virtual bool on_own_answer(std::int64_t number, const Message& message, TimePoint now) = 0;
+  /// Whether an answer to a request of the session's own may still come, besides the handshake's.
+  virtual bool awaits_own_answer() const = 0;
   /// `watched_` changed.
   virtual void on_watched(const std::set<std::string>& before) = 0;
   /// A candidate has left: an ask may be attributable now.
@@ -174,11 +180,14 @@ class ChildSession {
   std::set<std::string> watched_;
   mcp::ServerDescription description_;
   bool ready_ = false;
+  bool named_modern_ = false;
   std::size_t held_ = 0;  ///< asks waiting for attribution
 
  private:
   void dispatch(json::Slice object, TimePoint now);
   void on_answer(const Message& message, TimePoint now);
+  void on_unusable(std::string_view what, std::string_view text, TimePoint now);
+  std::optional<std::int64_t> only_request() const;
   void expire(std::int64_t number, TimePoint now);
 
   std::uint64_t taken_bytes_ = 0;

@@ -218,7 +218,8 @@ TEST(LegacySession, lets_progress_restart_the_call_timeout) {
   server.pass(seconds(10));
   ASSERT_TRUE(sink.done());
   EXPECT_EQ(sink.outcome.error.code, -32603);
-  EXPECT_EQ(sink.outcome.error.message, "The server did not answer tools/call within 300 s (call_timeout).");
+  EXPECT_EQ(sink.outcome.error.message, "The call may have run; its end is unknown. "
+                                        "The server did not answer tools/call within 300 s (call_timeout).");
   EXPECT_EQ(
       server.sent().at(0),
       R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2,"reason":"timeout"}})");
@@ -233,12 +234,12 @@ TEST(LegacySession, survives_garbage_second_answers_and_answers_to_nobody) {
   server.tool(sink);
   server.line("Listening on port 3000");
   server.line("");
-  server.line("{\"jsonrpc\":\"2.0\"");
   server.line("42");
   server.line(R"({"hello":"world"})");
-  server.line(R"({"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}})");
+  server.line(R"({"jsonrpc":"2.0","id":null,"error":{"code":-32601,"message":"Unknown notification"}})");
   server.line(R"({"jsonrpc":"2.0","id":77,"result":{}})");
-  server.line(R"({"jsonrpc":"2.0","id":"2","result":{}})");
+  server.line(R"({"jsonrpc":"2.0","id":77,"result":NaN})");
+  server.line(R"({"jsonrpc":"2.0","id":2,"method":"roots/list","params":NaN})");
   EXPECT_FALSE(sink.done());
   server.line(R"({"jsonrpc":"2.0","id":2,"result":{"ok":true}})");
   server.line(R"({"jsonrpc":"2.0","id":2,"result":{"ok":false}})");
@@ -246,10 +247,99 @@ TEST(LegacySession, survives_garbage_second_answers_and_answers_to_nobody) {
   EXPECT_EQ(sink.result(), R"({"ok":true})");
   EXPECT_EQ(server.oddities,
             (std::vector<std::string>{
-                "a line that is not JSON", "a line that is not JSON", "a line that is not a JSON-RPC message",
+                "a line that is not JSON", "a line that is not a JSON-RPC message",
                 "a line that is not a JSON-RPC message", "an answer to a request Berth did not make",
-                "an answer to a request Berth did not make", "an answer to a request Berth did not make",
-                "a second or late answer"}));
+                "an answer to a request Berth did not make", "a line that is not JSON",
+                "a line that is not JSON", "a second or late answer"}));
+}
+
+TEST(LegacySession, takes_answers_for_what_they_mean) {
+  const std::pair<std::string, std::string> cases[] = {
+      {R"({"jsonrpc":"2.0","id":"2","result":{"a":1}})", R"({"a":1})"},
+      {R"({"jsonrpc":"2.0","id":2.0,"result":{"a":1}})", R"({"a":1})"},
+      {R"({"jsonrpc":"2.0","\u0069d":2,"re\u0073ult":{"a":1}})", R"({"a":1})"},
+      {R"({"jsonrpc":"2.0","id":2,"result":{"a":1},"error":null})", R"({"a":1})"},
+      {"\xEF\xBB\xBF{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}", "{}"},
+      {"{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"t\":\"caf\xE9\"}}", "{\"t\":\"caf\xEF\xBF\xBD\"}"}};
+  for (const auto& [answer, result] : cases) {
+    Fixture server;
+    server.legacy();
+    Sink sink;
+    server.tool(sink);
+    server.line(answer);
+    ASSERT_TRUE(sink.done()) << answer;
+    EXPECT_EQ(sink.result(), result);
+    EXPECT_TRUE(server.oddities.empty());
+  }
+}
+
+TEST(LegacySession, ends_the_call_that_an_unusable_line_names) {
+  const std::string cases[] = {R"({"jsonrpc":"2.0","id":2,"result":{"x":NaN}})",
+                               R"({"jsonrpc":"2.0","result":{"x":"a } \" b"},,"id" : "2"})",
+                               R"({"jsonrpc":"2.0","id":2,"result":{},"error":{"code":1,"message":"m"}})",
+                               R"(Done. {"jsonrpc":"2.0","id":2,"result":{}})",
+                               R"({"jsonrpc":"2.0","id":2})"};
+  for (const std::string& line : cases) {
+    Fixture server;
+    server.legacy();
+    Sink named;
+    Sink other;
+    server.tool(named);
+    server.tool(other);
+    server.line(line);
+    ASSERT_TRUE(named.done()) << line;
+    EXPECT_EQ(named.outcome.error.code, -32603);
+    EXPECT_TRUE(named.outcome.error.message.starts_with("The server's answer cannot be used: it is a line"));
+    EXPECT_EQ(other.outcomes, 0);
+    EXPECT_EQ(server.oddities.size(), 1u);
+  }
+}
+
+TEST(LegacySession, ends_the_only_call_with_an_unusable_answer_that_names_none) {
+  const std::string cases[] = {R"({"jsonrpc":"2.0")", R"({"jsonrpc":"2.0","result":{}})",
+                               R"({"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Bad"}})"};
+  for (const std::string& line : cases) {
+    Fixture server;
+    server.legacy();
+    Sink only;
+    Sink second;
+    server.tool(only);
+    server.line(line);
+    ASSERT_TRUE(only.done()) << line;
+    EXPECT_EQ(only.outcome.kind, mcp::Outcome::Kind::error);
+    Sink third;
+    server.tool(second);
+    server.tool(third);
+    server.line(line);
+    EXPECT_EQ(second.outcomes + third.outcomes, 0) << line;
+  }
+}
+
+TEST(LegacySession, fails_the_start_at_once_when_the_handshakes_answer_cannot_be_used) {
+  Fixture server;
+  server.session = make_legacy_session(server, server.limits, {});
+  server.session->start(server.now);
+  server.line("Listening on port 3000");
+  EXPECT_TRUE(server.failure.empty());
+  server.line(R"({"jsonrpc":"2.0","id":1,"result":{"protocolVersion":)");
+  EXPECT_EQ(server.failure,
+            "The server refused initialize: The server's answer cannot be used: it is a line that is not "
+            "JSON.");
+}
+
+TEST(LegacySession, reads_progress_whose_token_became_text_and_whose_method_is_escaped) {
+  Fixture server;
+  server.legacy();
+  Sink sink;
+  mcp::Call call;
+  call.caller = &server.caller;
+  call.method = "tools/call";
+  call.wants_progress = true;
+  server.start(call, sink);
+  server.line(R"({"jsonrpc":"2.0","method":"notifications\/progress",)"
+              R"("params":{"progressToken":"2","progress":1}})");
+  EXPECT_EQ(sink.notes, std::vector<std::string>{R"({"progress":1})"});
+  EXPECT_TRUE(server.oddities.empty());
 }
 
 TEST(LegacySession, ends_a_call_whose_result_is_not_an_object) {

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "mcp/message.h"
 #include "task/host/stdio_core.h"
 
 namespace berth::task::host {
@@ -53,10 +54,7 @@ void HostCall::resume() {
     number = child->session().resume(state.substr(1), call_, *this, host_.clock_.now());
   }
   if (!number) {
-    return finish(mcp::Outcome::failure(
-        mcp::code::invalid_params,
-        "This answer can no longer be delivered: the call it belongs to has ended, or was answered before. "
-        "Call again without requestState."));
+    return finish(mcp::Outcome::failure(mcp::undeliverable_answer()));
   }
   number_ = *number;
   host_.set_load(*child);

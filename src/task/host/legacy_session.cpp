@@ -32,6 +32,7 @@ class LegacySession final : public ChildSession {
   void on_request(const Message& message, TimePoint now) override;
   void on_notification(const Message& message, TimePoint now) override;
   bool on_own_answer(std::int64_t number, const Message& message, TimePoint now) override;
+  bool awaits_own_answer() const override { return !own_.empty(); }
   void on_watched(const std::set<std::string>& before) override;
   void on_candidate_left(TimePoint now) override;
   void refuse_asks(Entry& entry) override;
@@ -51,7 +52,7 @@ class LegacySession final : public ChildSession {
   void attribute_held(TimePoint now);
   void attribute(Ask ask, Entries::iterator entry);
   void refuse(const Ask& ask);
-  void withdraw(std::string_view id);
+  void withdraw(json::Slice id);
   void deliver(Entries::iterator at, TimePoint now);
   void answer_asks(Entry& entry, std::string_view responses);
 
@@ -79,8 +80,8 @@ void LegacySession::write_handshake() {
 
 void LegacySession::on_initialized(const Message& message) {
   if (message.kind == Message::Kind::error) {
-    return fail_start(fmt::format("The server refused initialize: {}.",
-                                  host::read_error(message.body).message));
+    named_modern_ = names_modern(message.body);
+    return fail_start(refusal_sentence("initialize", host::read_error(message.body)));
   }
   Result<mcp::ServerDescription> description = read_initialize_result(message.body);
   if (!description) return fail_start(description.error().message());
@@ -142,7 +143,7 @@ void LegacySession::on_notification(const Message& message, TimePoint now) {
   if (message.method == "notifications/progress") return forward_progress(message, now);
   if (message.method == "notifications/message") return forward_log(message);
   if (message.method == "notifications/cancelled") {
-    return withdraw(message.params.find("requestId").text());
+    return withdraw(message.params.find("requestId"));
   }
   if (auto change = read_change(message)) owner_.on_change(std::move(*change));
 }
@@ -219,12 +220,13 @@ void LegacySession::refuse_asks(Entry& entry) {
 
 void LegacySession::on_candidate_left(TimePoint now) { attribute_held(now); }
 
-void LegacySession::withdraw(std::string_view id) {
-  for (Held& held : held_asks_) held.ask.withdrawn = held.ask.withdrawn || held.ask.id == id;
+void LegacySession::withdraw(json::Slice id) {
+  const auto is_meant = [&](const Ask& ask) { return is_same_id(json::Slice::trusted(ask.id), id); };
+  for (Held& held : held_asks_) held.ask.withdrawn = held.ask.withdrawn || is_meant(held.ask);
   std::erase_if(held_asks_, [](const Held& held) { return held.ask.withdrawn; });
   held_ = held_asks_.size();
   for (auto& [number, entry] : entries_) {
-    for (Ask& ask : entry.asks) ask.withdrawn = ask.withdrawn || ask.id == id;
+    for (Ask& ask : entry.asks) ask.withdrawn = ask.withdrawn || is_meant(ask);
     std::erase_if(entry.asks, [](const Ask& ask) { return ask.withdrawn && !ask.delivered; });
   }
 }

@@ -21,6 +21,8 @@ class LineSplitter {
   void commit(std::size_t bytes);
   /// The next whole line without its end (LF or CRLF); valid until space().
   std::optional<std::string_view> next();
+  /// What came after the last line end.
+  std::string_view unfinished() const { return {buffer_.data() + begin_, end_ - begin_}; }
   /// A line grew beyond the limit. Nothing more comes out: the stream has no known message boundary.
   bool too_long() const { return too_long_; }
   /// Bytes of the unfinished last line.

@@ -92,6 +92,18 @@ TEST(LastWords, keeps_the_last_twenty_lines_of_a_flood_and_logs_few) {
   EXPECT_FALSE(words.take("later\n", TimePoint{} + std::chrono::seconds(1)).empty());
 }
 
+TEST(LastWords, keeps_the_error_before_a_long_text_about_usage) {
+  for (const std::string first : {"Error: API_TOKEN is not set", "Give a token, please"}) {
+    LastWords words;
+    std::string text = first + "\n\nUsage:\n  server [flags]\n\nFlags:\n";
+    for (int i = 0; i < 60; ++i)
+      text += "      --option-" + std::to_string(i) + " string   An error of use\n";
+    words.take(text, TimePoint{});
+    EXPECT_TRUE(words.sentence().starts_with(" Its last words: " + first + " … ")) << words.sentence();
+    EXPECT_NE(words.sentence().find("--option-59"), std::string::npos);
+  }
+}
+
 TEST(LastWords, cuts_endless_lines) {
   LastWords words;
   for (int i = 0; i < 1'000; ++i) words.take(std::string(10'000, 'x'), TimePoint{});

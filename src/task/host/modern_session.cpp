@@ -29,6 +29,8 @@ class ModernSession final : public ChildSession {
   void on_request(const Message& message, TimePoint now) override;
   void on_notification(const Message& message, TimePoint now) override;
   bool on_own_answer(std::int64_t number, const Message& message, TimePoint now) override;
+  /// The answer to subscriptions/listen comes when the stream ends, so nothing waits for it.
+  bool awaits_own_answer() const override { return false; }
   void on_watched(const std::set<std::string>& before) override;
   void on_candidate_left(TimePoint) override {}
   void refuse_asks(Entry&) override {}
@@ -52,8 +54,7 @@ void ModernSession::write_handshake() {
 
 void ModernSession::on_discovered(const Message& message) {
   if (message.kind == Message::Kind::error) {
-    return fail_start(fmt::format("The server refused server/discover: {}.",
-                                  host::read_error(message.body).message));
+    return fail_start(refusal_sentence("server/discover", host::read_error(message.body)));
   }
   Result<mcp::ServerDescription> description = read_discover_result(message.body);
   if (!description) return fail_start(description.error().message());

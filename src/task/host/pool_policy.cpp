@@ -287,7 +287,7 @@ void PoolPolicy::start_children(const PoolKey& key, Pool& pool, TimePoint now, s
   }
 }
 
-std::size_t PoolPolicy::quota(const PoolKey& key) const {
+std::size_t PoolPolicy::quota(const PoolKey& key, bool with_spare) const {
   std::size_t kept = 0;
   const auto pool = pools_.find(key);
   if (pool != pools_.end() && pool->second.watched) kept = 1;
@@ -296,7 +296,7 @@ std::size_t PoolPolicy::quota(const PoolKey& key) const {
   if (at == recent_.end()) return kept;
   if (at != recent_.begin()) return 1;
   // The pool used last has what the others leave.
-  return limits_.warm - std::min(limits_.warm, recent_.size()) + (spare_ ? 2 : 1);
+  return limits_.warm - std::min(limits_.warm, recent_.size()) + (with_spare ? 2 : 1);
 }
 
 void PoolPolicy::keep_warm(TimePoint now, std::vector<Action>& actions) {
@@ -306,7 +306,8 @@ void PoolPolicy::keep_warm(TimePoint now, std::vector<Action>& actions) {
     if (pool.watched) keys.push_back(key);
   }
   for (const PoolKey& key : keys) {
-    for (std::size_t kept = quota(key); children_.size() < limits_.children_max; ) {
+    const std::size_t kept = quota(key, spare_ && room_for_spare_);
+    while (children_.size() < limits_.children_max) {
       Pool& pool = pools_[key];
       if (pool.children.size() >= kept) break;
       spawn(key, pool, actions);
@@ -321,7 +322,7 @@ void PoolPolicy::reap(TimePoint now, std::vector<Action>& actions) {
   }
   for (auto& [key, pool] : pools_) {
     if (pool.waits()) continue;
-    const std::size_t kept = quota(key);
+    const std::size_t kept = quota(key, spare_);
     // The oldest child has the pool's state, so the youngest goes first.
     for (std::size_t i = pool.children.size(); i-- > 0 && pool.children.size() > kept;) {
       const ChildId id = pool.children[i];
@@ -355,7 +356,7 @@ TimePoint PoolPolicy::next_decision(TimePoint now) const {
   if (spare_) next = std::min(next, std::max(now, spare_until_));
   if (!spare_ && now < spare_until_ && limits_.warm > 0 && !shut_down_) next = now;
   for (const auto& [key, pool] : pools_) {
-    if (pool.children.size() <= quota(key)) continue;
+    if (pool.children.size() <= quota(key, spare_)) continue;
     for (const ChildId id : pool.children) {
       const Child& child = children_.at(id);
       if (idle(child)) next = std::min(next, std::max(now, child.idle_since + limits_.idle_timeout));

@@ -110,6 +110,8 @@ class PoolPolicy {
   void set_watched(const PoolKey& key, bool watched);
   /// While shut, waiting calls wait (the era is not known yet); children are started all the same.
   void set_open(bool open) { open_ = open; }
+  /// Whether memory allows a process that merely stands by.
+  void set_room_for_spare(bool room) { room_for_spare_ = room; }
   /// Nothing is started any more and waiting calls are refused.
   void shut_down() { shut_down_ = true; }
   /// Forgets deaths (they meant that another era is spoken).
@@ -168,7 +170,7 @@ class PoolPolicy {
   void start_children(const PoolKey& key, Pool& pool, TimePoint now, std::vector<Action>& actions);
   bool make_room(const PoolKey& key, std::vector<Action>& actions);
   std::size_t starting(const Pool& pool) const;
-  std::size_t quota(const PoolKey& key) const;
+  std::size_t quota(const PoolKey& key, bool with_spare) const;
   void keep_warm(TimePoint now, std::vector<Action>& actions);
   void reap(TimePoint now, std::vector<Action>& actions);
   bool idle(const Child& child) const;
@@ -187,6 +189,7 @@ class PoolPolicy {
   TimePoint not_before_{};
   TimePoint spare_until_{};
   bool spare_ = false;
+  bool room_for_spare_ = true;
   bool asking_ = false;
   bool one_session_a_pool_ = false;
   bool open_ = true;

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "task/host/stdio_core.h"
@@ -12,15 +13,19 @@ namespace {
 /// time that it took to start itself: on a busy machine its sibling may need as long again.
 constexpr Duration verdict_grace = std::chrono::milliseconds(300);
 
-SessionLimits session_limits(const model::ServerSpec& spec) {
-  SessionLimits limits;
-  limits.start_timeout = spec.start_timeout;
-  limits.call_timeout = spec.call_timeout;
-  limits.input_timeout = spec.input_timeout;
-  return limits;
-}
+/// A start that timed out gets more time the next time, up to so many times start_timeout.
+constexpr std::size_t start_patience_max = 4;
 
 }  // namespace
+
+SessionLimits StdioHost::session_limits() const {
+  SessionLimits limits;
+  const std::size_t patience = std::clamp<std::size_t>(policy_.failures(), 1, start_patience_max);
+  limits.start_timeout = spec_.start_timeout * static_cast<std::int64_t>(patience);
+  limits.call_timeout = spec_.call_timeout;
+  limits.input_timeout = spec_.input_timeout;
+  return limits;
+}
 
 void StdioHost::spawn(ChildId id, const PoolKey& key, mcp::Era era) {
   net::ProcessSpec process;
@@ -30,22 +35,27 @@ void StdioHost::spawn(ChildId id, const PoolKey& key, mcp::Era era) {
     if (!spec_.environment.contains(name)) process.environment.emplace_back(name, value);
   }
   for (const auto& [name, value] : spec_.environment) process.environment.emplace_back(name, value);
+  process.separation = options_.separation;
   auto launched = launcher_.launch(std::move(process));
   const bool is_probe = probe_ == id;
   if (is_probe) probe_started_ = clock_.now();
   if (!launched) {
-    if (is_probe) return on_verdict(mcp::Era::legacy);
+    if (is_probe) return give_up_probe();
     last_failure_ = launched.error().message();
     log_.error("server_start_failed", {{"server", spec_.name}, {"reason", last_failure_}});
     return policy_.child_ended(id, PoolPolicy::End::usual, clock_.now());
+  }
+  if (const std::string problem = (*launched)->separation_problem();
+      !problem.empty() && !told_of_separation_) {
+    told_of_separation_ = true;
+    log_.warning("server_not_separated", {{"server", spec_.name}, {"reason", problem}});
   }
   ChildOptions options;
   options.id = id;
   options.key = key;
   options.era = era;
   options.one_session = spec_.isolation == model::Isolation::session;
-  options.limits = session_limits(spec_);
-  if (is_probe) options.limits.start_timeout = spec_.probe_timeout;
+  options.limits = session_limits();
   options.message_bytes_max = spec_.message_bytes_max;
   options.server = spec_.name;
   auto child = std::make_shared<Child>(std::move(options), std::move(*launched), *this, clock_, log_);
@@ -61,8 +71,9 @@ void StdioHost::on_child_ready(Child& child) {
   if (child.era() == era_) descriptions_[child.key().capabilities] = child.session().description();
   sync_watches(child.key());
   if (probe_) {
-    // The probe would have spoken by now if it were one to speak.
+    // Only now does the probe's silence mean something: the same command has had its time to start.
     const Duration start_took = clock_.now() - probe_started_;
+    find_child(*probe_)->limit_start(clock_.now() + start_took + spec_.probe_timeout);
     verdict_timer_->arm(clock_.now() + start_took + verdict_grace, [this] {
       policy_.set_open(true);
       decide();
@@ -95,7 +106,14 @@ void StdioHost::on_child_ended(Child& child) {
   const bool expected = child.stopping();
   if (!children_.contains(id)) return;
   const auto kept = children_.extract(id);  // until this function returns
-  if (probe_ == id) return on_verdict(mcp::Era::legacy);
+  if (child.killed_from_outside()) memory_looked_at_ = TimePoint{};
+  if (probe_ == id) return on_probe_ended(child);
+  if (spec_.era == model::EraChoice::automatic && child.era() == era_ && child.session().named_modern()) {
+    named_modern_ = true;
+    policy_.child_ended(id, PoolPolicy::End::usual, clock_.now());
+    // The probe will be answered; without one, a modern child is started.
+    return probe_ ? decide() : on_verdict(mcp::Era::modern);
+  }
   if (!expected) {
     ++restarts_;
     last_failure_ = child.epitaph();
@@ -106,26 +124,54 @@ void StdioHost::on_child_ended(Child& child) {
   decide();
 }
 
+// --- Memory
+
+bool StdioHost::has_room_for_spare() {
+  if (!options_.memory) return true;
+  const std::optional<MemoryUse> use = options_.memory();
+  if (!use || use->limit == 0) return true;
+  if (memory_kills_ && use->kills > *memory_kills_) spares_forbidden_ = true;
+  memory_kills_ = std::max(memory_kills_.value_or(use->kills), use->kills);
+  // One more of the size of those that run, and a tenth left for what they grow by.
+  return !spares_forbidden_ && use->used + use->used / children_.size() <= use->limit / 10 * 9;
+}
+
 // --- Era
 
+void StdioHost::on_probe_ended(const Child& probe) {
+  if (named_modern_) return on_verdict(mcp::Era::modern);
+  const bool has_answered = !probe.timed_out() && !probe.killed_from_outside();
+  if (has_answered || !descriptions_.empty()) return on_verdict(mcp::Era::legacy);
+  // Its sibling has not started either, so nothing is known: the next start is asked again.
+  give_up_probe();
+}
+
+void StdioHost::give_up_probe() {
+  probe_.reset();
+  policy_.set_open(true);
+  decide();
+}
+
 void StdioHost::start_probe() {
+  policy_.set_open(false);
   probe_ = policy_.reserve_child();
   spawn(*probe_, {}, mcp::Era::modern);
 }
 
 void StdioHost::on_verdict(mcp::Era era) {
-  const ChildId id = *probe_;
-  probe_.reset();
+  const std::optional<ChildId> id = std::exchange(probe_, std::nullopt);
+  era_known_ = true;
   verdict_timer_->cancel();
   log_.info("server_era", {{"server", spec_.name}, {"era", era == mcp::Era::modern ? "modern" : "legacy"}});
   if (era == mcp::Era::modern) {
     adopt_era(era);
     // The sibling was only asked who it is, so it can serve.
-    Child& child = *find_child(id);
-    child.set_key(first_key());
-    policy_.add_ready_child(id, child.key(), clock_.now());
-    descriptions_[{}] = child.session().description();
-    sync_watches(child.key());
+    if (Child* const child = id ? find_child(*id) : nullptr) {
+      child->set_key(first_key());
+      policy_.add_ready_child(*id, child->key(), clock_.now());
+      descriptions_[{}] = child->session().description();
+      sync_watches(child->key());
+    }
   }
   policy_.set_open(true);
   decide();

@@ -101,7 +101,11 @@ class StdioHost final : public ServerHost, public ChildOwner {
   void arm_timer();
   void on_timer();
   void expire_queue(TimePoint now);
+  SessionLimits session_limits() const;
   void start_probe();
+  void on_probe_ended(const Child& probe);
+  void give_up_probe();
+  bool has_room_for_spare();
   void on_verdict(mcp::Era era);
   void adopt_era(mcp::Era era);
   void sync_watches(const PoolKey& key);
@@ -119,8 +123,11 @@ class StdioHost final : public ServerHost, public ChildOwner {
 
   CapabilityCache capabilities_;
   mcp::Era era_ = mcp::Era::legacy;
+  bool era_known_ = false;
+  bool named_modern_ = false;     ///< a refusal of initialize listed 2026-07-28
   std::optional<ChildId> probe_;  ///< while it has not spoken
   TimePoint probe_started_{};
+  bool told_of_separation_ = false;
   PoolPolicy policy_;
   std::map<ChildId, std::shared_ptr<Child>> children_;
   struct Queued {
@@ -135,6 +142,9 @@ class StdioHost final : public ServerHost, public ChildOwner {
   std::map<PoolKey, std::map<std::string, std::size_t>> watches_;
   std::string last_failure_;
   std::uint64_t restarts_ = 0;
+  TimePoint memory_looked_at_{};
+  std::optional<std::uint64_t> memory_kills_;
+  bool spares_forbidden_ = false;  ///< the kernel has ended a process of this task for want of memory
   std::size_t calls_ = 0;  ///< waiting and running
   bool draining_ = false;
   bool deciding_ = false;

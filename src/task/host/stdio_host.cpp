@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "mcp/message.h"
 #include "task/host/stdio_core.h"
 
 namespace berth::task {
@@ -11,6 +12,8 @@ namespace berth::task {
 namespace host {
 
 namespace {
+
+constexpr Duration memory_look_interval = std::chrono::milliseconds(500);
 
 PoolLimits pool_limits(const model::ServerSpec& spec) {
   PoolLimits limits;
@@ -41,13 +44,10 @@ StdioHost::StdioHost(const model::ServerSpec& spec, net::ProcessLauncher& launch
       idle_(clock.executor()),
       scope_(clock.executor()) {
   policy_.set_one_session_a_pool(spec_.isolation == model::Isolation::session);
-  if (spec_.era == model::EraChoice::automatic) {
-    policy_.set_open(false);
-    decide();
-    start_probe();
-  } else {
-    decide();
-  }
+  era_known_ = spec_.era != model::EraChoice::automatic;
+  if (!era_known_) policy_.set_open(false);
+  decide();
+  if (!era_known_ && !probe_) start_probe();
 }
 
 PoolKey StdioHost::first_key() const {
@@ -184,6 +184,10 @@ void StdioHost::decide() {
   while (decide_again_) {
     decide_again_ = false;
     actions.clear();
+    if (!children_.empty() && clock_.now() - memory_looked_at_ >= memory_look_interval) {
+      memory_looked_at_ = clock_.now();
+      policy_.set_room_for_spare(has_room_for_spare());
+    }
     policy_.decide(clock_.now(), actions);
     for (const PoolPolicy::Action& action : actions) carry_out(action);
     if (!actions.empty()) decide_again_ = true;
@@ -202,6 +206,7 @@ void StdioHost::carry_out(const PoolPolicy::Action& action) {
   };
   if (const auto* spawned = std::get_if<PoolPolicy::Spawn>(&action)) {
     spawn(spawned->child, spawned->key, era_);
+    if (!era_known_ && !probe_) start_probe();
   } else if (const auto* assigned = std::get_if<PoolPolicy::Assign>(&action)) {
     Child* child = find_child(assigned->child);
     Waiting* waiting = take(assigned->call);
@@ -332,7 +337,7 @@ Task<std::size_t> StdioHost::drain(TimePoint deadline) {
   std::vector<std::shared_ptr<Child>> children;
   for (const auto& [id, child] : children_) children.push_back(child);
   for (const auto& child : children) {
-    cut += child->cut({mcp::code::internal_error, "The call was cut: the server is shutting down.", {}});
+    cut += child->cut(mcp::unknown_end("The call was cut: the server is shutting down."));
     child->stop();
   }
   children.clear();

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +10,7 @@
 #include "base/log.h"
 #include "model/spec.h"
 #include "net/process.h"
+#include "task/host/memory_use.h"
 #include "task/server_host.h"
 
 namespace berth::task {
@@ -15,6 +18,10 @@ namespace berth::task {
 struct StdioHostOptions {
   /// What children have besides the spec's own `environment` (which wins): PATH, HOME, LANG, TMPDIR.
   std::vector<std::pair<std::string, std::string>> environment;
+  /// Asked before a spare process is started; unset: there is always room.
+  std::function<std::optional<MemoryUse>()> memory;
+  /// What children may not see: Berth's own files.
+  net::Separation separation;
 };
 
 /// Hosts `spec.command` as child processes that speak MCP over stdin and stdout. Starts `spec.warm` of them

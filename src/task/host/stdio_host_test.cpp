@@ -100,6 +100,7 @@ class StdioHostTest : public ::testing::Test {
   void make() {
     StdioHostOptions options;
     options.environment = {{"PATH", "/bin"}, {"HOME", "/root"}};
+    options.memory = memory;
     host = make_stdio_host(spec, *launcher, changes, clock, log, options);
     clock.run_until_idle();
   }
@@ -154,6 +155,8 @@ class StdioHostTest : public ::testing::Test {
   Changes changes;
   RecordingLog log;
   model::ServerSpec spec;
+  MemoryUse use;
+  std::function<std::optional<MemoryUse>()> memory;
   mcp::Caller caller;
   mcp::Caller asker;
   std::vector<std::unique_ptr<Observer>> observers;
@@ -230,7 +233,8 @@ TEST_F(StdioHostTest, ends_calls_of_a_child_that_dies_with_its_last_words_and_go
   Observer& victim = call(R"({"name":"hang"})");
   Observer& killer = call(R"({"name":"die"})");
   EXPECT_EQ(victim.outcome.error.code, -32603);
-  EXPECT_EQ(victim.error(), "The server exited with code 3. Its last words: Error: out of luck");
+  EXPECT_EQ(victim.error(), "The call may have run; its end is unknown. "
+                            "The server exited with code 3. Its last words: Error: out of luck");
   EXPECT_EQ(killer.error(), victim.error());
   EXPECT_EQ(echo().result(), R"({"child":1,"params":{"name":"echo"}})") << "without waiting for anything";
   EXPECT_TRUE(host->health().ready);
@@ -242,7 +246,8 @@ TEST_F(StdioHostTest, names_the_signal_that_killed_a_child) {
   Observer& victim = call(R"({"name":"hang"})");
   child(0).die(SIGKILL);
   clock.run_until_idle();
-  EXPECT_EQ(victim.error(), "The server was killed by signal 9 (SIGKILL).");
+  EXPECT_EQ(victim.error(), "The call may have run; its end is unknown. "
+                            "The server was killed by signal 9 (SIGKILL).");
 }
 
 TEST_F(StdioHostTest, runs_a_call_elsewhere_only_when_it_never_left) {
@@ -259,7 +264,8 @@ TEST_F(StdioHostTest, runs_a_call_elsewhere_only_when_it_never_left) {
   launcher->script.reads_input = true;
   child(0).die(SIGKILL);
   clock.run_until_idle();
-  EXPECT_EQ(handed_over.error(), "The server was killed by signal 9 (SIGKILL).");
+  EXPECT_EQ(handed_over.error(), "The call may have run; its end is unknown. "
+                                 "The server was killed by signal 9 (SIGKILL).");
   EXPECT_TRUE(stuck.result().starts_with(R"({"child":1)"));
   EXPECT_TRUE(unsent.result().starts_with(R"({"child":1)"));
 }
@@ -302,6 +308,7 @@ TEST_F(StdioHostTest, kills_a_child_that_writes_an_endless_line) {
   child(0).say(std::string(100 << 20, 'x'));
   clock.run_until_idle();
   EXPECT_EQ(victim.error(),
+            "The call may have run; its end is unknown. "
             "The server was killed by Berth: it wrote a message longer than 1048576 bytes "
             "(message_bytes_max).");
   EXPECT_EQ(child(0).signals, std::vector<int>{SIGKILL});
@@ -325,7 +332,8 @@ TEST_F(StdioHostTest, ends_a_call_that_is_never_answered) {
   clock.advance(seconds(299));
   EXPECT_EQ(hanging.outcomes, 0);
   clock.advance(seconds(1));
-  EXPECT_EQ(hanging.error(), "The server did not answer tools/call within 300 s (call_timeout).");
+  EXPECT_EQ(hanging.error(), "The call may have run; its end is unknown. "
+                             "The server did not answer tools/call within 300 s (call_timeout).");
   EXPECT_EQ(echo().result(), R"({"child":0,"params":{"name":"echo"}})");
 }
 
@@ -345,7 +353,8 @@ TEST_F(StdioHostTest, kills_a_child_that_closes_its_output_but_lives_on) {
   Observer& victim = call(R"({"name":"hang"})");
   child(0).close_output();
   clock.advance(seconds(1));
-  EXPECT_EQ(victim.error(), "The server was killed by Berth: it closed its output but did not exit.");
+  EXPECT_EQ(victim.error(), "The call may have run; its end is unknown. "
+                            "The server was killed by Berth: it closed its output but did not exit.");
 }
 
 TEST_F(StdioHostTest, tells_the_child_when_a_client_goes_away) {
@@ -378,7 +387,7 @@ TEST_F(StdioHostTest, parks_a_call_that_asks_and_goes_on_in_the_same_child) {
   retry.input_responses = R"({"ask-1":{"action":"accept"}})";
   EXPECT_EQ(call(R"({"name":"ask"})", asker, retry).result(), R"({"child":1,"got":{"action":"accept"}})");
   EXPECT_TRUE(
-      call(R"({"name":"ask"})", asker, retry).error().starts_with("This answer can no longer be delivered"));
+      call(R"({"name":"ask"})", asker, retry).error().contains("This answer can no longer be delivered"));
 }
 
 TEST_F(StdioHostTest, runs_calls_that_may_be_asked_about_one_at_a_time_once_the_server_asks) {
@@ -408,7 +417,7 @@ TEST_F(StdioHostTest, says_that_an_answer_is_lost_when_its_child_died) {
   retry.request_state = first.outcome.input.state;
   retry.input_responses = R"({"ask-1":{"action":"accept"}})";
   Observer& second = call(R"({"name":"ask"})", asker, retry);
-  EXPECT_EQ(second.outcome.error.code, -32602);
+  EXPECT_EQ(second.outcome.error.code, -32603);
 }
 
 TEST_F(StdioHostTest, answers_429_material_when_every_child_is_busy_for_others) {
@@ -499,7 +508,8 @@ TEST_F(StdioHostTest, cuts_calls_at_the_deadline_and_ends_a_stubborn_child_in_st
   Observer& hanging = call(R"({"name":"hang"})");
   const TimePoint before = clock.now();
   EXPECT_EQ(drain(seconds(1)), 1u);
-  EXPECT_EQ(hanging.error(), "The call was cut: the server is shutting down.");
+  EXPECT_EQ(hanging.error(), "The call may have run; its end is unknown. "
+                             "The call was cut: the server is shutting down.");
   EXPECT_EQ(child(0).signals, (std::vector<int>{SIGTERM, SIGKILL}));
   EXPECT_GE(clock.now() - before, seconds(6));
   calls.clear();
@@ -544,6 +554,86 @@ TEST_F(StdioHostTest, does_not_wait_for_a_probe_that_stays_silent) {
   clock.advance(milliseconds(2700));
   EXPECT_FALSE(child(1).alive()) << "probe_timeout";
   EXPECT_EQ(alive(), 2u) << "the first one, and one that stands by";
+}
+
+TEST_F(StdioHostTest, counts_the_probes_silence_only_once_the_same_command_has_answered) {
+  spec.era = model::EraChoice::automatic;
+  std::vector<std::pair<FakeChild*, std::string>> kept;
+  launcher->script.on_line = [&](FakeChild& each, const std::string& line) {
+    kept.emplace_back(&each, line);
+  };
+  make();
+  clock.advance(seconds(10));  // both are slow, as two starts in half a CPU are
+  ASSERT_EQ(kept.size(), 2u);
+  modern_server(*kept[0].first, kept[0].second);
+  clock.advance(seconds(12));
+  EXPECT_TRUE(child(1).alive()) << "the sibling took 10 s, and probe_timeout is 3 s";
+  launcher->script.on_line = modern_server;
+  modern_server(*kept[1].first, kept[1].second);
+  clock.run_until_idle();
+  EXPECT_EQ((*describe(caller))->era, mcp::Era::modern);
+}
+
+TEST_F(StdioHostTest, asks_again_for_the_era_when_neither_process_has_answered) {
+  spec.era = model::EraChoice::automatic;
+  launcher->script.on_line = [](FakeChild&, const std::string&) {};
+  make();
+  clock.advance(milliseconds(30'500));
+  EXPECT_FALSE(child(0).alive());
+  EXPECT_FALSE(child(1).alive());
+  launcher->script.on_line = modern_server;
+  clock.advance(seconds(5));
+  EXPECT_EQ((*describe(caller))->era, mcp::Era::modern);
+}
+
+TEST_F(StdioHostTest, takes_a_refusal_that_lists_versions_for_an_answer) {
+  spec.era = model::EraChoice::automatic;
+  launcher->script.on_line = [](FakeChild& each, const std::string& line) {
+    if (each.index() == 1) return each.exit(1);  // the probe fails for reasons of its own
+    if (line.find("\"initialize\"") == std::string::npos) return modern_server(each, line);
+    each.say(R"({"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"Unsupported protocol version",)"
+             R"("data":{"supported":["2026-07-28"],"requested":"2025-11-25"}}})");
+  };
+  make();
+  EXPECT_EQ((*describe(caller))->era, mcp::Era::modern);
+  EXPECT_TRUE(echo().result().starts_with(R"({"child":2)"));
+}
+
+TEST_F(StdioHostTest, starts_no_spare_where_it_would_not_fit) {
+  use = {.used = 550, .limit = 1000};
+  memory = [this] { return use; };
+  make();
+  echo();
+  clock.advance(seconds(2));
+  EXPECT_EQ(alive(), 1u);
+  use.used = 400;
+  echo();
+  clock.advance(seconds(2));
+  EXPECT_EQ(alive(), 2u);
+}
+
+TEST_F(StdioHostTest, starts_no_spare_after_the_kernel_killed_for_memory) {
+  use = {.used = 100, .limit = 1000};
+  memory = [this] { return use; };
+  make();
+  echo();
+  clock.advance(seconds(2));
+  ASSERT_EQ(alive(), 2u);
+  ++use.kills;
+  child(1).die(SIGKILL);
+  clock.advance(seconds(2));
+  echo();
+  clock.advance(seconds(2));
+  EXPECT_EQ(alive(), 1u);
+}
+
+TEST_F(StdioHostTest, says_what_was_written_to_stdout_before_the_handshake) {
+  launcher->script.on_start = [](FakeChild& each) {
+    each.say("API_TOKEN is not set");
+    each.exit(1);
+  };
+  make();
+  EXPECT_NE(host->health().reason.find("API_TOKEN is not set"), std::string::npos);
 }
 
 TEST_F(StdioHostTest, takes_the_exit_of_the_probe_for_legacy) {

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/shown_url.h"
 #include "codec/json.h"
 
 namespace berth::task::host {
@@ -90,10 +91,7 @@ Task<Result<std::optional<std::string>>> MessageStream::next() {
 // --- Upstream
 
 Upstream::Upstream(const model::ServerSpec& spec, net::Network& network)
-    : spec_(spec),
-      network_(network),
-      address_(http::parse_url(spec.url)),
-      name_(spec.url.substr(0, spec.url.find('?'))) {}
+    : spec_(spec), network_(network), address_(http::parse_url(spec.url)), name_(shown_url(spec.url)) {}
 
 Task<Result<void>> Upstream::connect() {
   if (!address_) co_return std::unexpected(address_.error());
@@ -118,7 +116,8 @@ Task<Result<void>> Upstream::connect() {
 }
 
 Task<Result<std::unique_ptr<http::ClientResponse>>> Upstream::send(std::string method, http::Headers headers,
-                                                                   std::string body, TimePoint deadline) {
+                                                                   std::string body, TimePoint deadline,
+                                                                   http::Delivery* delivery) {
   const Result<void> connected = co_await connect();
   if (!connected) co_return std::unexpected(connected.error());
   http::ClientRequest request;
@@ -128,6 +127,7 @@ Task<Result<std::unique_ptr<http::ClientResponse>>> Upstream::send(std::string m
   for (const auto& [name, value] : spec_.headers) request.headers.set(name, value);
   request.body = std::move(body);
   request.deadline = deadline;
+  request.delivery = delivery;
   const std::shared_ptr<http::Client> client = client_;
   auto response = co_await client->send(std::move(request));
   // The name may stand for another address by now.

@@ -73,9 +73,11 @@ class Upstream {
   /// Everything passed outlives it.
   Upstream(const model::ServerSpec& spec, net::Network& network);
 
-  /// Sends a request; the answer's head has to come until `deadline`.
+  /// Sends a request; the answer's head has to come until `deadline`. `delivery`, when not null, outlives the
+  /// sending and tells how far the request got.
   Task<Result<std::unique_ptr<http::ClientResponse>>> send(std::string method, http::Headers headers,
-                                                           std::string body, TimePoint deadline);
+                                                           std::string body, TimePoint deadline,
+                                                           http::Delivery* delivery = nullptr);
   /// The same with the body read (at most 1 MiB of it, for handshakes and errors); of an event stream, the
   /// first message that is an answer.
   Task<Result<http::Response>> fetch(std::string method, http::Headers headers, std::string body,

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "mcp/message.h"
+
 namespace berth::task::host {
 
 namespace {
@@ -19,12 +21,31 @@ double seconds(Duration duration) { return std::chrono::duration<double>(duratio
 
 UrlCall::UrlCall(UrlCallWorld& world, const mcp::Call& call, PoolKey key, mcp::CallObserver& observer)
     : world_(world),
-      call_(call),
       method_(call.method),
       caller_(*call.caller),
       key_(std::move(key)),
       observer_(&observer),
-      timer_(world.clock().make_timer()) {}
+      timer_(world.clock().make_timer()) {
+  own(call);
+}
+
+void UrlCall::own(const mcp::Call& call) {
+  texts_ = {std::string(call.params), std::string(call.input_responses), std::string(call.request_state),
+            std::string(call.trace_parent)};
+  call_ = call;
+  call_.caller = &caller_;
+  call_.method = method_;
+  call_.params = texts_.params;
+  call_.input_responses = texts_.input_responses;
+  call_.request_state = texts_.request_state;
+  call_.trace_parent = texts_.trace_parent;
+}
+
+/// Gives back the memory of what will not be sent again.
+void UrlCall::forget_request() {
+  texts_ = {};
+  call_.params = call_.input_responses = call_.request_state = call_.trace_parent = {};
+}
 
 void UrlCall::begin() {
   arm(world_.spec().call_timeout);
@@ -101,12 +122,13 @@ Task<UrlCall::Step> UrlCall::try_legacy(int attempt) {
   sent_ = true;
   const auto refusal = co_await post(std::move(headers), std::move(body));
   if (!refusal) co_return Step::finished;
-  if (is_session_lost(refusal->head.status, refusal->body)) {
+  if (attempt == 1 && is_session_lost(refusal->head.status, refusal->body)) {
     // The upstream has forgotten the session and has not run the call, so that it may run in another one.
+    // What it answers in a session that is new is meant for the call.
     const auto lost = session_;
     release_session();
     world_.session_lost(lost);
-    if (attempt == 1) co_return Step::again;
+    co_return Step::again;
   }
   finish_refused(*refusal);
   co_return Step::finished;
@@ -114,13 +136,16 @@ Task<UrlCall::Step> UrlCall::try_legacy(int attempt) {
 
 Task<std::optional<UrlCall::Refusal>> UrlCall::post(http::Headers headers, std::string body) {
   const TimePoint deadline = world_.clock().now() + world_.spec().call_timeout;
-  auto response = co_await world_.upstream().send("POST", std::move(headers), std::move(body), deadline);
+  http::Delivery delivery;
+  auto response =
+      co_await world_.upstream().send("POST", std::move(headers), std::move(body), deadline, &delivery);
   if (!response) {
-    fail_with(response.error());
+    fail_with(response.error(), delivery.handed_over);
     co_return std::nullopt;
   }
   world_.reached();
   if ((*response)->head().status == 200) {
+    forget_request();
     co_await read_answer(std::move(*response));
     co_return std::nullopt;
   }
@@ -157,10 +182,9 @@ Task<void> UrlCall::read_answer(std::unique_ptr<http::ClientResponse> response) 
     if (done_ || early_) break;
     response = co_await reconnect(messages);
     if (!response) {
-      finish(mcp::Outcome::failure(
-          mcp::code::internal_error,
-          fmt::format("The upstream {} ended its answer before the result{}. The call may have run.",
-                      world_.upstream().name(), broken ? ": " + broken->message() : "")));
+      finish(mcp::Outcome::failure(mcp::unknown_end(
+          fmt::format("The upstream {} ended its answer before the result{}.", world_.upstream().name(),
+                      broken ? ": " + broken->message() : ""))));
     }
   }
 }
@@ -232,7 +256,7 @@ void UrlCall::settle() {
     input.requests.push_back(ask.request);
   }
   parked_ = true;
-  call_ = {};
+  forget_request();
   arm(world_.spec().input_timeout);
   mcp::CallObserver* const observer = std::exchange(observer_, nullptr);
   world_.park(shared_from_this());
@@ -246,7 +270,8 @@ void UrlCall::resume(const mcp::Call& call, mcp::CallObserver& observer) {
   parked_ = false;
   const auto self = shared_from_this();
   world_.unpark(*this);
-  call_ = call;
+  own(call);
+  forget_request();
   observer_ = &observer;
   arm(world_.spec().call_timeout);
   if (early_) return finish(std::move(*std::exchange(early_, std::nullopt)));
@@ -303,9 +328,11 @@ void UrlCall::finish(mcp::Outcome outcome) {
   }
 }
 
-void UrlCall::fail_with(const Error& error) {
+void UrlCall::fail_with(const Error& error, bool was_handed_over) {
   if (error.code() == ErrorCode::unavailable) world_.unreachable(error.message());
-  finish(mcp::Outcome::failure(mcp::code::internal_error, error.message()));
+  finish(mcp::Outcome::failure(was_handed_over
+                                   ? mcp::unknown_end(error.message())
+                                   : mcp::RpcError{mcp::code::internal_error, error.message(), {}}));
 }
 
 void UrlCall::abandon() {
@@ -350,7 +377,7 @@ void UrlCall::on_timeout() {
   const std::string sentence = fmt::format("The upstream {} did not answer {} within {:g} s (call_timeout).",
                                            world_.upstream().name(), method_,
                                            seconds(world_.spec().call_timeout));
-  cut({mcp::code::internal_error, sentence, {}});
+  cut(mcp::unknown_end(sentence));
 }
 
 }  // namespace berth::task::host

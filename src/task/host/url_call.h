@@ -85,14 +85,24 @@ class UrlCall final : public std::enable_shared_from_this<UrlCall> {
   void refuse_asks();
   void finish(mcp::Outcome outcome);
   void finish_refused(const Refusal& refusal);
-  void fail_with(const Error& error);
+  void fail_with(const Error& error, bool was_handed_over = false);
   void release_session();
   void arm(Duration patience);
   void on_timeout();
+  void own(const mcp::Call& call);
+  void forget_request();
   mcp::Outcome read_result(json::Slice result) const;
 
   UrlCallWorld& world_;
-  mcp::Call call_;      ///< its views are the client's: not to be touched while parked
+  /// What the views of `call_` show: the client's own texts go with it, at any await of this call.
+  struct Texts {
+    std::string params;
+    std::string input_responses;
+    std::string request_state;
+    std::string trace_parent;
+  };
+  Texts texts_;
+  mcp::Call call_;  ///< without texts once the upstream has taken it
   const std::string method_;
   const mcp::Caller caller_;
   PoolKey key_;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "mcp/message.h"
 #include "task/host/capability_cache.h"
 #include "task/host/url_call.h"
 
@@ -283,10 +284,7 @@ std::unique_ptr<mcp::ActiveCall> UrlHost::start(const mcp::Call& call, mcp::Call
     const std::shared_ptr<UrlCall> parked = at == parked_.end() ? nullptr : at->second;
     if (!parked || parked->caller().principal != call.caller->principal ||
         parked->caller().session != call.caller->session) {
-      observer.on_outcome(mcp::Outcome::failure(
-          mcp::code::invalid_params,
-          "This answer can no longer be delivered: the call it belongs to has ended, or was answered before. "
-          "Call again without requestState."));
+      observer.on_outcome(mcp::Outcome::failure(mcp::undeliverable_answer()));
       return std::make_unique<UrlActive>(nullptr);
     }
     ++calls_;
@@ -544,7 +542,7 @@ Task<std::size_t> UrlHost::drain(TimePoint deadline) {
     const auto call = weak.lock();
     if (!call || call->done()) continue;
     ++cut;
-    call->cut({mcp::code::internal_error, "The call was cut: the server is shutting down.", {}});
+    call->cut(mcp::unknown_end("The call was cut: the server is shutting down."));
   }
   const auto sessions = sessions_;
   for (const auto& [key, session] : sessions) close_session(session, UrlSession::Goodbye::polite);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <optional>
 
@@ -36,6 +37,9 @@ class FakeUpstream final : public http::Service {
   bool modern = false;
   bool asks = false;
   std::string session = "s1";
+  int lost_status = 404;
+  std::string lost_body = R"({"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"gone"}})";
+  int stream_status = 200;
   int discover_status = 400;
   std::vector<Seen> seen;
   std::deque<std::string> pushed;  ///< events for the open GET or listen stream
@@ -43,6 +47,10 @@ class FakeUpstream final : public http::Service {
 
   void push(std::string event) {
     pushed.push_back(std::move(event));
+    if (stream_) stream_->notify();
+  }
+  void end_stream() {
+    gone_ = true;
     if (stream_) stream_->notify();
   }
   void let_go() {
@@ -71,6 +79,10 @@ class FakeUpstream final : public http::Service {
 
  private:
   Task<void> stream(http::Exchange& exchange) {
+    if (stream_status != 200) {
+      co_await exchange.respond(http::json_response(stream_status, "busy"));
+      co_return;
+    }
     ++streams;
     http::ResponseHead head;
     head.headers.set("Content-Type", "text/event-stream");
@@ -119,8 +131,7 @@ class FakeUpstream final : public http::Service {
       co_await stream(exchange);
       co_return;
     } else if (!modern && !in_session) {
-      response =
-          http::json_response(404, R"({"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"gone"}})");
+      response = http::json_response(lost_status, lost_body);
     } else if (method == "\"tools/call\"") {
       co_await call_tool(exchange, request, id);
       co_return;
@@ -139,6 +150,10 @@ class FakeUpstream final : public http::Service {
     const std::string done = fmt::format(R"({{"jsonrpc":"2.0","id":{},"result":{{"tool":{}}}}})", id, tool);
     if (tool == "\"echo\"") {
       co_await exchange.respond(http::json_response(200, done));
+      co_return;
+    }
+    if (tool == "\"refused\"") {
+      co_await exchange.respond(http::json_response(400, "no such thing"));
       co_return;
     }
     if (tool == "\"busy\"") {
@@ -287,6 +302,83 @@ TEST_F(UrlHostTest, initializes_anew_and_repeats_the_call_once_when_the_session_
   EXPECT_EQ(upstream.count("POST", "\"initialize\""), 2u);
 }
 
+TEST_F(UrlHostTest, knows_a_lost_session_however_the_upstream_says_so) {
+  const std::pair<int, std::string> ways[] = {
+      {404, ""},
+      {404, "Session not found"},
+      {400, "Invalid or missing session ID"},
+      {400, R"({"error":"No such session"})"},
+      {400, R"({"jsonrpc":"2.0","id":7,"error":{"code":-32000,"message":"Bad Request: No valid session"}})"},
+      {400, R"({"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}})"}};
+  make();
+  for (const auto& [status, body] : ways) {
+    SCOPED_TRACE(body);
+    upstream.lost_status = status;
+    upstream.lost_body = body;
+    upstream.session += "x";
+    EXPECT_EQ(echo().result(), R"({"tool":"echo"})");
+  }
+  EXPECT_EQ(upstream.count("POST", "\"initialize\""), 1 + std::size(ways));
+}
+
+TEST_F(UrlHostTest, takes_what_a_new_session_refuses_for_the_answer_to_the_call) {
+  make();
+  Observer& refused = call(R"({"name":"refused"})", caller);
+  EXPECT_EQ(refused.error(),
+            "The upstream http://10.0.0.1:8000/mcp answered HTTP 400 where a result was due.");
+  EXPECT_EQ(upstream.count("POST", "\"tools/call\""), 2u);
+  EXPECT_EQ(upstream.count("POST", "\"initialize\""), 2u);
+  EXPECT_EQ(echo().result(), R"({"tool":"echo"})");
+  EXPECT_EQ(upstream.count("POST", "\"initialize\""), 2u);
+}
+
+TEST_F(UrlHostTest, opens_its_stream_again_when_it_ends_or_the_upstream_is_busy) {
+  upstream.stream_status = 503;
+  make();
+  EXPECT_EQ(upstream.count("GET"), 1u);
+  clock.advance(milliseconds(999));
+  EXPECT_EQ(upstream.count("GET"), 1u);
+  clock.advance(milliseconds(1));
+  EXPECT_EQ(upstream.count("GET"), 2u);
+  upstream.stream_status = 200;
+  clock.advance(seconds(2));
+  EXPECT_EQ(upstream.streams, 1);
+  upstream.end_stream();
+  clock.run_until_idle();
+  EXPECT_EQ(upstream.streams, 0);
+  clock.advance(seconds(4));
+  EXPECT_EQ(upstream.streams, 1);
+  EXPECT_EQ(upstream.count("GET"), 4u);
+}
+
+TEST_F(UrlHostTest, asks_for_no_stream_again_where_there_is_none) {
+  upstream.stream_status = 405;
+  make();
+  clock.advance(seconds(60));
+  EXPECT_EQ(upstream.count("GET"), 1u);
+}
+
+TEST_F(UrlHostTest, a_client_that_leaves_as_its_session_opens_takes_its_request_with_it) {
+  make();
+  const std::string text = R"({"name":"echo","arguments":{"x":")" + std::string(3000, 'x') + "\"}}";
+  for (int turns = 0; turns < 100; ++turns) {
+    const mcp::Caller leaver{.principal = fmt::format("p{}", turns)};
+    std::string params = text;
+    Observer gone;
+    mcp::Call call;
+    call.caller = &leaver;
+    call.method = "tools/call";
+    call.params = params;
+    auto active = host->start(call, gone);
+    loop.restart();
+    for (int turn = 0; turn < turns; ++turn) loop.poll_one();
+    active.reset();
+    std::ranges::fill(params, '!');
+    clock.run_until_idle();
+  }
+  for (const auto& each : upstream.seen) EXPECT_EQ(each.body.find('!'), std::string::npos);
+}
+
 TEST_F(UrlHostTest, answers_what_the_upstream_asks_outside_calls_and_reports_changes) {
   make();
   ASSERT_EQ(upstream.streams, 1);
@@ -337,7 +429,7 @@ TEST_F(UrlHostTest, parks_a_call_that_asks_and_goes_on_with_the_answer) {
   retry.request_state = first.outcome.input.state;
   retry.input_responses = R"({"ask-1":{"action":"accept"}})";
   Observer& stranger = call(R"({"name":"ask"})", mcp::Caller{.principal = "mallory"}, retry);
-  EXPECT_EQ(stranger.outcome.error.code, -32602);
+  EXPECT_EQ(stranger.outcome.error.code, -32603);
   Observer& second = call(R"({"name":"ask"})", asker, retry);
   EXPECT_EQ(upstream.seen.back().body, R"({"jsonrpc":"2.0","id":"q","result":{"action":"accept"}})");
   upstream.let_go();
@@ -371,7 +463,8 @@ TEST_F(UrlHostTest, ends_a_call_that_is_never_answered) {
   Observer& hanging = call(R"({"name":"hang"})", caller);
   clock.advance(seconds(300));
   EXPECT_EQ(hanging.error(),
-            "The upstream http://10.0.0.1:8000/mcp did not answer tools/call within 300 s (call_timeout).");
+            "The call may have run; its end is unknown. The upstream http://10.0.0.1:8000/mcp did not answer "
+            "tools/call within 300 s (call_timeout).");
 }
 
 TEST_F(UrlHostTest, passes_retry_after_on) {
@@ -386,6 +479,7 @@ TEST_F(UrlHostTest, is_not_ready_while_nothing_listens_and_recovers_by_itself) {
   make();
   EXPECT_FALSE(host->health().ready);
   EXPECT_TRUE(host->health().reason.starts_with("The upstream http://10.0.0.1:8000/mcp: "));
+  EXPECT_EQ(host->health().reason.find("key=1"), std::string::npos) << host->health().reason;
   EXPECT_EQ(echo().outcome.error.code, -32603);
   network->heal(net::Endpoint{"10.0.0.1", 8000});
   clock.advance(seconds(6));
@@ -455,7 +549,8 @@ TEST_F(UrlHostTest, drains_by_cutting_what_is_left_and_saying_goodbye) {
   make();
   Observer& hanging = call(R"({"name":"hang"})", caller);
   EXPECT_EQ(drain(seconds(1)), 1u);
-  EXPECT_EQ(hanging.error(), "The call was cut: the server is shutting down.");
+  EXPECT_EQ(hanging.error(),
+            "The call may have run; its end is unknown. The call was cut: the server is shutting down.");
   EXPECT_EQ(upstream.count("DELETE"), 1u);
   calls.clear();
   host.reset();

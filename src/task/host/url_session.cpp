@@ -148,8 +148,9 @@ Task<void> UrlSession::read_stream(std::shared_ptr<UrlSession> self) {
     if (!last_event_id.empty()) headers.set("Last-Event-ID", last_event_id);
     const TimePoint deadline = self->world_.clock.now() + stream_head_timeout;
     auto response = co_await self->world_.upstream.send("GET", std::move(headers), {}, deadline);
-    if (response && (*response)->head().status != 200) co_return;  // 405: it has no such stream
-    if (response) {
+    const int status = response ? (*response)->head().status : 0;
+    if (response && status != 200 && !may_stream_later(status)) co_return;  // 405: it has no such stream
+    if (status == 200) {
       MessageStream messages(std::move(*response), self->world_.spec.message_bytes_max);
       for (;;) {
         const auto message = co_await messages.next();

@@ -106,17 +106,14 @@ mcp::Outcome status_outcome(int status, const http::Headers& headers, std::strin
 }
 
 bool is_session_lost(int status, std::string_view body) {
-  if (status == 404) {
-    const auto error = body_error(body);
-    return !error || error->code != mcp::code::method_not_found;
-  }
-  if (status != 400) return false;
-  const Result<json::Slice> parsed = json::parse(body);
   const auto error = body_error(body);
-  if (!error || error->code != mcp::code::server_error) return false;
-  const json::Slice id = parsed->find("id");
-  return !id.exists() || id.is(json::Kind::null);
+  if (status == 404) return !error || error->code != mcp::code::method_not_found;
+  if (status != 400) return false;
+  // Servers made after the SDK's examples answer 400 in text: "Invalid or missing session ID".
+  return !error || error->code == mcp::code::server_error || error->code == mcp::code::session_not_found;
 }
+
+bool may_stream_later(int status) { return status == 408 || status == 429 || status >= 500; }
 
 std::vector<ToolHeaderParams> read_tool_header_params(json::Slice tools_list_result) {
   std::vector<ToolHeaderParams> all;

@@ -33,9 +33,11 @@ mcp::Outcome status_outcome(int status, const http::Headers& headers, std::strin
                             std::string_view upstream);
 /// The JSON-RPC error in a body, if there is one.
 std::optional<mcp::RpcError> body_error(std::string_view body);
-/// Whether a request was refused because its session is gone: 404, or the 400 with -32000 and no id that SDK
-/// servers send instead. It was not executed.
+/// Whether a request may have been refused because its session is gone: 404, or the 400 that many servers
+/// send instead, with -32000, -32001 or no JSON-RPC error at all. It was not executed.
 bool is_session_lost(int status, std::string_view body);
+/// Whether a GET that was answered so may be answered with a stream when it is asked again.
+bool may_stream_later(int status);
 
 /// Tools whose arguments must be mirrored in headers, learned from a tools/list result.
 struct ToolHeaderParams {

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "base/log.h"
 
@@ -100,35 +102,112 @@ mcp::Outcome read_input_required(json::Slice requests, json::Slice state) {
   return mcp::Outcome::ask(std::move(input));
 }
 
+void read_method(json::Slice method, Message& message) {
+  if (const auto plain = method.as_plain_string()) {
+    message.method = *plain;
+  } else if (auto decoded = method.as_string()) {
+    message.decoded_method = std::make_shared<const std::string>(*std::move(decoded));
+    message.method = *message.decoded_method;
+  }
+}
+
+std::optional<std::int64_t> whole_number(std::string_view text) {
+  std::int64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc{} || stop != end) return std::nullopt;
+  return number;
+}
+
+/// Where the string ends whose inside starts at `at`: its closing quote, or the end of the line.
+std::size_t end_of_string(std::string_view line, std::size_t at) {
+  while (at < line.size() && line[at] != '"') at += line[at] == '\\' ? 2 : 1;
+  return std::min(at, line.size());
+}
+
+/// `rest` is what follows the colon behind `key`.
+void note_member(BrokenLine& found, std::string_view key, std::string_view rest) {
+  if (key == "method") found.asks = true;
+  if (key == "result" || key == "error" || key == "jsonrpc") found.answers = true;
+  if (key != "id") return;
+  rest.remove_prefix(std::min(rest.size(), rest.find_first_not_of(" \t")));
+  const std::size_t end = rest.starts_with('"') ? end_of_string(rest, 1) : rest.find_first_of(" \t,}");
+  if (rest.starts_with('"')) {
+    found.number = whole_number(rest.substr(1, end - 1));
+  } else {
+    found.number = whole_number(rest.substr(0, end));
+  }
+}
+
 }  // namespace
 
 Message read_message(json::Slice object) {
   Message message;
-  bool result = false;
-  bool error = false;
+  json::Slice method;
+  json::Slice result;
+  json::Slice error;
   for (json::Members members(object); members.next();) {
-    const std::string_view key = members.raw_key();
-    if (key == "id") {
+    if (members.key_is("id")) {
       message.id = members.value();
-    } else if (key == "result") {
-      message.body = members.value();
-      result = true;
-    } else if (key == "error") {
-      message.body = members.value();
-      error = true;
-    } else if (key == "method") {
-      message.method = members.value().as_plain_string().value_or("");
-    } else if (key == "params") {
+    } else if (members.key_is("result")) {
+      result = members.value();
+    } else if (members.key_is("error")) {
+      error = members.value();
+    } else if (members.key_is("method")) {
+      method = members.value();
+    } else if (members.key_is("params")) {
       message.params = members.value();
     }
   }
-  const bool has_id = message.id.exists() && !message.id.is(json::Kind::null);
-  if (!message.method.empty()) {
-    message.kind = has_id ? Message::Kind::request : Message::Kind::notification;
-  } else if (result != error && message.id.exists()) {
-    message.kind = result ? Message::Kind::result : Message::Kind::error;
+  if (method.exists()) {
+    read_method(method, message);
+    const bool has_id = message.id.exists() && !message.id.is(json::Kind::null);
+    if (!message.method.empty()) message.kind = has_id ? Message::Kind::request : Message::Kind::notification;
+    return message;
   }
+  if (result.exists() && error.is(json::Kind::null)) error = {};
+  if (error.exists() && result.is(json::Kind::null)) result = {};
+  if (result.exists() == error.exists() || !message.id.exists()) return message;
+  message.kind = result.exists() ? Message::Kind::result : Message::Kind::error;
+  message.body = result.exists() ? result : error;
   return message;
+}
+
+BrokenLine read_broken_line(std::string_view line) {
+  BrokenLine found;
+  std::size_t depth = 0;
+  std::string_view key;
+  for (std::size_t at = 0; at < line.size(); ++at) {
+    switch (line[at]) {
+      case '{':
+      case '[': ++depth; break;
+      case '}':
+      case ']': depth -= depth > 0 ? 1 : 0; break;
+      case ':':
+        if (depth == 1) note_member(found, std::exchange(key, {}), line.substr(at + 1));
+        break;
+      case '"': {
+        const std::size_t end = end_of_string(line, at + 1);
+        if (depth == 1) key = line.substr(at + 1, end - at - 1);
+        at = end;
+        break;
+      }
+      default: break;
+    }
+  }
+  return found;
+}
+
+std::optional<std::int64_t> own_number(json::Slice value) {
+  if (const auto number = value.as_int()) return number;
+  const std::optional<std::string> text = value.as_string();
+  return text ? whole_number(*text) : std::nullopt;
+}
+
+bool is_same_id(json::Slice one, json::Slice other) {
+  if (one.text() == other.text()) return one.exists();
+  const auto meaning = [](json::Slice id) { return id.as_string().value_or(std::string(id.text())); };
+  return one.exists() && other.exists() && meaning(one) == meaning(other);
 }
 
 void append_request(std::string& out, std::int64_t id, std::string_view method, std::string_view params,
@@ -241,8 +320,14 @@ mcp::RpcError read_error(json::Slice error) {
   read.code = static_cast<int>(error.find("code").as_int().value_or(mcp::code::internal_error));
   read.message =
       error.find("message").as_string().value_or("The server answered an error without a message.");
+  if (auto bare = error.as_string()) read.message = *std::move(bare);
   read.data = std::string(error.find("data").text());
   return read;
+}
+
+std::string refusal_sentence(std::string_view method, const mcp::RpcError& error) {
+  return fmt::format("The server refused {}: {}{}", method, error.message,
+                     error.message.ends_with('.') ? "" : ".");
 }
 
 mcp::Outcome read_legacy_result(json::Slice result) {
@@ -277,16 +362,15 @@ mcp::Outcome read_modern_result(json::Slice result) {
   json::Slice requests;
   json::Slice state;
   for (json::Members members(result); members.next();) {
-    const std::string_view key = members.raw_key();
-    if (key == "resultType") {
+    if (members.key_is("resultType")) {
       type = members.value().as_string().value_or("");
-    } else if (key == "ttlMs") {
+    } else if (members.key_is("ttlMs")) {
       ttl_ms = members.value().as_int();
-    } else if (key == "cacheScope") {
-      is_public = members.value().as_plain_string() == "public";
+    } else if (members.key_is("cacheScope")) {
+      is_public = members.value().as_string() == "public";
     } else {
-      if (key == "inputRequests") requests = members.value();
-      if (key == "requestState") state = members.value();
+      if (members.key_is("inputRequests")) requests = members.value();
+      if (members.key_is("requestState")) state = members.value();
       if (kept.size() > 1) kept += ',';
       kept += members.text();
     }
@@ -297,6 +381,13 @@ mcp::Outcome read_modern_result(json::Slice result) {
   mcp::Outcome outcome = mcp::Outcome::success(std::move(kept));
   if (ttl_ms) outcome.cache = mcp::CacheHint{std::max<std::int64_t>(0, *ttl_ms), is_public};
   return outcome;
+}
+
+bool names_modern(json::Slice error) {
+  for (json::Elements each(error.find("data").find("supported")); each.next();) {
+    if (each.value().as_string() == mcp::modern_version) return true;
+  }
+  return false;
 }
 
 Result<mcp::ServerDescription> read_initialize_result(json::Slice result) {
@@ -321,7 +412,7 @@ Result<mcp::ServerDescription> read_initialize_result(json::Slice result) {
 Result<mcp::ServerDescription> read_discover_result(json::Slice result) {
   bool supported = false;
   for (json::Elements each(result.find("supportedVersions")); each.next();) {
-    supported = supported || each.value().as_plain_string() == mcp::modern_version;
+    supported = supported || each.value().as_string() == mcp::modern_version;
   }
   if (!supported) {
     return fail(ErrorCode::invalid_argument,
@@ -335,7 +426,7 @@ Result<mcp::ServerDescription> read_discover_result(json::Slice result) {
   description.instructions = result.find("instructions").as_string().value_or("");
   if (const auto ttl = result.find("ttlMs").as_int()) {
     description.cache = mcp::CacheHint{std::max<std::int64_t>(0, *ttl),
-                                       result.find("cacheScope").as_plain_string() == "public"};
+                                       result.find("cacheScope").as_string() == "public"};
   }
   return description;
 }
@@ -380,7 +471,7 @@ std::optional<mcp::Change> read_change(const Message& notification) {
 }
 
 std::optional<std::int64_t> progress_token(json::Slice params) {
-  return params.find("progressToken").as_int();
+  return own_number(params.find("progressToken"));
 }
 
 mcp::Notification progress_notification(json::Slice params) {
@@ -388,7 +479,7 @@ mcp::Notification progress_notification(json::Slice params) {
 }
 
 std::optional<mcp::LoggingLevel> log_level(json::Slice params) {
-  const auto level = params.find("level").as_plain_string();
+  const auto level = params.find("level").as_string();
   return level ? mcp::parse_logging_level(*level) : std::nullopt;
 }
 

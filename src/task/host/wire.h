@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,12 +19,27 @@ struct Message {
   enum class Kind : std::uint8_t { request, notification, result, error, invalid };
   Kind kind = Kind::invalid;
   json::Slice id;
-  std::string_view method;  ///< requests and notifications
+  std::string_view method;  ///< decoded; requests and notifications
   json::Slice params;
-  json::Slice body;  ///< `result` or `error`
+  json::Slice body;                                   ///< `result` or `error`
+  std::shared_ptr<const std::string> decoded_method;  ///< keeps `method` when it was written with escapes
 };
-/// Reads an object in one pass. `invalid`: not a JSON-RPC message.
+/// Reads an object in one pass. `invalid`: not a JSON-RPC message. Of a `result` and an `error` one may be
+/// null, which then counts as absent.
 Message read_message(json::Slice object);
+
+/// What a line that is no message still tells of itself, read without trust in its grammar.
+struct BrokenLine {
+  std::optional<std::int64_t> number;  ///< the request of ours that its `id` names
+  bool answers = false;                ///< has other marks of an answer
+  bool asks = false;                   ///< has a `method`, so that its id is none of ours
+};
+BrokenLine read_broken_line(std::string_view line);
+
+/// The number of ours that an id or a token means: servers return numbers as text too.
+std::optional<std::int64_t> own_number(json::Slice value);
+/// Whether two ids mean the same, however they are written.
+bool is_same_id(json::Slice one, json::Slice other);
 
 /// Appends one request, without a line end. `params` is JSON object text or empty; `meta_members` and
 /// `param_members` are members as text ("\"a\":1,\"b\":2") put into params._meta and into params. Line breaks
@@ -54,6 +70,8 @@ std::string initialize_params(const CapabilitySet& capabilities);
 bool may_ask(std::string_view method);
 
 mcp::RpcError read_error(json::Slice error);
+/// "The server refused METHOD: …", as one sentence.
+std::string refusal_sentence(std::string_view method, const mcp::RpcError& error);
 /// How a legacy server's answer ends a call.
 mcp::Outcome read_legacy_result(json::Slice result);
 /// -32042 of 2025-11-25 becomes input_required with `state` state_again (the call is sent anew after it).
@@ -62,6 +80,8 @@ mcp::Outcome read_legacy_error(json::Slice error, const CapabilitySet& capabilit
 mcp::Outcome read_modern_result(json::Slice result);
 inline constexpr std::string_view state_again = "again";
 
+/// Whether an error refuses a version and lists 2026-07-28 among those the server speaks.
+bool names_modern(json::Slice error);
 /// InitializeResult; invalid_argument when it is not one or names a revision unknown to Berth.
 Result<mcp::ServerDescription> read_initialize_result(json::Slice result);
 /// DiscoverResult; invalid_argument when it is not one or does not support 2026-07-28.

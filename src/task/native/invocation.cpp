@@ -78,6 +78,8 @@ Task<void> Invocation::drive(Task<mcp::Outcome> handler) {
     outcome = threw(error.what());
   } catch (const std::exception& error) {
     outcome = threw(error.what());
+  } catch (...) {
+    outcome = threw("an exception of unknown type");
   }
   end(std::move(outcome));
 }

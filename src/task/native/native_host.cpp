@@ -200,6 +200,8 @@ class NativeHost final : public ServerHost {
       outcome = handler.answer(input, context);
     } catch (const std::exception& error) {
       outcome = threw(call, input, error.what());
+    } catch (...) {
+      outcome = threw(call, input, "an exception of unknown type");
     }
     return refuse(observer, std::move(outcome));
   }
@@ -217,6 +219,8 @@ class NativeHost final : public ServerHost {
       begun = found.handler->begin(input, invocation->call());
     } catch (const std::exception& error) {
       begun = threw(call, input, error.what());
+    } catch (...) {
+      begun = threw(call, input, "an exception of unknown type");
     }
     if (auto* const outcome = std::get_if<Outcome>(&begun)) return refuse(observer, std::move(*outcome));
     if (!reaping_) scope_.spawn(reap());

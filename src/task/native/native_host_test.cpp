@@ -80,6 +80,11 @@ class NativeHostTest : public ::testing::Test {
       return berth::fail(ErrorCode::unavailable, "The disk is away.");
     });
     server.tool("throw", "Throws.", []() -> std::string { throw std::runtime_error("boom"); });
+    server.tool("throw_int", "Throws.", []() -> std::string { throw 7; });
+    server.tool("late_throw_int", "Throws.", [](Call&) -> Task<void> {
+      throw 7;
+      co_return;
+    });
     server.tool("late_throw", "Throws.", [](Call& call) -> Task<void> {
       co_await call.clock().sleep_for(1s);
       throw std::runtime_error("late boom");
@@ -200,6 +205,11 @@ TEST_F(NativeHostTest, FailuresAreToolErrors) {
   EXPECT_EQ(tool("throw"),
             R"(result {"content":[{"type":"text","text":"throw failed: boom"}],"isError":true})"
             "\n");
+  for (const std::string name : {"throw_int", "late_throw_int"}) {
+    const std::string answer = tool(name);
+    EXPECT_NE(answer.find("an exception of unknown type"), std::string::npos) << answer;
+    EXPECT_NE(answer.find(R"("isError":true)"), std::string::npos) << answer;
+  }
   EXPECT_EQ(tool("late_throw"), "");
   clock.advance(1s);
   EXPECT_EQ(

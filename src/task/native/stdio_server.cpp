@@ -243,7 +243,8 @@ class Front final : public StdioServer, public ChangeSink {
 
   void start(mcp::Caller caller, const mcp::Message& message, std::optional<mcp::LoggingLevel> level) {
     if (calls_.size() >= stdio_calls_max) {
-      return refuse(message.id, mcp::code::server_error, fmt::format("{} calls are under way.", stdio_calls_max));
+      return refuse(message.id, mcp::code::server_error,
+                    fmt::format("{} calls are under way.", stdio_calls_max));
     }
     auto call = std::make_unique<StdioCall>(calls_world_, std::move(caller), message, level);
     StdioCall& started = *call;

@@ -40,6 +40,7 @@ Result<void> check(const RuntimeOptions& options) {
 struct HostMaker {
   std::vector<std::pair<std::string, std::string>> environment;
   std::string data_directory;
+  std::string state_directory;
   std::string version;
   Server* native;
   net::Network& network;
@@ -52,13 +53,14 @@ struct HostMaker {
     Clock& clock = network.clock();
     switch (spec.kind) {
       case model::ServerSpec::Kind::command: {
-        StdioHostOptions options{environment};
+        StdioHostOptions options{
+            environment, [] { return read_memory_use(); }, {.hidden = state_directory, .kept = {}}};
+        if (!state_directory.empty() && data_directory.starts_with(state_directory + "/"))
+          options.separation.kept = data_directory;
         made.host = make_stdio_host(spec, launcher, sink, clock, log, std::move(options));
         break;
       }
-      case model::ServerSpec::Kind::url:
-        made.host = make_url_host(spec, network, sink, clock, log);
-        break;
+      case model::ServerSpec::Kind::url: made.host = make_url_host(spec, network, sink, clock, log); break;
       case model::ServerSpec::Kind::builtin: {
         const std::shared_ptr<Server> server = make_workspace_server({data_directory, version});
         made.server = server;
@@ -80,8 +82,14 @@ Result<std::unique_ptr<Runtime>> make_runtime(RuntimeOptions options, net::Netwo
   auto checked = check(options);
   if (!checked) return Failure(checked.error());
   RuntimeParts parts;
-  parts.make_host = HostMaker{
-      options.environment, options.data_directory, options.version, options.native, network, launcher, log};
+  parts.make_host = HostMaker{options.environment,
+                              options.data_directory,
+                              options.state_directory,
+                              options.version,
+                              options.native,
+                              network,
+                              launcher,
+                              log};
   parts.make_endpoint = make_endpoint;
   // A key that is too short is refused below.
   if (!options.fleet_key.empty())

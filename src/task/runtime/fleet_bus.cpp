@@ -64,6 +64,11 @@ std::shared_ptr<void> FleetBus::subscribe(std::string_view server, std::string p
   return subscriptions_.add(server, std::move(principal), std::move(observer));
 }
 
+bool FleetBus::knows(const std::string& id, std::uint64_t generation) const {
+  const auto line = lines_.find(id);
+  return line != lines_.end() && line->second->member.generation == generation;
+}
+
 void FleetBus::set_peers(const std::vector<Member>& peers) {
   std::map<std::string, std::shared_ptr<Line>> next;
   for (const Member& peer : peers) {

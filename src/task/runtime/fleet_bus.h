@@ -32,6 +32,8 @@ class FleetBus final : public ChangeBus {
   /// Told when a sister could not be reached.
   void on_unreachable(std::function<void(const Member&)> callback) { unreachable_ = std::move(callback); }
 
+  /// Is this life of the task with that id among the sisters?
+  bool knows(const std::string& id, std::uint64_t generation) const;
   std::size_t peers() const { return lines_.size(); }
   std::uint64_t dropped() const { return dropped_; }
   /// Await before destruction.

@@ -1,5 +1,6 @@
 #include "task/peers.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -199,16 +200,18 @@ TEST_F(Sisters, AForwardedRequestIsServedByTheOwnerForItsCaller) {
   EXPECT_EQ(ask_forwarded(*first, second->handle()), "200 demo on 2 for alice forwarded got a body");
 }
 
-TEST_F(Sisters, AnotherLifeOfTheOwnerIsNotFoundAndNoLifeIsUnavailable) {
+TEST_F(Sisters, NothingIsDeliveredToAnotherLifeOfTheOwnerOrToNone) {
   first = make("1");
   second = make("2");
   mcp::Handle handle = second->handle();
   ++handle.generation;
-  EXPECT_EQ(ask_forwarded(*first, handle), "404 Another life of that task runs at the owner's address.");
+  EXPECT_EQ(ask_forwarded(*first, handle),
+            "500 another life: Another life of that task runs at the owner's address.");
   handle.owner_address = "127.0.0.9:3001";
-  EXPECT_TRUE(ask_forwarded(*first, handle).starts_with("503 cannot connect to 127.0.0.9:3001"));
+  EXPECT_TRUE(
+      ask_forwarded(*first, handle).starts_with("500 not delivered: cannot connect to 127.0.0.9:3001"));
   handle.owner_address = "nonsense";
-  EXPECT_TRUE(ask_forwarded(*first, handle).starts_with("503 "));
+  EXPECT_TRUE(ask_forwarded(*first, handle).starts_with("500 not delivered: "));
 }
 
 Task<void> read_one_part(http::Client& client, http::ClientRequest request, std::string& part) {
@@ -230,17 +233,115 @@ TEST_F(Sisters, AForwardedStreamComesPartByPartAndEndsWhenItsClientLeaves) {
   EXPECT_EQ(second->fakes.endpoints[0]->left, 1);
 }
 
-TEST_F(Sisters, TheOwnersDeathInTheMiddleOfAStreamBreaksItOff) {
+TEST_F(Sisters, TheOwnersDeathInTheMiddleOfAStreamEndsItWithAnErrorForEachRequest) {
+  first = make("1");
+  second = make("2");
+  const auto ended_with = [&](std::string body) {
+    auto request = forwarded_request(*first, second->handle());
+    request.headers.add("X-Slow", "1");
+    request.body = std::move(body);
+    std::string answer;
+    scope.spawn(fetch_into(*first->client, std::move(request), answer));
+    clock.run_until_idle();
+    network->cut({"127.0.0.2", 3001});
+    clock.run_until_idle();
+    network->heal({"127.0.0.2", 3001});
+    return answer;
+  };
+  const auto error = [](std::string_view id) {
+    return fmt::format(
+        "event: message\ndata: {{\"jsonrpc\":\"2.0\",\"id\":{},\"error\":{{\"code\":-32603,\"message\":\"The "
+        "call may "
+        "have run; its end is unknown. The task that ran it was lost before it answered.\"}}}}\n\n",
+        id);
+  };
+  EXPECT_EQ(ended_with(R"({"jsonrpc":"2.0","id":"x","method":"tools/call"})"),
+            "200 data: 1\n\n" + error("\"x\""));
+  EXPECT_EQ(ended_with(R"([{"jsonrpc":"2.0","id":4,"method":"tools/call"},{"jsonrpc":"2.0","method":"n"},)"
+                       R"({"jsonrpc":"2.0","id":5,"method":"tools/call"}])"),
+            "200 data: 1\n\n" + error("4") + error("5"));
+  EXPECT_EQ(ended_with(""), "200 data: 1\n\n");
+}
+
+TEST_F(Sisters, TheOwnersDeathInTheMiddleOfACallLeavesItsEndUnknown) {
   first = make("1");
   second = make("2");
   auto request = forwarded_request(*first, second->handle());
-  request.headers.add("X-Slow", "1");
+  request.headers.add("X-Silent", "1");
   std::string answer;
   scope.spawn(fetch_into(*first->client, std::move(request), answer));
-  clock.run_until_idle();
+  clock.advance(5s);
+  EXPECT_EQ(answer, "");
   network->cut({"127.0.0.2", 3001});
   clock.run_until_idle();
-  EXPECT_EQ(answer, "The peer closed the connection in the middle of a body.");
+  EXPECT_TRUE(answer.starts_with("500 unknown: The task that ran it was lost before it answered. "))
+      << answer;
+}
+
+TEST_F(Sisters, ACallMayBeSilentAsLongAsItsOwnerLives) {
+  first = make("1");
+  second = make("2");
+  auto request = forwarded_request(*first, second->handle());
+  request.headers.add("X-Silent", "1");
+  std::string answer;
+  scope.spawn(fetch_into(*first->client, std::move(request), answer));
+  clock.advance(10min);
+  EXPECT_EQ(answer, "");
+  second->fakes.endpoints[0]->go_on.notify();
+  clock.run_until_idle();
+  EXPECT_EQ(answer, "200 demo on 2 for alice forwarded got a body");
+}
+
+TEST_F(Sisters, AnOwnerThatGivesNoSignOfLifeIsLost) {
+  first = make("1");
+  second = make("2");
+  const auto mute = network->listen({"127.0.0.9", 3001});
+  mcp::Handle handle = second->handle();
+  handle.owner = "9";
+  handle.owner_address = "127.0.0.9:3001";
+  std::string answer;
+  scope.spawn(fetch_into(*first->client, forwarded_request(*first, handle), answer));
+  clock.advance(9s);
+  EXPECT_EQ(answer, "");
+  clock.advance(2s);
+  EXPECT_EQ(answer,
+            "500 unknown: The task that ran it was lost before it answered. It gave no sign of life.");
+}
+
+/// Connections to `stuck` are never let in.
+class StuckNetwork final : public net::Network {
+ public:
+  explicit StuckNetwork(net::Network& inner) : inner_(inner) {}
+  Result<std::unique_ptr<net::Listener>> listen(const net::Endpoint& endpoint,
+                                                net::PortSharing sharing) override {
+    return inner_.listen(endpoint, sharing);
+  }
+  Task<Result<std::unique_ptr<net::Stream>>> connect(const net::Endpoint& endpoint,
+                                                     TimePoint deadline) override {
+    if (stuck != endpoint) co_return co_await inner_.connect(endpoint, deadline);
+    co_await clock().sleep_until(deadline);
+    co_return fail(ErrorCode::deadline_exceeded, "nobody lets it in");
+  }
+  Clock& clock() override { return inner_.clock(); }
+
+  std::optional<net::Endpoint> stuck;
+
+ private:
+  net::Network& inner_;
+};
+
+TEST_F(Sisters, AnOwnerThatLivesAndLetsNobodyInIsSlowAndNotGone) {
+  StuckNetwork stuck(*network);
+  first = std::make_unique<Node>(stuck, "1", "127.0.0.1", 3000, data.path(), nullptr);
+  clock.run_until_idle();
+  second = make("2");
+  stuck.stuck = net::Endpoint{"127.0.0.2", 3001};
+  const mcp::Handle handle = second->handle();
+  EXPECT_TRUE(ask_forwarded(*first, handle).starts_with("500 slow: ")) << ask_forwarded(*first, handle);
+  stop(second);
+  clock.advance(15s);
+  EXPECT_TRUE(ask_forwarded(*first, handle).starts_with("500 not delivered: "));
+  stop(first);
 }
 
 /// The same over kernel sockets and mutual TLS.

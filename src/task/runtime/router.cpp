@@ -14,6 +14,10 @@ namespace berth::task {
 namespace {
 
 constexpr std::size_t request_id_bytes_max = 128;
+constexpr std::string_view key_wanted =
+    "This service needs an API key: send it as 'Authorization: Bearer KEY' or as 'X-API-Key: KEY'.";
+/// How a call is counted whose client left before it was answered: it failed nobody.
+constexpr int client_left_status = 499;
 
 bool is_one_of(std::string_view text, std::initializer_list<std::string_view> list) {
   return std::ranges::find(list, text) != list.end();
@@ -36,6 +40,13 @@ http::Response wrong_method(std::string_view method, std::string_view allowed) {
 /// To the microsecond, which is as much as a log line should hold.
 double milliseconds(Duration duration) {
   return static_cast<double>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count()) / 1000;
+}
+
+/// Clients answer a bare 401 by registering themselves for OAuth (RFC 7591), and show their user what that
+/// is answered with instead of the 401: here, that a key is missing.
+http::Response no_registration() {
+  return http::json_response(
+      400, R"({"error":"access_denied","error_description":)" + json_quote(key_wanted) + "}");
 }
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
@@ -75,6 +86,7 @@ class Router::Observed final : public http::Exchange {
 
   ~Observed() override {
     --route_.in_flight;
+    if (client_left_ && !inner_.answered()) status_ = client_left_status;
     const TimePoint now = router_.clock_.now();
     route_.count(status_, (headed_ == TimePoint{} ? now : headed_) - began_);
     if (router_.options_.meter != nullptr && is_call())
@@ -90,7 +102,12 @@ class Router::Observed final : public http::Exchange {
   Task<Result<std::size_t>> read_body_some(std::span<char> into) override {
     return inner_.read_body_some(into);
   }
-  void on_disconnect(std::function<void()> callback) override { inner_.on_disconnect(std::move(callback)); }
+  void on_disconnect(std::function<void()> callback) override {
+    inner_.on_disconnect([this, callback = std::move(callback)] {
+      client_left_ = true;
+      if (callback) callback();
+    });
+  }
   Task<Result<void>> respond(http::Response response) override {
     answer(response.status, response.headers);
     return inner_.respond(std::move(response));
@@ -160,6 +177,7 @@ class Router::Observed final : public http::Exchange {
   TimePoint headed_{};
   std::string_view origin_;
   int status_ = 500;  ///< what the HTTP server answers when nobody did
+  bool client_left_ = false;
 };
 
 Router::Router(Options options, Clock& clock, Log& log)
@@ -178,6 +196,7 @@ Router::Router(Options options, Clock& clock, Log& log)
 Router::~Router() = default;
 
 Router::Route* Router::find(std::string_view path) {
+  if (path.ends_with("/mcp/")) path.remove_suffix(1);
   if (path == "/mcp") return routes_.size() == 1 ? routes_.front().get() : nullptr;
   if (!path.ends_with("/mcp")) return nullptr;
   for (const auto& route : routes_) {
@@ -239,10 +258,13 @@ void Router::trace(Observed& observed) const {
 }
 
 std::optional<http::Response> Router::refuse_caller(const http::Headers& headers) const {
+  // Whoever stands between could have read the other one.
+  for (const std::string_view name : {"Authorization", "X-API-Key", "Mcp-Session-Id"}) {
+    if (headers.count(name) > 1) return rpc_refusal(400, fmt::format("{} must be sent once.", name));
+  }
   if (const auto problem = guard_.refuse(headers)) return rpc_refusal(403, *problem);
   if (authenticator_.identify(headers)) return std::nullopt;
-  auto response = rpc_refusal(
-      401, "This service needs an API key: send it as 'Authorization: Bearer KEY' or as 'X-API-Key: KEY'.");
+  auto response = rpc_refusal(401, key_wanted);
   response.headers.add("WWW-Authenticate", "Bearer");
   return response;
 }
@@ -279,6 +301,7 @@ Task<void> Router::serve_page(http::Exchange& exchange) {
 
 http::Response Router::page(const http::RequestHead& head) const {
   const std::string_view path = head.path();
+  if (path == "/register" && authenticator_.has_keys()) return no_registration();
   if (!is_one_of(path, {"/healthz", "/readyz", "/metrics"})) return unknown_path(path);
   if (!is_one_of(head.method, {"GET", "HEAD"})) return wrong_method(head.method, "GET, HEAD");
   if (path == "/healthz") {

@@ -26,7 +26,8 @@ struct ServedServer {
   const ServerHost* host = nullptr;
 };
 
-/// Shows a task over HTTP: `/mcp` (when there is one server), `/NAME/mcp`, `/healthz`, `/readyz`, `/metrics`.
+/// Shows a task over HTTP: `/mcp` (when there is one server), `/NAME/mcp` (both also with a slash behind),
+/// `/healthz`, `/readyz`, `/metrics`.
 /// Guards against DNS rebinding, authenticates, counts and writes the access log: one `request` line each, at
 /// debug level for answers below 300 (a line costs as much as a tenth of a call) and at info level else.
 class Router final : public http::Service {

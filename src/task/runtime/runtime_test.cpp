@@ -103,6 +103,8 @@ TEST_F(TaskRuntime, OneServerAnswersUnderItsNameAndUnderMcp) {
   start();
   EXPECT_EQ(ask("POST", "/mcp", {}, "x"), "200 demo on 1 for anonymous got x");
   EXPECT_EQ(ask("POST", "/demo/mcp", {}, "x"), "200 demo on 1 for anonymous got x");
+  EXPECT_EQ(ask("POST", "/mcp/", {}, "x"), "200 demo on 1 for anonymous got x");
+  EXPECT_EQ(ask("POST", "/demo/mcp/?a=1", {}, "x"), "200 demo on 1 for anonymous got x");
   EXPECT_EQ(ask("GET", "/other/mcp"),
             "404 {\"error\":\"There is nothing at /other/mcp.\",\"hint\":\"MCP is served at /mcp, /demo/mcp; "
             "health "
@@ -133,7 +135,8 @@ TEST_F(TaskRuntime, HealthIsOfTheProcessAndReadinessOfTheServers) {
   EXPECT_TRUE(runtime->ready());
   fakes.hosts[0]->state = {false, "It said \"no\".", 0, 3};
   EXPECT_EQ(ask("GET", "/readyz"),
-            "503 {\"ready\":false,\"servers\":{\"demo\":false},\"reasons\":[\"demo: It does not answer; the log says "
+            "503 {\"ready\":false,\"servers\":{\"demo\":false},\"reasons\":[\"demo: It does not answer; the "
+            "log says "
             "why.\"]}");
   EXPECT_FALSE(runtime->ready());
   EXPECT_TRUE(ask("GET", "/healthz").starts_with("200 "));
@@ -162,6 +165,30 @@ TEST_F(TaskRuntime, KeysDecideWhoCalls) {
   EXPECT_EQ(ask("POST", "/mcp", with("Berth-Principal", "root")), "401 " + answer.body);
   EXPECT_TRUE(ask("GET", "/metrics").starts_with("401 "));
   EXPECT_TRUE(ask("GET", "/readyz").starts_with("200 "));
+}
+
+TEST_F(TaskRuntime, AClientThatRegistersForOAuthReadsThatAKeyIsMissing) {
+  options.keys.emplace_back("alice", Secret("key-of-alice"));
+  start();
+  EXPECT_EQ(ask("POST", "/register", {}, "{}"),
+            "400 {\"error\":\"access_denied\",\"error_description\":\"This service needs an API key: send it "
+            "as 'Authorization: Bearer KEY' or as 'X-API-Key: KEY'.\"}");
+}
+
+TEST_F(TaskRuntime, WithoutKeysNobodyRegisters) {
+  start();
+  EXPECT_TRUE(ask("POST", "/register", {}, "{}").starts_with("404 ")) << answer.body;
+}
+
+TEST_F(TaskRuntime, FieldsThatNameTheCallerComeOnce) {
+  options.keys.emplace_back("alice", Secret("key-of-alice"));
+  start();
+  for (const std::string name : {"Authorization", "X-API-Key", "Mcp-Session-Id"}) {
+    http::Headers headers = with("Authorization", "Bearer key-of-alice");
+    headers.add(name, "a");
+    if (name != "Authorization") headers.add(name, "b");
+    EXPECT_TRUE(ask("POST", "/mcp", std::move(headers), "x").starts_with("400 ")) << name;
+  }
 }
 
 TEST_F(TaskRuntime, CountsAndLogsEachRequest) {

@@ -26,6 +26,7 @@ FakeHost::FakeHost() {
 
 Task<Result<mcp::ServerDescription>> FakeHost::describe(const mcp::Caller&) {
   ++described;
+  if (before_describe) co_await before_describe();
   if (describe_error) co_return Failure(*describe_error);
   co_return description;
 }

@@ -38,6 +38,7 @@ class FakeHost final : public ServerHost {
 
   mcp::ServerDescription description;
   std::optional<Error> describe_error;
+  std::function<Task<void>()> before_describe;  ///< awaited by describe(), if there is one
   std::vector<std::shared_ptr<Started>> started;
   /// Called inside start(); may end the call at once.
   std::map<std::string, std::function<void(Started&)>> handlers;

@@ -22,16 +22,17 @@ Task<void> drain_into(Endpoint& endpoint, TimePoint deadline,
 
 }  // namespace
 
-Task<Result<void>> FakePeers::forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view,
-                                      const RequestContext& from) {
+Task<Forwarded> FakePeers::forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view,
+                                   const RequestContext& from) {
   ++forwarded;
+  if (fails_with) co_return *fails_with;
   const auto at = endpoints.find(handle.owner_address);
-  if (at == endpoints.end()) co_return fail(ErrorCode::unavailable, "The task is gone.");
+  if (at == endpoints.end()) co_return Forwarded{Forwarded::End::not_delivered, "The task is gone."};
   RequestContext context;
   context.principal = from.principal;
   context.forwarded = true;
   co_await at->second->serve(exchange, std::move(context));
-  co_return Result<void>();
+  co_return Forwarded{};
 }
 
 Fleet::Fleet(std::size_t tasks) {

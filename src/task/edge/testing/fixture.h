@@ -19,8 +19,9 @@ class FakePeers final : public PeerForwarder {
  public:
   std::map<std::string, Endpoint*> endpoints;  ///< by address
   std::size_t forwarded = 0;
-  Task<Result<void>> forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view body,
-                             const RequestContext& context) override;
+  std::optional<Forwarded> fails_with;  ///< instead of reaching anybody
+  Task<Forwarded> forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view body,
+                          const RequestContext& context) override;
 };
 
 /// Which task a request goes to, and whose it is.

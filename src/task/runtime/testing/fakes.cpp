@@ -1,5 +1,7 @@
 #include "task/runtime/testing/fakes.h"
 
+#include <array>
+
 namespace berth::task::testing {
 
 Task<void> FakeEndpoint::serve(http::Exchange& exchange, RequestContext context) {
@@ -14,6 +16,7 @@ Task<void> FakeEndpoint::serve(http::Exchange& exchange, RequestContext context)
     if (is_slow) co_return co_await serve_slowly(exchange);
   }
   const auto body = co_await exchange.read_body(1000);
+  if (context.forwarded && exchange.head().headers.get("X-Silent")) co_await go_on.wait();
   auto response = http::text_response(200, world_.server + " on " + world_.identity.id + " for " +
                                                context.principal + (context.forwarded ? " forwarded" : "") +
                                                " got " + body.value_or("nothing"));
@@ -30,9 +33,10 @@ Task<void> FakeEndpoint::forward(http::Exchange& exchange, std::string token, co
   }
   const auto body = co_await exchange.read_body(1000);
   const auto done = co_await world_.peers.forward(*handle, exchange, body.value_or(""), context);
-  if (done || exchange.answered()) co_return;
+  if (done.end == Forwarded::End::answered) co_return;
+  constexpr std::array names{"answered", "not delivered", "another life", "slow", "unknown"};
   auto response =
-      http::text_response(done.error().code() == ErrorCode::not_found ? 404 : 503, done.error().message());
+      http::text_response(500, std::string(names[static_cast<std::size_t>(done.end)]) + ": " + done.why);
   co_await exchange.respond(std::move(response));
 }
 

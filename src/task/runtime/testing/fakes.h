@@ -32,7 +32,8 @@ class FakeHost final : public ServerHost {
 };
 
 /// An endpoint that says who asked; `forward=TOKEN` in the query forwards to the handle's owner, `slow`
-/// waits for `go_on` in the middle of a stream.
+/// waits for `go_on` in the middle of a stream, and so does what was forwarded with X-Silent, but before its
+/// head.
 class FakeEndpoint final : public Endpoint {
  public:
   explicit FakeEndpoint(EndpointWorld world) : world_(std::move(world)), go_on(world_.clock.executor()) {}

@@ -1,0 +1,32 @@
+#include "task/edge/forwarding.h"
+
+#include "mcp/message.h"
+#include "task/edge/answers.h"
+
+namespace berth::task::edge {
+
+Task<bool> forward_to_owner(Shared& shared, const mcp::Handle& handle, const Incoming& incoming) {
+  // A sister that passed the request on took this task for the owner.
+  if (incoming.context.forwarded) co_return false;
+  ++shared.counters.forwarded;
+  const Forwarded forwarded =
+      co_await shared.world.peers.forward(handle, incoming.exchange, incoming.body, incoming.context);
+  switch (forwarded.end) {
+    case Forwarded::End::answered: break;
+    case Forwarded::End::not_delivered:
+    case Forwarded::End::another_life: co_return false;
+    case Forwarded::End::slow: {
+      ++shared.counters.refused;
+      mcp::RpcError error{
+          mcp::code::server_error, "The task that has this state is slow; nothing was run, try again.", {}};
+      co_await answer_error(incoming.exchange, 503, incoming.message.id, std::move(error));
+      break;
+    }
+    case Forwarded::End::unknown:
+      co_await answer_error(incoming.exchange, 502, incoming.message.id, mcp::unknown_end(forwarded.why));
+      break;
+  }
+  co_return true;
+}
+
+}  // namespace berth::task::edge
