@@ -578,7 +578,7 @@ TEST_F(StdioHostTest, asks_again_for_the_era_when_neither_process_has_answered) 
   spec.era = model::EraChoice::automatic;
   launcher->script.on_line = [](FakeChild&, const std::string&) {};
   make();
-  clock.advance(milliseconds(30'500));
+  clock.advance(milliseconds(30'050));
   EXPECT_FALSE(child(0).alive());
   EXPECT_FALSE(child(1).alive());
   launcher->script.on_line = modern_server;
@@ -608,7 +608,7 @@ TEST_F(StdioHostTest, starts_no_spare_where_it_would_not_fit) {
   EXPECT_EQ(alive(), 1u);
   use.used = 400;
   echo();
-  clock.advance(seconds(2));
+  clock.advance(seconds(11));
   EXPECT_EQ(alive(), 2u);
 }
 
