@@ -60,10 +60,11 @@ constexpr Field server_table[] = {
                                    "429 with Retry-After"),
     ranged<&ServerSpec::start_timeout>(duration, "start_timeout", 100, hour,
                                        "From the start of a process to its first answer.",
-                                       "the process is ended and tried again with back-off"),
+                                       "the process is ended and tried again with back-off and, up to "
+                                       "four times, more time"),
     ranged<&ServerSpec::probe_timeout>(duration, "probe_timeout", 100, 5 * minute,
-                                       "How long the question for the era may take, on a "
-                                       "process of its own.",
+                                       "How long the question for the era, asked on a process of its own, "
+                                       "may stay open beyond the time that the server takes to start.",
                                        "the server counts as legacy"),
     ranged<&ServerSpec::call_timeout>(duration, "call_timeout", 100, day,
                                       "One call; each progress notification starts it anew.",

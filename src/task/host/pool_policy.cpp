@@ -354,6 +354,7 @@ TimePoint PoolPolicy::next_decision(TimePoint now) const {
   TimePoint next = TimePoint::max();
   if (now < not_before_ && !shut_down_) next = not_before_;
   if (spare_) next = std::min(next, std::max(now, spare_until_));
+  if (spare_ && !room_for_spare_) next = std::min(next, now + limits_.room_look_interval);
   if (!spare_ && now < spare_until_ && limits_.warm > 0 && !shut_down_) next = now;
   for (const auto& [key, pool] : pools_) {
     if (pool.children.size() <= quota(key, spare_)) continue;

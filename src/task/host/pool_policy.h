@@ -23,6 +23,7 @@ struct PoolLimits {
   Duration idle_timeout = std::chrono::seconds(600);
   Duration backoff_min = std::chrono::milliseconds(100);
   Duration backoff_max = std::chrono::seconds(30);
+  Duration room_look_interval = std::chrono::seconds(10);  ///< while a spare is wanted and does not fit
   /// A child that lived so long, or answered a call, is taken to be sound: its end is not held against it.
   Duration sound_after = std::chrono::seconds(10);
   /// A spare child stands by for so long after a call and after the death of a sound child: the next death

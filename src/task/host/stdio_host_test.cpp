@@ -606,6 +606,10 @@ TEST_F(StdioHostTest, starts_no_spare_where_it_would_not_fit) {
   echo();
   clock.advance(seconds(2));
   EXPECT_EQ(alive(), 1u);
+  use.used = 400;
+  echo();
+  clock.advance(seconds(11));
+  EXPECT_EQ(alive(), 2u);
 }
 
 TEST_F(StdioHostTest, starts_no_spare_after_the_kernel_killed_for_memory) {
