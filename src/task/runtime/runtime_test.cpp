@@ -63,6 +63,10 @@ class TaskRuntime : public ::testing::Test {
     auto connected = co_await network->connect(address, clock.now() + 1s);
     if (connected) stream = std::move(*connected);
   }
+  static Task<void> write_to(net::Stream& stream, std::string_view text) {
+    const auto written = co_await stream.write(text);
+    EXPECT_TRUE(written.has_value());
+  }
   Task<void> fetch_into(http::ClientRequest request) {
     auto fetched = co_await client->fetch(std::move(request), 100'000);
     answer = fetched ? std::move(*fetched) : http::Response{0, {}, fetched.error().message()};
@@ -212,6 +216,23 @@ TEST_F(TaskRuntime, CountsAndLogsEachRequest) {
         "fake_endpoint{server=\"demo\"} 1\n", "berth_peers 0\n", "process_resident_memory_bytes "}) {
     EXPECT_NE(metrics.find(line), std::string::npos) << line << metrics;
   }
+}
+
+TEST_F(TaskRuntime, ACallWhoseClientLeftIsNoError) {
+  start();
+  std::unique_ptr<net::Stream> stream;
+  scope.spawn(connect_into(stream));
+  clock.run_until_idle();
+  scope.spawn(write_to(
+      *stream, "POST /mcp HTTP/1.1\r\nHost: localhost:8080\r\nX-Unanswered: 1\r\nContent-Length: 0\r\n\r\n"));
+  clock.run_until_idle();
+  stream->close();
+  clock.run_until_idle();
+  EXPECT_EQ(fakes.endpoints[0]->left, 1);
+  const std::string metrics = ask("GET", "/metrics");
+  EXPECT_NE(metrics.find("berth_http_requests_total{server=\"demo\",status=\"499\"} 1\n"), std::string::npos)
+      << metrics;
+  EXPECT_EQ(metrics.find("status=\"500\""), std::string::npos);
 }
 
 TEST_F(TaskRuntime, SuccessIsNotLoggedAtTheDefaultLevel) {

@@ -11,6 +11,7 @@ Task<void> FakeEndpoint::serve(http::Exchange& exchange, RequestContext context)
   if (query.starts_with(forward_prefix) && !context.forwarded) {
     co_return co_await forward(exchange, query.substr(forward_prefix.size()), context);
   }
+  if (exchange.head().headers.get("X-Unanswered")) co_return co_await wait_until_client_leaves(exchange);
   if (query == "slow" || context.forwarded) {
     const bool is_slow = exchange.head().headers.get("X-Slow").has_value() || query == "slow";
     if (is_slow) co_return co_await serve_slowly(exchange);
@@ -38,6 +39,14 @@ Task<void> FakeEndpoint::forward(http::Exchange& exchange, std::string token, co
   auto response =
       http::text_response(500, std::string(names[static_cast<std::size_t>(done.end)]) + ": " + done.why);
   co_await exchange.respond(std::move(response));
+}
+
+Task<void> FakeEndpoint::wait_until_client_leaves(http::Exchange& exchange) {
+  exchange.on_disconnect([this] {
+    ++left;
+    go_on.notify();
+  });
+  co_await go_on.wait();
 }
 
 Task<void> FakeEndpoint::serve_slowly(http::Exchange& exchange) {

@@ -57,6 +57,7 @@ class FakeEndpoint final : public Endpoint {
  private:
   Task<void> forward(http::Exchange& exchange, std::string token, const RequestContext& context);
   Task<void> serve_slowly(http::Exchange& exchange);
+  Task<void> wait_until_client_leaves(http::Exchange& exchange);
 };
 
 /// Fakes of every part; the runtime owns them, a test looks at them.
