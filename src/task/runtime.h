@@ -33,6 +33,8 @@ struct RuntimeOptions {
   std::string data_directory;  ///< the shared volume, /mnt/data on AWS; holds fleet/
   /// Berth's own folder, which hosted servers see empty but for the data folder; empty: there is none.
   std::string state_directory;
+  /// Where the task keeps who of its servers does not answer and why, for whoever may know; empty: nowhere.
+  std::string readiness_file;
   Secret fleet_key;  ///< 32 bytes or more, the same in every task
   /// Principal and secret of each API key (spec.auth.keys, read by the composition root); empty: open.
   std::vector<std::pair<std::string, Secret>> keys;

@@ -19,6 +19,13 @@ constexpr std::string_view key_wanted =
 /// How a call is counted whose client left before it was answered: it failed nobody.
 constexpr int client_left_status = 499;
 
+Readiness::Options watched(const Router::Options& options) {
+  Readiness::Options out{{}, options.start_patience, options.readiness_file};
+  for (const ServedServer& server : options.servers)
+    out.servers.push_back({server.name, server.host, server.remote});
+  return out;
+}
+
 bool is_one_of(std::string_view text, std::initializer_list<std::string_view> list) {
   return std::ranges::find(list, text) != list.end();
 }
@@ -184,6 +191,7 @@ Router::Router(Options options, Clock& clock, Log& log)
     : options_(std::move(options)),
       guard_(options_.listener),
       authenticator_(std::move(options_.keys)),
+      readiness_(watched(options_), clock, log),
       clock_(clock),
       log_(log),
       id_prefix_(random_hex(6)) {
@@ -299,7 +307,7 @@ Task<void> Router::serve_page(http::Exchange& exchange) {
   co_await exchange.respond(std::move(response));
 }
 
-http::Response Router::page(const http::RequestHead& head) const {
+http::Response Router::page(const http::RequestHead& head) {
   const std::string_view path = head.path();
   if (path == "/register" && authenticator_.has_keys()) return no_registration();
   if (!is_one_of(path, {"/healthz", "/readyz", "/metrics"})) return unknown_path(path);
@@ -322,29 +330,10 @@ http::Response Router::unknown_path(std::string_view path) const {
                              R"({"error":)" + json_quote(message) + R"(,"hint":)" + json_quote(hint) + "}");
 }
 
-bool Router::ready() const {
-  return !draining_ &&
-         std::ranges::all_of(routes_, [](const auto& route) { return route->server.host->health().ready; });
-}
-
-http::Response Router::readiness(const http::RequestHead& head) const {
+/// What a server wrote to stderr is for holders of a key alone: anybody reaches the load balancer's path.
+http::Response Router::readiness(const http::RequestHead& head) {
   const bool tells_why = authenticator_.asks_for_keys() && !refuse_caller(head.headers);
-  std::string servers;
-  std::string reasons;
-  if (draining_) reasons = R"("The task is draining.")";
-  for (const auto& route : routes_) {
-    const HostHealth health = route->server.host->health();
-    const std::string name = json_quote(route->server.name);
-    servers += (servers.empty() ? "" : ",") + name + (health.ready ? ":true" : ":false");
-    if (health.ready) continue;
-    std::string why = "It does not answer; the log says why.";
-    if (tells_why) why = health.reason.empty() ? "It has not started yet." : health.reason;
-    reasons += (reasons.empty() ? "" : ",") + json_quote(route->server.name + ": " + why);
-  }
-  std::string body = R"({"ready":)";
-  body += reasons.empty() ? "true" : "false";
-  body += R"(,"servers":{)" + servers + R"(},"reasons":[)" + reasons + "]}";
-  return http::json_response(reasons.empty() ? 200 : 503, std::move(body));
+  return http::json_response(readiness_.look() ? 200 : 503, readiness_.body(tells_why));
 }
 
 http::Response Router::metrics() const {

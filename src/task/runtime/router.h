@@ -15,6 +15,7 @@
 #include "task/endpoint.h"
 #include "task/runtime/authenticator.h"
 #include "task/runtime/host_guard.h"
+#include "task/runtime/readiness.h"
 #include "task/server_host.h"
 
 namespace berth::task {
@@ -24,6 +25,7 @@ struct ServedServer {
   std::string name;
   Endpoint* endpoint = nullptr;
   const ServerHost* host = nullptr;
+  bool remote = false;  ///< a `url`
 };
 
 /// Shows a task over HTTP: `/mcp` (when there is one server), `/NAME/mcp` (both also with a slash behind),
@@ -36,7 +38,9 @@ class Router final : public http::Service {
     std::vector<ServedServer> servers;
     model::ListenerSpec listener;
     Authenticator::Keys keys;
-    std::string task;  ///< id, shown by /healthz
+    std::string task;            ///< id, shown by /healthz
+    Duration start_patience{};   ///< Readiness::Options::patience
+    std::string readiness_file;  ///< Readiness::Options::file
     std::function<void(monitoring::MetricsWriter&)> more_metrics;
     /// Null: no traces. Spans show of a principal only what `pseudonym` makes of it.
     monitoring::Tracer* tracer = nullptr;
@@ -52,8 +56,9 @@ class Router final : public http::Service {
   Task<void> serve_forwarded(http::Exchange& exchange, std::string principal);
 
   /// From now on /readyz answers 503.
-  void set_draining() { draining_ = true; }
-  bool ready() const;
+  void set_draining() { readiness_.set_draining(); }
+  /// Looks at the servers anew.
+  bool ready() { return readiness_.look(); }
 
  private:
   struct Route;
@@ -65,9 +70,8 @@ class Router final : public http::Service {
   /// Foreign pages and callers without a key.
   std::optional<http::Response> refuse_caller(const http::Headers& headers) const;
   std::optional<http::Response> refuse_mcp(const http::RequestHead& head) const;
-  http::Response page(const http::RequestHead& head) const;
-  /// A server's reason holds what it wrote to stderr: for holders of a key alone.
-  http::Response readiness(const http::RequestHead& head) const;
+  http::Response page(const http::RequestHead& head);
+  http::Response readiness(const http::RequestHead& head);
   http::Response unknown_path(std::string_view path) const;
   http::Response metrics() const;
   void trace(Observed& observed) const;
@@ -76,12 +80,12 @@ class Router final : public http::Service {
   Options options_;
   HostGuard guard_;
   Authenticator authenticator_;
+  Readiness readiness_;
   Clock& clock_;
   Log& log_;
   std::vector<std::unique_ptr<Route>> routes_;
   std::string id_prefix_;
   std::uint64_t next_id_ = 0;
-  bool draining_ = false;
 };
 
 }  // namespace berth::task

@@ -27,6 +27,10 @@ using namespace std::chrono_literals;
 constexpr std::size_t fleet_key_bytes_min = 32;
 /// Of a drain's time, what is kept for ending the hosted servers after their calls.
 constexpr Duration host_reserve_max = 2s;
+/// What is kept before that for telling clients that their calls are cut, while their connections stand.
+constexpr Duration farewell_max = 1s;
+/// How old at most is what the readiness file says.
+constexpr Duration readiness_interval = 1s;
 /// What the last spans may take even when nothing is left of a drain's time.
 constexpr Duration telemetry_time_min = 500ms;
 
@@ -146,6 +150,7 @@ class RuntimeImpl final : public Runtime {
   void write_metrics(monitoring::MetricsWriter& writer) const;
   std::size_t calls() const;
   Task<void> renew_certificate();
+  Task<void> keep_telling_readiness();
   ChangeBus& bus() { return sisters_ ? static_cast<ChangeBus&>(sisters_->bus) : *local_bus_; }
 
   static Task<void> drain_endpoint(Endpoint& endpoint, TimePoint deadline, std::size_t& cut);
@@ -231,12 +236,15 @@ void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr
   Clock& clock = network_.clock();
   Router::Options options;
   for (const auto& hosted : hosted_) {
-    options.servers.push_back({options_.spec.servers[options.servers.size()].name, hosted->endpoint.get(),
-                               hosted->hosted.host.get()});
+    const model::ServerSpec& spec = options_.spec.servers[options.servers.size()];
+    options.servers.push_back({spec.name, hosted->endpoint.get(), hosted->hosted.host.get(),
+                               spec.kind == model::ServerSpec::Kind::url});
+    options.start_patience = std::max<Duration>(options.start_patience, spec.start_timeout);
   }
   options.listener = options_.spec.listener;
   options.keys = std::move(options_.keys);
   options.task = options_.identity.id;
+  options.readiness_file = options_.readiness_file;
   options.more_metrics = [this](monitoring::MetricsWriter& writer) { write_metrics(writer); };
   options.tracer = telemetry_->tracer();
   options.meter = telemetry_->meter();
@@ -246,6 +254,7 @@ void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr
   std::shared_ptr<net::TlsContext> tls = own_tls_ ? own_tls_->tls : nullptr;
   server_ = http::make_server(std::move(listener), std::move(tls), *router_, clock, log_, limits);
   if (own_tls_) scope_.spawn(renew_certificate());
+  if (!options_.readiness_file.empty()) scope_.spawn(keep_telling_readiness());
   telemetry_->start([this] { return calls(); });
   if (sisters_) {
     const TaskIdentity& identity = options_.identity;
@@ -275,6 +284,13 @@ Task<void> RuntimeImpl::renew_certificate() {
     own_tls_ = std::move(*made);
     server_->set_tls(own_tls_->tls);
     log_.info("certificate_renewed");
+  }
+}
+
+Task<void> RuntimeImpl::keep_telling_readiness() {
+  while (true) {
+    router_->ready();
+    co_await network_.clock().sleep_for(readiness_interval);
   }
 }
 
@@ -324,15 +340,18 @@ Task<void> RuntimeImpl::drain(TimePoint deadline) {
   router_->set_draining();
   const TimePoint began = network_.clock().now();
   const Duration time = std::max(deadline - began, Duration::zero());
-  const TimePoint calls_until = began + time - std::min(host_reserve_max, time / 4);
+  const TimePoint connections_until = began + time - std::min(host_reserve_max, time / 4);
+  const TimePoint calls_until = connections_until - std::min(farewell_max, time / 8);
   std::size_t cut = 0;
+  std::size_t exchanges_cut = 0;
+  std::size_t cut_at_hosts = 0;
   // The listeners go on answering while the endpoints let their calls finish and end their streams.
   TaskScope ending(network_.clock().executor());
   for (const auto& hosted : hosted_) ending.spawn(drain_endpoint(*hosted->endpoint, calls_until, cut));
-  ending.spawn(drain_server(*server_, calls_until, cut));
-  if (sisters_) ending.spawn(drain_server(*sisters_->server, calls_until, cut));
+  ending.spawn(drain_server(*server_, connections_until, exchanges_cut));
+  if (sisters_) ending.spawn(drain_server(*sisters_->server, connections_until, exchanges_cut));
   co_await ending.join();
-  for (const auto& hosted : hosted_) ending.spawn(drain_host(*hosted->hosted.host, deadline_, cut));
+  for (const auto& hosted : hosted_) ending.spawn(drain_host(*hosted->hosted.host, deadline_, cut_at_hosts));
   co_await ending.join();
   if (sisters_) {
     co_await sisters_->fleet->stop();
@@ -342,6 +361,8 @@ Task<void> RuntimeImpl::drain(TimePoint deadline) {
   co_await scope_.join();
   co_await telemetry_->stop(std::max(deadline_, network_.clock().now() + telemetry_time_min));
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(network_.clock().now() - began);
+  // A call is cut at its endpoint, its connection and its server: these are the same calls.
+  cut = std::max({cut, exchanges_cut, cut_at_hosts});
   log_.info("task_drained", {{"calls_cut", cut}, {"ms", took.count()}});
 }
 

@@ -135,8 +135,6 @@ TEST_F(TaskRuntime, WrongMethodsAreToldTheRightOnes) {
 TEST_F(TaskRuntime, HealthIsOfTheProcessAndReadinessOfTheServers) {
   start();
   EXPECT_EQ(ask("GET", "/healthz"), "200 {\"status\":\"alive\",\"task\":\"1\"}");
-  EXPECT_EQ(ask("GET", "/readyz"), "200 {\"ready\":true,\"servers\":{\"demo\":true},\"reasons\":[]}");
-  EXPECT_TRUE(runtime->ready());
   fakes.hosts[0]->state = {false, "It said \"no\".", 0, 3};
   EXPECT_EQ(ask("GET", "/readyz"),
             "503 {\"ready\":false,\"servers\":{\"demo\":false},\"reasons\":[\"demo: It does not answer; the "
@@ -144,6 +142,9 @@ TEST_F(TaskRuntime, HealthIsOfTheProcessAndReadinessOfTheServers) {
             "why.\"]}");
   EXPECT_FALSE(runtime->ready());
   EXPECT_TRUE(ask("GET", "/healthz").starts_with("200 "));
+  fakes.hosts[0]->state.ready = true;
+  EXPECT_EQ(ask("GET", "/readyz"), "200 {\"ready\":true,\"servers\":{\"demo\":true},\"reasons\":[]}");
+  EXPECT_TRUE(runtime->ready());
 }
 
 TEST_F(TaskRuntime, ForeignHostsAndOriginsAreRefused) {
@@ -270,6 +271,35 @@ TEST_F(TaskRuntime, DrainStopsReadinessEndsStreamsAndThenTheServers) {
   clock.advance(1s);
   EXPECT_TRUE(drained);
   EXPECT_TRUE(fakes.hosts[0]->drained);
+  runtime.reset();
+}
+
+TEST_F(TaskRuntime, WaitsForTheSlowestServersTimeBeforeItServesWithoutOne) {
+  options.spec.servers.resize(2);
+  options.spec.servers[1].name = "slow";
+  options.spec.servers[1].start_timeout = 60s;
+  start();
+  fakes.hosts[1]->state = {false, "", 1, 0};
+  clock.advance(59s);
+  EXPECT_TRUE(ask("GET", "/readyz").starts_with("503 "));
+  clock.advance(1s);
+  EXPECT_TRUE(ask("GET", "/readyz").starts_with("200 ")) << answer.body;
+}
+
+TEST_F(TaskRuntime, ADrainTellsTheClientsOfCallsThatItCutsAndCountsEachOnce) {
+  start();
+  fakes.endpoints[0]->stubborn = true;
+  fakes.hosts[0]->cut = 1;
+  ask("GET", "/mcp?slow");
+  scope.spawn(drain_until(clock.now() + 16s));
+  clock.advance(12s);
+  EXPECT_FALSE(fakes.endpoints[0]->drained);
+  clock.advance(1s);
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, "data: 1\n\ndata: 2\n\n");
+  clock.advance(3s);
+  ASSERT_TRUE(drained);
+  EXPECT_TRUE(log.lines.back().starts_with("task_drained calls_cut=1 ")) << log.lines.back();
   runtime.reset();
 }
 

@@ -24,10 +24,11 @@ class FakeHost final : public ServerHost {
   HostHealth health() const override { return state; }
   Task<std::size_t> drain(TimePoint) override {
     drained = true;
-    co_return 0;
+    co_return cut;
   }
 
   HostHealth state{true, "", 1, 0};
+  std::size_t cut = 0;  ///< what its drain returns
   bool drained = false;
 };
 
@@ -39,10 +40,11 @@ class FakeEndpoint final : public Endpoint {
   explicit FakeEndpoint(EndpointWorld world) : world_(std::move(world)), go_on(world_.clock.executor()) {}
 
   Task<void> serve(http::Exchange& exchange, RequestContext context) override;
-  Task<std::size_t> drain(TimePoint) override {
+  Task<std::size_t> drain(TimePoint deadline) override {
+    if (stubborn) co_await world_.clock.sleep_until(deadline);
     drained = true;
     go_on.notify();
-    co_return 0;
+    co_return stubborn ? 1 : 0;
   }
   std::size_t calls() const override { return 7; }
   void write_metrics(monitoring::MetricsWriter& writer) const override {
@@ -52,6 +54,7 @@ class FakeEndpoint final : public Endpoint {
   EndpointWorld world_;
   Signal go_on;
   bool drained = false;
+  bool stubborn = false;  ///< has a call that its drain must cut
   int left = 0;  ///< clients that went away during a slow answer
 
  private:

@@ -1,0 +1,84 @@
+#include "task/runtime/readiness.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+namespace berth::task {
+
+namespace {
+
+std::string why_silent(const HostHealth& health) {
+  return health.reason.empty() ? "It has not started yet." : health.reason;
+}
+
+/// Readers see the old text or the new one.
+Result<void> replace_private_file(const std::string& path, std::string_view text) {
+  const std::string fresh = path + ".new";
+  const int file = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (file < 0) return Failure(errno_error(errno, "writing " + fresh));
+  const auto written = ::write(file, text.data(), text.size());
+  const int number = written < 0 ? errno : ENOSPC;
+  ::close(file);
+  if (written != static_cast<ssize_t>(text.size())) return Failure(errno_error(number, "writing " + fresh));
+  if (std::rename(fresh.c_str(), path.c_str()) == 0) return {};
+  return Failure(errno_error(errno, "renaming " + fresh));
+}
+
+}  // namespace
+
+Readiness::Readiness(Options options, Clock& clock, Log& log)
+    : options_(std::move(options)), clock_(clock), log_(log), began_(clock.now()) {}
+
+bool Readiness::look() {
+  bool each_did = true;
+  bool one_answers = false;
+  bool silent_are_remote = true;
+  for (WatchedServer& server : options_.servers) {
+    const bool answers = server.host->health().ready;
+    server.answered = server.answered || answers;
+    each_did = each_did && server.answered;
+    one_answers = one_answers || answers;
+    silent_are_remote = silent_are_remote && (answers || server.remote);
+  }
+  const bool late = clock_.now() - began_ >= options_.patience;
+  began_serving_ = began_serving_ || each_did || (late && (one_answers || silent_are_remote));
+  if (!options_.file.empty()) tell_file();
+  return began_serving_ && !draining_;
+}
+
+std::string Readiness::body(bool tells_why) {
+  std::string out = R"({"ready":)";
+  out += look() ? "true" : "false";
+  std::string servers;
+  std::string reasons;
+  if (draining_) reasons = R"("The task is draining.")";
+  for (const WatchedServer& server : options_.servers) {
+    const HostHealth health = server.host->health();
+    servers += (servers.empty() ? "" : ",") + json_quote(server.name) + (health.ready ? ":true" : ":false");
+    if (health.ready) continue;
+    const std::string why = tells_why ? why_silent(health) : "It does not answer; the log says why.";
+    reasons += (reasons.empty() ? "" : ",") + json_quote(server.name + ": " + why);
+  }
+  return out + R"(,"servers":{)" + servers + R"(},"reasons":[)" + reasons + "]}";
+}
+
+void Readiness::tell_file() {
+  std::string text;
+  for (const WatchedServer& server : options_.servers) {
+    const HostHealth health = server.host->health();
+    text += (text.empty() ? R"({"name":)" : R"(,{"name":)") + json_quote(server.name);
+    text += health.ready ? R"(,"ready":true})"
+                         : R"(,"ready":false,"reason":)" + json_quote(why_silent(health)) + "}";
+  }
+  text = R"({"servers":[)" + text + "]}\n";
+  if (text == told_) return;
+  const auto written = replace_private_file(options_.file, text);
+  if (!written) log_.warning("readiness_not_told", {{"problem", written.error().message()}});
+  told_ = std::move(text);
+}
+
+}  // namespace berth::task

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "task/server_host.h"
+
+namespace berth::task {
+
+/// One hosted server as readiness sees it.
+struct WatchedServer {
+  std::string name;
+  const ServerHost* host = nullptr;
+  bool remote = false;    ///< a `url`: starting the task anew would not mend it
+  bool answered = false;  ///< once, since the task began
+};
+
+/// Whether a task may be sent requests. It may once every server has answered once, or, when `patience` is
+/// over, if a server answers or every silent one is remote. From then on it may until it drains: a server
+/// that fails later fails its own callers alone, and a balancer that took the task out, or ended it, for one
+/// server would take the others with it.
+class Readiness {
+ public:
+  struct Options {
+    std::vector<WatchedServer> servers;
+    Duration patience{};  ///< the longest start_timeout of the servers
+    /// Told who does not answer and why, for `berth status`, whenever that changes; mode 0600. Empty: none.
+    std::string file;
+  };
+  Readiness(Options options, Clock& clock, Log& log);
+
+  void set_draining() { draining_ = true; }
+  /// Looks at the servers anew.
+  bool look();
+  /// Looks, and says what /readyz answers. A server's reason may hold what it wrote to stderr, so that it is
+  /// shown only where `tells_why`.
+  std::string body(bool tells_why);
+
+ private:
+  void tell_file();
+
+  Options options_;
+  Clock& clock_;
+  Log& log_;
+  TimePoint began_;
+  std::string told_;  ///< what the file holds
+  bool began_serving_ = false;
+  bool draining_ = false;
+};
+
+}  // namespace berth::task

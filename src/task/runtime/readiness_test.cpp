@@ -1,0 +1,105 @@
+#include "task/runtime/readiness.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "base/testing/sim_clock.h"
+#include "task/runtime/testing/fakes.h"
+
+namespace berth::task {
+namespace {
+
+using namespace std::chrono_literals;
+
+class ReadinessTest : public ::testing::Test {
+ protected:
+  ReadinessTest() {
+    good.state = {true, "", 1, 0};
+    bad.state = {false, "Its last words: password", 0, 3};
+  }
+
+  Readiness make(bool bad_is_remote = false) {
+    Readiness::Options options{{{"good", &good}, {"bad", &bad, bad_is_remote}}, 30s, file};
+    return {std::move(options), clock, null_log()};
+  }
+
+  asio::io_context loop;
+  berth::testing::SimClock clock{loop};
+  testing::FakeHost good;
+  testing::FakeHost bad;
+  std::string file;
+};
+
+TEST_F(ReadinessTest, BeginsWhenEachServerHasAnsweredOnceAndLastsWhileSomeFail) {
+  Readiness readiness = make();
+  EXPECT_FALSE(readiness.look());
+  std::swap(good.state, bad.state);
+  EXPECT_TRUE(readiness.look());
+  good.state.ready = bad.state.ready = false;
+  EXPECT_TRUE(readiness.look());
+  readiness.set_draining();
+  EXPECT_FALSE(readiness.look());
+}
+
+TEST_F(ReadinessTest, BeginsWithoutSomeServerWhenItsTimeIsOver) {
+  Readiness readiness = make();
+  clock.advance(29s);
+  EXPECT_FALSE(readiness.look());
+  clock.advance(1s);
+  EXPECT_TRUE(readiness.look());
+}
+
+TEST_F(ReadinessTest, DoesNotBeginWhereNothingAnswersThatThisTaskRuns) {
+  good.state.ready = false;
+  Readiness readiness = make(true);
+  clock.advance(1min);
+  EXPECT_FALSE(readiness.look());
+  good.state.ready = true;
+  EXPECT_TRUE(readiness.look());
+}
+
+TEST_F(ReadinessTest, BeginsThoughNothingAnswersWhereEachSilentServerIsRemote) {
+  Readiness readiness({{{"bad", &bad, true}}, 30s, ""}, clock, null_log());
+  EXPECT_FALSE(readiness.look());
+  clock.advance(30s);
+  EXPECT_TRUE(readiness.look());
+}
+
+TEST_F(ReadinessTest, ShowsWhoIsSilentAlsoWhenItIsReady) {
+  Readiness readiness = make();
+  clock.advance(30s);
+  EXPECT_EQ(readiness.body(false),
+            R"({"ready":true,"servers":{"good":true,"bad":false},)"
+            R"("reasons":["bad: It does not answer; the log says why."]})");
+  EXPECT_TRUE(readiness.body(true).contains("bad: Its last words: password"));
+}
+
+TEST_F(ReadinessTest, KeepsWhatItKnowsInAFileOfItsOwnersAlone) {
+  std::string folder = std::filesystem::temp_directory_path() / "berth_readiness_XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  file = folder + "/1.ready.json";
+  Readiness readiness = make();
+  const auto text = [&] {
+    std::ifstream in(file);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  readiness.look();
+  EXPECT_EQ(text(), R"({"servers":[{"name":"good","ready":true},)"
+                    R"({"name":"bad","ready":false,"reason":"Its last words: password"}]})"
+                    "\n");
+  struct stat status{};
+  ASSERT_EQ(::stat(file.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777u, 0600u);
+  bad.state.ready = true;
+  readiness.look();
+  EXPECT_TRUE(text().contains(R"({"name":"bad","ready":true})"));
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace berth::task
