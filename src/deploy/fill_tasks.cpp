@@ -134,6 +134,19 @@ std::string architecture(model::AwsSpec::Architecture chosen) {
   return chosen == Architecture::arm64 ? "ARM64" : "X86_64";
 }
 
+/// How long ECS lets a new task be unready, in seconds: a task waits for each server's start_timeout before
+/// it serves without one, and the load balancer sees that after two checks.
+std::int64_t health_grace(const model::Spec& spec) {
+  constexpr std::int64_t least = 60;
+  constexpr std::int64_t until_seen = 30;
+  std::int64_t longest = 0;
+  for (const model::ServerSpec& server : spec.servers) {
+    const auto timeout = std::chrono::ceil<std::chrono::seconds>(server.start_timeout);
+    longest = std::max<std::int64_t>(longest, timeout.count());
+  }
+  return std::max(least, longest + until_seen);
+}
+
 }  // namespace
 
 void fill_tasks(const model::Spec& spec, Fillings& fillings) {
@@ -149,6 +162,7 @@ void fill_tasks(const model::Spec& spec, Fillings& fillings) {
   values["task_role_reason"] = task_role_reason(spec);
   values["capacity"] = capacity(spec.aws);
   values["exec"] = spec.aws.exec;
+  values["health_grace"] = health_grace(spec);
   fillings.conditions["bake"] = spec.aws.bake.count() > 0;
   values["bake_minutes"] = std::chrono::ceil<std::chrono::minutes>(spec.aws.bake).count();
   values["read_only_root"] = !spec.aws.exec;

@@ -207,6 +207,17 @@ TEST(Template, lets_tasks_call_the_ports_of_their_servers) {
       json::serialize(properties(service_of("default"), "TaskSecurityGroup")).contains(R"("FromPort":80)"));
 }
 
+TEST(Template, lets_ecs_wait_for_the_slowest_server) {
+  model::Spec spec = spec_of("default");
+  const auto grace = [&] {
+    Result<Template> made = compose_service(spec);
+    return made ? properties(*made, "Service").at("HealthCheckGracePeriodSeconds").to_number<int>() : 0;
+  };
+  EXPECT_EQ(grace(), 60);
+  spec.servers.at(0).start_timeout = std::chrono::minutes(10);
+  EXPECT_EQ(grace(), 630);
+}
+
 TEST(Template, is_refused_for_what_aws_does_not_run) {
   model::Spec spec = spec_of("default");
   spec.tasks.memory_bytes = std::uint64_t{5} << 30;
