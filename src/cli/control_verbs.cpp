@@ -36,7 +36,7 @@ Task<ExitCode> wait_healthy(Context& context, Control& control, std::string_view
     bool colour = context.terminal.colour();
     context.terminal.out(headline(*status, colour) +
                          task_table(*status, context.clock.wall(), context.terminal.columns(), colour));
-    co_return all_healthy(*status) ? ExitCode::ok : ExitCode::unhealthy;
+    co_return all_answer(*status) ? ExitCode::ok : ExitCode::unhealthy;
   }
 }
 
@@ -62,7 +62,7 @@ Task<ExitCode> run_status(Context& context, const Arguments& arguments) {
             "\n";
     context.terminal.out(text);
   }
-  co_return all_healthy(*status) ? ExitCode::ok : ExitCode::unhealthy;
+  co_return all_answer(*status) ? ExitCode::ok : ExitCode::unhealthy;
 }
 
 Task<ExitCode> run_scale(Context& context, const Arguments& arguments) {

@@ -155,6 +155,7 @@ class Doctor {
       Result<http::Response> ready = co_await get(*endpoint, task.address, "/readyz", nullptr);
       if (!ready || ready->status != 200) {
         std::string why = ready ? ready->body : ready.error().message();
+        if (ready && !task.reason.empty()) why = task.reason;
         bad(name, fmt::format("{} lives, but its server does not answer: {}", task.address, why),
             fmt::format("Run the server's command by itself to see whether it starts; `berth logs --task {}` "
                         "has what it wrote.",

@@ -100,6 +100,66 @@ TEST(Status, names_what_is_wrong_and_exits_with_6) {
   expect_golden("status_unhealthy.txt", running.world.terminal.output);
 }
 
+TEST(Status, names_servers_that_are_silent_in_healthy_tasks_and_exits_with_6) {
+  Running running;
+  for (std::size_t i : {0u, 2u})
+    running.status.tasks[i].servers = {{"good", true, ""}, {"bad", false, "Its last words: no key"}};
+  EXPECT_EQ(running.world.run({"status"}), 6);
+  EXPECT_TRUE(running.world.terminal.output.starts_with("everything  3 of 3 tasks healthy\n"));
+  EXPECT_TRUE(running.world.terminal.output.contains(
+      "  server bad does not answer in 2 of 3 tasks: Its last words: no key\n"))
+      << running.world.terminal.output;
+}
+
+/// A service that answers once `berth up -d` has begun.
+class Detached : public Running {
+ public:
+  Detached() {
+    world.on_detach = [this] { began_ = true; };
+    control.answer = [this, answer = control.answer](const FakeService::Seen& request) {
+      return began_ ? answer(request) : http::text_response(503, "");
+    };
+  }
+  bool was_stopped() const {
+    return std::ranges::count(control.seen, "/down", &FakeService::Seen::target) > 0;
+  }
+
+ private:
+  bool began_ = false;
+};
+
+TEST(UpDetached, ends_well_when_every_server_answers) {
+  Detached running;
+  EXPECT_EQ(running.world.run({"up", "-d"}), 0) << running.world.terminal.errors;
+  EXPECT_FALSE(running.was_stopped());
+}
+
+TEST(UpDetached, leaves_the_good_servers_up_and_names_the_bad_one) {
+  Detached running;
+  running.status.tasks[0].servers = {{"good", true, ""}, {"bad", false, "Its last words: no key"}};
+  EXPECT_EQ(running.world.run({"up", "-d"}), 6);
+  EXPECT_FALSE(running.was_stopped());
+  EXPECT_EQ(running.world.terminal.errors,
+            "berth up: server bad does not answer in 1 of 3 tasks: Its last words: no key\n"
+            "The rest is up, and Berth goes on trying.\n");
+}
+
+TEST(UpDetached, leaves_the_good_tasks_up) {
+  Detached running;
+  running.status.tasks[1].health = "unhealthy";
+  EXPECT_EQ(running.world.run({"up", "-d"}), 6);
+  EXPECT_FALSE(running.was_stopped());
+  EXPECT_TRUE(running.world.terminal.errors.ends_with(
+      "berth up: not every task became healthy.\nThe rest is up, and Berth goes on trying.\n"));
+}
+
+TEST(UpDetached, stops_a_service_of_which_nothing_serves) {
+  Detached running;
+  for (cluster::TaskStatus& task : running.status.tasks) task.health = "unhealthy";
+  EXPECT_EQ(running.world.run({"up", "-d"}), 6);
+  EXPECT_TRUE(running.was_stopped());
+}
+
 TEST(Status, is_json_for_programs) {
   Running running;
   EXPECT_EQ(running.world.run({"status", "--json"}), 0);

@@ -56,6 +56,34 @@ std::string last_words(const std::vector<std::string>& lines, std::size_t column
 
 bool all_healthy(const cluster::ServiceStatus& status) { return healthy_count(status) >= status.desired; }
 
+bool all_answer(const cluster::ServiceStatus& status) {
+  return all_healthy(status) && silent_servers(status).empty();
+}
+
+std::string silent_servers(const cluster::ServiceStatus& status) {
+  struct Silent {
+    std::string name, reason;
+    std::size_t tasks = 0;
+  };
+  std::vector<Silent> found;
+  for (const cluster::TaskStatus& task : status.tasks) {
+    if (task.health != "healthy") continue;
+    for (const cluster::ServerState& server : task.servers) {
+      if (server.ready) continue;
+      auto known = std::ranges::find(found, server.name, &Silent::name);
+      if (known == found.end()) known = found.insert(known, {server.name, server.reason});
+      ++known->tasks;
+    }
+  }
+  std::string out;
+  for (const Silent& server : found) {
+    const std::size_t all = status.tasks.size();
+    out += printable(fmt::format("server {} does not answer in {} of {} task{}: {}\n", server.name,
+                                 server.tasks, all, all == 1 ? "" : "s", server.reason));
+  }
+  return out;
+}
+
 std::string headline(const cluster::ServiceStatus& status, bool colour) {
   bool good = all_healthy(status);
   std::string count = fmt::format("{} of {} task{} healthy", healthy_count(status), status.desired,
@@ -91,6 +119,9 @@ std::string task_table(const cluster::ServiceStatus& status, WallTime now, std::
     out += fmt::format("  task {}: {}\n", task.id, printable(task.reason));
     out += last_words(task.last_words, columns, colour);
   }
+  const std::string silent = silent_servers(status);
+  if (!silent.empty())
+    out += paint(Paint::red, wrap(silent, std::max<std::size_t>(columns, 20) - 2, 2), colour);
   return out;
 }
 

@@ -145,6 +145,7 @@ class Up {
     cluster::ServiceStatus status = service_->status();
     bool colour = context_.terminal.colour();
     bool healthy = all_healthy(status);
+    bool good = all_answer(status);
     bool first_time = healthy && !healthy_once_;
     if (first_time) took_ = context_.clock.now() - started_;
     healthy_once_ = healthy_once_ || healthy;
@@ -154,8 +155,9 @@ class Up {
     picture += "\n" + task_table(status, context_.clock.wall(), context_.terminal.columns(), colour);
     picture += "\n" + paint(Paint::dim, fmt::format("{} Ctrl-C drains and stops everything.", status.limits),
                             colour);
-    view_.show(picture + "\n", healthy);
-    bool late = !healthy_once_ && context_.clock.now() - started_ > patience;
+    view_.show(picture + "\n", good);
+    good_once_ = good_once_ || good;
+    bool late = !good_once_ && context_.clock.now() - started_ > patience;
     if (late && !std::exchange(warned_, true)) view_.complain(picture + "\n");
     if (first_time) view_.announce(welcome(status, spec_.auth.keys, ca_file_, example_call(spec_), colour));
   }
@@ -198,6 +200,7 @@ class Up {
   TimePoint started_{};
   Duration took_{};
   bool healthy_once_ = false;
+  bool good_once_ = false;  ///< all tasks healthy, and each server answering
   bool warned_ = false;
   bool stopping_ = false;
   Signal changed_;
@@ -242,6 +245,29 @@ std::string log_tail(const std::string& path) {
   return text->size() > log_tail_bytes ? text->substr(text->size() - log_tail_bytes) : *text;
 }
 
+/// The end of `berth up -d`, when every task is healthy or their servers' time is over: what serves is left
+/// up, and only a service of which nothing does is stopped.
+Task<ExitCode> settle(Context& context, const model::Spec& spec, Control& control,
+                      const cluster::ServiceStatus& status) {
+  bool colour = context.terminal.colour();
+  bool serves = std::ranges::count(status.tasks, "healthy", &cluster::TaskStatus::health) > 0;
+  if (!serves && !all_healthy(status)) {
+    Result<void> stopped = co_await control.post("/down", "");
+    if (!stopped) co_return report(context, "up", stopped.error());
+    context.terminal.err("berth up: no task became healthy, so the service was stopped.\n");
+    co_return ExitCode::unhealthy;
+  }
+  context.terminal.out(
+      "\n" + welcome(status, spec.auth.keys, ca_file(context, spec.listener), example_call(spec), colour));
+  context.terminal.out(
+      paint(Paint::dim, "\nIt runs in the background: `berth down` drains and stops it.", colour) + "\n");
+  if (all_answer(status)) co_return ExitCode::ok;
+  std::string silent = silent_servers(status);
+  if (silent.empty()) silent = "not every task became healthy.\n";
+  context.terminal.err(fmt::format("berth up: {}The rest is up, and Berth goes on trying.\n", silent));
+  co_return ExitCode::unhealthy;
+}
+
 /// `berth up -d`: starts `berth up` in a session of its own and returns when every task is healthy.
 Task<ExitCode> run_detached(Context& context, const model::Spec& spec, const SpecLocation& location,
                             std::optional<std::string> only) {
@@ -278,20 +304,9 @@ Task<ExitCode> run_detached(Context& context, const model::Spec& spec, const Spe
     bool late = waited > time_to_start(spec) && !all_healthy(*status);
     bool slow = waited > patience && !all_healthy(*status);
     if (slow && !std::exchange(warned, true)) context.terminal.err(picture + "\nStill waiting…\n");
-    if (all_healthy(*status) || late) {
-      context.terminal.out(picture);
-      if (late) {
-        Result<void> stopped = co_await control.post("/down", "");
-        if (!stopped) co_return report(context, "up", stopped.error());
-        context.terminal.err("berth up: not every task became healthy, so the service was stopped.\n");
-        co_return ExitCode::unhealthy;
-      }
-      context.terminal.out("\n" + welcome(*status, spec.auth.keys, ca_file(context, spec.listener),
-                                          example_call(spec), colour));
-      context.terminal.out(
-          paint(Paint::dim, "\nIt runs in the background: `berth down` drains and stops it.", colour) + "\n");
-      co_return ExitCode::ok;
-    }
+    if (!all_healthy(*status) && !late) continue;
+    context.terminal.out(picture);
+    co_return co_await settle(context, spec, control, *status);
   }
 }
 

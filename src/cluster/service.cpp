@@ -9,6 +9,7 @@
 #include "cluster/addresses.h"
 #include "cluster/cgroups.h"
 #include "cluster/control_api.h"
+#include "cluster/readiness_file.h"
 #include "cluster/state_folder.h"
 #include "cluster/supervisor.h"
 #include "http/client.h"
@@ -86,7 +87,7 @@ class ServiceImpl final : public Service {
       const auto task = std::ranges::find(status.tasks, target.target.id, &TaskStatus::id);
       if (task == status.tasks.end()) continue;
       task->health = to_string(target.state);
-      if (task->reason.empty()) task->reason = target.reason;
+      if (task->reason.empty()) task->reason = why_unhealthy(target.reason, task->servers);
     }
     status.limits_enforced = parts_.cgroups->enforced();
     status.limits = parts_.cgroups->explanation();

@@ -32,6 +32,8 @@ struct StatePaths {
   std::string task_log(const std::string& id) const { return logs() + "/task-" + id + ".jsonl"; }
   std::string tasks() const { return directory + "/tasks"; }
   std::string task_file(const std::string& id) const { return tasks() + "/" + id + ".json"; }  ///< mode 0600
+  /// What a task says of its servers; mode 0600.
+  std::string readiness_file(const std::string& id) const { return tasks() + "/" + id + ".ready.json"; }
 };
 
 /// Where the control API listens: HTTP over a Unix socket. A client of it speaks to this endpoint.
@@ -40,6 +42,13 @@ net::Endpoint control_endpoint(const std::string& state_directory);
 /// waiting: it ended and starts again after a pause. stopping: drained, or about to be killed.
 enum class TaskPhase : std::uint8_t { starting, running, waiting, stopping };
 std::string_view to_string(TaskPhase phase);
+
+/// Whether a hosted server of a task answers.
+struct ServerState {
+  std::string name;
+  bool ready = false;
+  std::string reason;  ///< when it does not: a sentence with its last words if it has any
+};
 
 /// One task as `berth status` shows it.
 struct TaskStatus {
@@ -56,6 +65,7 @@ struct TaskStatus {
   std::uint64_t memory_bytes = 0;  ///< resident, with its descendants
   std::int64_t started_unix_ms = 0;
   std::vector<std::string> last_words;  ///< the last lines of a task that ended or never became healthy
+  std::vector<ServerState> servers;     ///< as the task last said; empty while it has said nothing
 };
 
 /// An MCP URL of one server. A single server has "/mcp" first.
@@ -122,8 +132,9 @@ class Service {
   virtual Result<void> scale(std::size_t count) = 0;
   /// Replaces every task, one after another, each only when its successor is healthy.
   virtual void restart() = 0;
-  /// Stops accepting, finishes what is in flight, ends every task (SIGTERM, drain_timeout, SIGKILL) and the
-  /// control API. Await it before destruction. A second call, while the first runs, kills at once.
+  /// Stops accepting, finishes what is in flight, ends every task (SIGTERM; SIGKILL a little after
+  /// drain_timeout) and the control API. Await it before destruction. A second call, while the first runs,
+  /// kills at once.
   virtual Task<void> drain() = 0;
 };
 

@@ -26,6 +26,9 @@ namespace {
 boost::json::object write_task(const TaskStatus& task) {
   boost::json::array last_words;
   for (const std::string& line : task.last_words) last_words.emplace_back(line);
+  boost::json::array servers;
+  for (const ServerState& server : task.servers)
+    servers.push_back({{"name", server.name}, {"ready", server.ready}, {"reason", server.reason}});
   return {{"id", task.id},
           {"zone", task.zone},
           {"address", task.address},
@@ -38,7 +41,8 @@ boost::json::object write_task(const TaskStatus& task) {
           {"cpu", task.cpu},
           {"memory_bytes", task.memory_bytes},
           {"started_unix_ms", task.started_unix_ms},
-          {"last_words", std::move(last_words)}};
+          {"last_words", std::move(last_words)},
+          {"servers", std::move(servers)}};
 }
 
 /// Reads members by name; what is absent or of another type keeps its default, so that a newer program's
@@ -104,6 +108,16 @@ TaskStatus read_task(const boost::json::value& value) {
   if (const boost::json::array* lines = reader.array("last_words")) {
     for (const boost::json::value& line : *lines) {
       if (line.is_string()) task.last_words.push_back(boost::json::value_to<std::string>(line));
+    }
+  }
+  if (const boost::json::array* servers = reader.array("servers")) {
+    for (const boost::json::value& entry : *servers) {
+      ServerState server;
+      const Reader fields(entry);
+      fields.read("name", server.name);
+      fields.read("ready", server.ready);
+      fields.read("reason", server.reason);
+      task.servers.push_back(std::move(server));
     }
   }
   return task;

@@ -28,12 +28,14 @@ TEST(ServiceStatus, ReadsBackWhatItWrites) {
   task.cpu = 0.25;
   task.memory_bytes = 1 << 20;
   task.last_words = {"Error: no such module \"x\"", "at line 1"};
+  task.servers = {{"good", true, ""}, {"bad", false, "It ended with exit code 1."}};
   status.tasks = {task};
   const auto read = parse_service_status(to_json(status));
   ASSERT_TRUE(read) << read.error().message();
   EXPECT_EQ(to_json(*read), to_json(status));
   EXPECT_EQ(read->tasks.at(0).last_words, task.last_words);
   EXPECT_EQ(read->tasks.at(0).phase, TaskPhase::waiting);
+  EXPECT_EQ(read->tasks.at(0).servers.at(1).reason, "It ended with exit code 1.");
 }
 
 TEST(ServiceStatus, RefusesWhatIsNotAnObjectAndToleratesWhatIsMissing) {

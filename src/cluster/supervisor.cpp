@@ -15,6 +15,7 @@
 #include "cluster/addresses.h"
 #include "cluster/log_file.h"
 #include "cluster/process_tree.h"
+#include "cluster/readiness_file.h"
 #include "cluster/task_file.h"
 
 namespace berth::cluster {
@@ -25,6 +26,8 @@ namespace {
 constexpr Duration handover_pause = std::chrono::milliseconds(250);
 /// How long the pipes of an ended task are read for its last words.
 constexpr Duration last_words_pause = std::chrono::milliseconds(500);
+/// How much later than its drain must be over a task is killed: it may still be telling what it cut.
+constexpr Duration kill_pause = std::chrono::seconds(3);
 constexpr Duration sample_interval_min = std::chrono::milliseconds(200);
 constexpr std::size_t failed_checks_max = 3;
 
@@ -115,13 +118,14 @@ class SupervisorImpl final : public Supervisor {
     if (found == running_.end()) return;
     RunningTask& task = *found->second;
     if (task.state == TaskState::draining || task.state == TaskState::unresponsive) return;
-    task.reason = health == TaskHealth::healthy ? std::string() : std::string(reason);
+    task.reason.clear();
+    if (health != TaskHealth::healthy) task.reason = why_unhealthy(reason, servers_of(task));
     if (health == TaskHealth::healthy && task.state != TaskState::ready) {
       become_ready(task);
     } else if (health == TaskHealth::unhealthy && task.state == TaskState::ready) {
       task.state = TaskState::unready;
       tell(ServiceEvent::Kind::task_unhealthy, task.id,
-           fmt::format("task {} is unhealthy: {}", task.id, reason));
+           fmt::format("task {} is unhealthy: {}", task.id, task.reason));
     }
     changed_.notify();
   }
@@ -177,6 +181,9 @@ class SupervisorImpl final : public Supervisor {
   Task<void> deregister(RunningTask& task);
   Task<void> check_alive(RunningTask& task);
 
+  std::vector<ServerState> servers_of(const RunningTask& task) const {
+    return read_readiness_file(options_.paths.readiness_file(task.id));
+  }
   void sample(RunningTask& task);
   TaskStatus status_of(RunningTask& task);
   TaskStatus status_of(std::size_t number, const EndedTask& ended) const;
@@ -255,7 +262,9 @@ Result<std::unique_ptr<RunningTask>> SupervisorImpl::launch(std::size_t number, 
                       .listen = task->endpoint(),
                       .peer_address = net::to_string(net::Endpoint{task->host, peer_port}),
                       .data_directory = options_.paths.data(),
-                      .fleet_key_file = options_.paths.fleet_key()};
+                      .fleet_key_file = options_.paths.fleet_key(),
+                      .readiness_file = options_.paths.readiness_file(task->id)};
+  ::unlink(file.readiness_file.c_str());  // of an earlier life that was killed
   const auto written = write_private_file(options_.paths.task_file(task->id), write_task_file(file));
   if (!written) return Failure(written.error());
   auto opened = LogFile::open(options_.paths.task_log(task->id), task->id);
@@ -346,6 +355,7 @@ void SupervisorImpl::on_exit(RunningTask& task, const net::ExitStatus& status) {
   task.log->note("task_ended", how, clock_.wall());
   cgroups_.remove_group(task.id);
   ::unlink(options_.paths.task_file(task.id).c_str());  // it holds substituted secrets of the spec
+  ::unlink(options_.paths.readiness_file(task.id).c_str());
   if (task.told_to_stop) {
     ended_.erase(task.number);
     tell(ServiceEvent::Kind::task_gone, task.id, fmt::format("task {} has stopped", task.id));
@@ -395,7 +405,7 @@ Task<void> SupervisorImpl::stop_gently(RunningTask& task) {
     co_await task.handed_over.wait();
   }
   task.process->signal(SIGTERM);
-  co_await clock_.sleep_for(options_.spec.tasks.drain_timeout);
+  co_await clock_.sleep_for(options_.spec.tasks.drain_timeout + kill_pause);
   task.log->note("task_killed", "it did not end within tasks.drain_timeout", clock_.wall());
   task.process->signal(SIGKILL);
 }
@@ -448,6 +458,7 @@ TaskStatus SupervisorImpl::status_of(RunningTask& task) {
   status.cpu = task.cpu;
   status.memory_bytes = task.usage.resident_bytes;
   status.started_unix_ms = to_unix_ms(task.started_wall);
+  status.servers = servers_of(task);
   if (const auto restarts = restarts_.find(task.number); restarts != restarts_.end()) {
     status.restarts = restarts->second;
   }

@@ -61,7 +61,8 @@ class Supervisor {
   virtual std::size_t ready() const = 0;
   /// Every task that runs or waits for its restart, by number; without `health`, which the registry knows.
   virtual std::vector<TaskStatus> tasks() = 0;
-  /// Ends every task: SIGTERM at once, SIGKILL after tasks.drain_timeout. Await it before destruction.
+  /// Ends every task: SIGTERM at once, SIGKILL a little after tasks.drain_timeout. Await it before
+  /// destruction.
   virtual Task<void> drain() = 0;
   /// While drain() runs: SIGKILL now.
   virtual void kill() = 0;

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "base/testing/sim_clock.h"
 #include "net/testing/memory_network.h"
@@ -250,7 +251,9 @@ TEST_F(SupervisorTest, ScalingDownDrainsThenTerminatesThenKills) {
   clock_.advance(300ms);
   EXPECT_EQ(process("3").signals, (std::vector<int>{SIGTERM}));
   EXPECT_EQ(supervisor_->tasks()[2].phase, TaskPhase::stopping);
-  clock_.advance(30s);
+  clock_.advance(32s);
+  EXPECT_EQ(process("3").signals, (std::vector<int>{SIGTERM})) << "its own drain ends after 30 s";
+  clock_.advance(1s);
   EXPECT_EQ(process("3").signals, (std::vector<int>{SIGTERM, SIGKILL}));
   EXPECT_EQ(events_.back(), "task 3 has stopped");
   EXPECT_EQ(running(), (Ids{"1", "2"}));
@@ -299,6 +302,27 @@ TEST_F(SupervisorTest, ATaskThatNoLongerAnswersIsKilledAndReplaced) {
   clock_.advance(16s);
   EXPECT_EQ(processes_[0]->signals, (std::vector<int>{SIGKILL}));
   EXPECT_EQ(running().size(), 3u);
+}
+
+TEST_F(SupervisorTest, ATaskSaysItselfWhyItIsNotReady) {
+  const std::string file = options_.paths.readiness_file("1");
+  std::ofstream(file) << R"({"servers":[{"name":"old","ready":false,"reason":"of an earlier life"}]})";
+  start_healthy();
+  EXPECT_TRUE(supervisor_->tasks()[0].servers.empty());
+  std::ofstream(file) << R"({"servers":[{"name":"good","ready":true},)"
+                      << R"({"name":"bad","ready":false,"reason":"It has no key."}]})";
+  supervisor_->on_health("1", TaskHealth::unhealthy, "GET /readyz answered 503 instead of 200.");
+  EXPECT_EQ(events_.back(), "task 1 is unhealthy: bad: It has no key.");
+  const TaskStatus status = supervisor_->tasks()[0];
+  EXPECT_EQ(status.reason, "bad: It has no key.");
+  ASSERT_EQ(status.servers.size(), 2u);
+  EXPECT_TRUE(status.servers[0].ready);
+  EXPECT_EQ(status.servers[1].reason, "It has no key.");
+  supervisor_->on_health("1", TaskHealth::unhealthy, "It refuses connections.");
+  EXPECT_EQ(supervisor_->tasks()[0].reason, "It refuses connections.");
+  process("1").end({1, std::nullopt});
+  clock_.run_until_idle();
+  EXPECT_FALSE(std::filesystem::exists(file));
 }
 
 TEST_F(SupervisorTest, DrainingTheServiceTerminatesAllAtOnceAndKillsOnDemand) {

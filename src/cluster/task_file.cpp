@@ -18,10 +18,11 @@ std::string write_task_file(const TaskFile& file) {
   const auto member = [](std::string_view name, std::string_view value) {
     return fmt::format("\"{}\":{}", name, json_quote(value));
   };
-  return fmt::format("{{{},{},{},{},{},{},{},{},\"spec\":{}}}\n", member("id", file.id),
+  return fmt::format("{{{},{},{},{},{},{},{},{},{},\"spec\":{}}}\n", member("id", file.id),
                      member("zone", file.zone), member("listen", net::to_string(file.listen)),
                      member("peer_address", file.peer_address), member("data_directory", file.data_directory),
                      member("fleet_key_file", file.fleet_key_file),
+                     member("readiness_file", file.readiness_file),
                      member("spec_directory", file.spec.directory), member("spec_file", file.spec.file),
                      model::write_spec(file.spec));
 }
@@ -86,6 +87,7 @@ Result<task::RuntimeOptions> read_task_file(const std::string& path) {
   options.listen = *listen;
   options.data_directory = text_member(*object, "data_directory");
   options.fleet_key = Secret(std::move(*key));
+  options.readiness_file = text_member(*object, "readiness_file");
   options.state_directory = key_file.substr(0, key_file.rfind('/'));
   return options;
 }

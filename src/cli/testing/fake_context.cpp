@@ -20,10 +20,17 @@ class NoInterrupts final : public Interrupts {
 
 class NoBackground final : public Background {
  public:
+  explicit NoBackground(std::function<void()> on_start) : on_start_(std::move(on_start)) {}
   Result<void> start(const std::vector<std::string>& /*words*/, const std::string& /*log_file*/) override {
+    if (on_start_) on_start_();
     return {};
   }
-  std::optional<std::string> ended() override { return "exited with code 1"; }
+  std::optional<std::string> ended() override {
+    return on_start_ ? std::nullopt : std::optional<std::string>("exited with code 1");
+  }
+
+ private:
+  std::function<void()> on_start_;
 };
 
 class NoLauncher final : public net::ProcessLauncher {
@@ -84,7 +91,7 @@ World::~World() {
 
 int World::run(const std::vector<std::string>& words) {
   NoInterrupts interrupts(clock);
-  NoBackground background;
+  NoBackground background(on_detach);
   NoLauncher launcher;
   Context context{.terminal = terminal,
                   .interrupts = interrupts,

@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -64,6 +65,8 @@ class World {
   ::berth::testing::SimClock clock{loop};
   std::unique_ptr<net::testing::MemoryNetwork> network = net::testing::make_memory_network(clock);
   FakeTerminal terminal;
+  /// What a process in the background does when it begins; without it, it ends at once.
+  std::function<void()> on_detach;
   std::map<std::string, std::string> environment{{"HOME", "/home/me"}, {"PATH", "/usr/bin:/bin"}};
   std::string folder;  ///< working directory, with a random name
 

@@ -1,0 +1,54 @@
+#include "cluster/readiness_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "codec/json.h"
+
+namespace berth::cluster {
+
+namespace {
+
+constexpr std::size_t readiness_bytes_max = 1u << 20;
+
+/// Empty where there is none.
+std::string text_of_file(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return {};
+  std::string text;
+  std::array<char, 4096> buffer;
+  ssize_t count = 0;
+  while (text.size() < readiness_bytes_max && (count = ::read(file, buffer.data(), buffer.size())) > 0)
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+  ::close(file);
+  return text;
+}
+
+}  // namespace
+
+std::vector<ServerState> read_readiness_file(const std::string& path) {
+  const std::string text = text_of_file(path);
+  const auto object = json::parse(text);
+  if (!object) return {};
+  std::vector<ServerState> out;
+  json::Elements servers(object->find("servers"));
+  while (servers.next()) {
+    const json::Slice server = servers.value();
+    out.push_back({.name = server.find("name").as_string().value_or(""),
+                   .ready = server.find("ready").as_bool().value_or(false),
+                   .reason = server.find("reason").as_string().value_or("")});
+  }
+  return out;
+}
+
+std::string why_unhealthy(std::string_view found_out, const std::vector<ServerState>& servers) {
+  std::string silent;
+  for (const ServerState& server : servers) {
+    if (!server.ready) silent += (silent.empty() ? "" : " ") + server.name + ": " + server.reason;
+  }
+  return silent.empty() || !found_out.contains(" answered 503") ? std::string(found_out) : silent;
+}
+
+}  // namespace berth::cluster

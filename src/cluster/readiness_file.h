@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cluster/service.h"
+
+namespace berth::cluster {
+
+/// What a task last wrote about its servers (task::RuntimeOptions::readiness_file); empty when it has written
+/// nothing.
+std::vector<ServerState> read_readiness_file(const std::string& path);
+
+/// Why a task is not healthy: what its health check found out, or, when that is only the status of a task
+/// that answers, what the task says of its silent servers.
+std::string why_unhealthy(std::string_view found_out, const std::vector<ServerState>& servers);
+
+}  // namespace berth::cluster
