@@ -94,7 +94,7 @@ constexpr Field tasks_table[] = {
                                      "Memory of one task, with the servers in it.",
                                      "the kernel ends a process of the task, which is started again"),
     ranged<&TasksSpec::drain_timeout>(duration, "drain_timeout", 0, hour,
-                                      "From SIGTERM to SIGKILL: time to finish calls in flight.",
+                                      "Time that calls in flight have to finish after SIGTERM.",
                                       "what is left is cut"),
     ranged<&TasksSpec::restart_backoff_min>(duration, "restart_backoff_min", 10, hour,
                                             "Wait before the first restart of a task that "

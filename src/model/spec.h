@@ -51,7 +51,7 @@ struct TasksSpec {
   std::vector<std::string> zones{"a", "b", "c"};
   double cpu = 0.5;  ///< vCPU
   std::uint64_t memory_bytes = std::uint64_t{1} << 30;
-  Milliseconds drain_timeout{30'000};  ///< SIGTERM → SIGKILL
+  Milliseconds drain_timeout{30'000};  ///< SIGTERM → what is left is cut
   Milliseconds restart_backoff_min{500};
   Milliseconds restart_backoff_max{30'000};
 };
