@@ -126,6 +126,16 @@ Task<void> wait_then_count(Signal& signal, int& count) {
   ++count;
 }
 
+Task<void> step_then_count(Executor executor, int& count) {
+  co_await step(executor);
+  ++count;
+}
+
+Task<void> join_then_count(TaskScope& scope, int& count) {
+  co_await scope.join();
+  ++count;
+}
+
 Task<void> pop_then_count(Queue<int>& queue, int& count) {
   co_await queue.pop();
   ++count;
@@ -136,22 +146,30 @@ TEST(TaskScope, CancelBetweenNotifyAndResumeUnwindsBeforeTheNextLineRuns) {
   testing::SimClock clock(loop);
   Signal signal(loop.get_executor());
   Queue<int> queue(loop.get_executor());
+  TaskScope idle(loop.get_executor());
   TaskScope scope(loop.get_executor());
+  Signal kept(loop.get_executor());
   int ran_on = 0;
+  idle.spawn(wait_for(kept));
   scope.spawn(wait_then_count(signal, ran_on));
   scope.spawn(pop_then_count(queue, ran_on));
   scope.spawn(sleep_then_count(clock, 1h, ran_on));
+  scope.spawn(join_then_count(idle, ran_on));
   clock.run_until_idle();
+  scope.spawn(step_then_count(loop.get_executor(), ran_on));
+  loop.restart();
+  loop.run_one();  // it has started
   scope.spawn(sleep_then_count(clock, 0h, ran_on));
   // In the loop, as a client that leaves does it: from outside, cancel() itself is posted, after the rest.
   asio::post(loop, [&] {
     signal.notify();
     queue.push(1);
+    kept.notify();
     scope.cancel();
   });
   clock.advance(1h);
   EXPECT_EQ(ran_on, 0);
-  EXPECT_EQ(scope.size(), 0u);
+  EXPECT_EQ(scope.size() + idle.size(), 0u);
   EXPECT_EQ(queue.size(), 1u);
   // Who waits next hears what the cancelled one did not take.
   TaskScope next(loop.get_executor());

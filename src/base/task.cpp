@@ -99,10 +99,12 @@ Task<void> TaskScope::join() {
   co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation(),
                                                      asio::disable_cancellation());
   while (running_ != 0) co_await idle_.wait();
+  // Asked before the reset: the state refers to what the reset replaces.
   const auto state = co_await asio::this_coro::cancellation_state;
+  const bool was_cancelled = state.cancelled() != asio::cancellation_type::none;
   co_await asio::this_coro::reset_cancellation_state();
   co_await asio::this_coro::throw_if_cancelled(obeys);
-  if (obeys && state.cancelled() != asio::cancellation_type::none) {
+  if (obeys && was_cancelled) {
     throw boost::system::system_error(asio::error::operation_aborted);
   }
 }

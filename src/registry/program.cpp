@@ -103,9 +103,11 @@ Task<Result<ProgramResult>> run_program(net::ProcessLauncher& launcher, Clock& c
   }
   alarm->cancel();
   // The readers end before what they read into does, also when this coroutine is being cancelled.
+  // Asked before the reset: the state refers to what the reset replaces.
   const auto state = co_await asio::this_coro::cancellation_state;
+  const bool was_cancelled = state.cancelled() != asio::cancellation_type::none;
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  if (cancelled || state.cancelled() != asio::cancellation_type::none) {
+  if (cancelled || was_cancelled) {
     (*process)->signal(9);
     scope.cancel();
     co_await scope.join();
