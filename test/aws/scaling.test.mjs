@@ -180,6 +180,19 @@ describe('a service on AWS by itself', () => {
         protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'berth-test', version: '1' },
       },
     });
+    // A session with a stream makes no room for another one of the same caller, so the next ones are refused.
+    const streams = [];
+    const hold = (session) => {
+      const stream = new AbortController();
+      streams.push(stream);
+      if (streams.length > 12) streams.shift().abort();
+      fetch(url, {
+        headers: {
+          ...headers, accept: 'text/event-stream', 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25',
+        },
+        signal: stream.signal,
+      }).then((answer) => answer.text()).catch(() => {});
+    };
     const calling = (async () => {
       while (!over) {
         await fetch(url, {
@@ -187,8 +200,12 @@ describe('a service on AWS by itself', () => {
           headers: {
             ...headers, 'content-type': 'application/json', accept: 'application/json, text/event-stream',
           },
-        }).then((answer) => answer.text()).catch(() => {});
+        }).then(async (answer) => {
+          await answer.text();
+          if (answer.status === 200) hold(answer.headers.get('mcp-session-id'));
+        }).catch(() => {});
       }
+      for (const stream of streams) stream.abort();
     })();
     const { code, out, err } = await project.berth('deploy', '--yes');
     over = true;
