@@ -188,7 +188,8 @@ describe('a service on AWS by itself', () => {
       if (streams.length > 12) streams.shift().abort();
       fetch(url, {
         headers: {
-          ...headers, accept: 'text/event-stream', 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25',
+          ...headers, accept: 'text/event-stream', 'mcp-session-id': session,
+          'mcp-protocol-version': '2025-11-25',
         },
         signal: stream.signal,
       }).then((answer) => answer.text()).catch(() => {});
