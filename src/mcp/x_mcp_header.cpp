@@ -135,7 +135,7 @@ bool agree(const HeaderParam& param, Slice argument, std::string_view expected, 
 }
 
 RpcError param_mismatch(std::string message) {
-  return {code::header_mismatch, "Header param_mismatch: " + std::move(message), {}};
+  return {code::header_mismatch, "Header mismatch: " + std::move(message), {}};
 }
 
 /// `value` without any x-mcp-header member, at any depth.

@@ -68,6 +68,7 @@ TEST(HeaderParams, AreComparedWithTheArguments) {
     EXPECT_EQ(problem.has_value(), !row.problem.empty()) << row.arguments;
     if (!problem) continue;
     EXPECT_EQ(problem->code, code::header_mismatch);
+    EXPECT_TRUE(problem->message.starts_with("Header mismatch: the ")) << problem->message;
     EXPECT_NE(problem->message.find(row.problem), std::string::npos) << problem->message;
   }
 }
