@@ -89,6 +89,16 @@ std::optional<std::string> decode_base64(std::string_view text) {
   return out;
 }
 
+/// Whether one field, a list of ranges, covers the type.
+bool lists(std::string_view field, std::string_view type) {
+  while (true) {
+    const std::size_t comma = field.find(',');
+    if (covers(field.substr(0, comma), type)) return true;
+    if (comma == std::string_view::npos) return false;
+    field.remove_prefix(comma + 1);
+  }
+}
+
 }  // namespace
 
 McpHeaders read_headers(const http::Headers& headers) {
@@ -105,7 +115,7 @@ McpHeaders read_headers(const http::Headers& headers) {
         // Accept is a list: several fields are one (RFC 9110 §5.3).
         if (!equals_ignoring_case(name, "accept")) break;
         if (out.accept)
-          out.accept->append(", ").append(trim(field.value));
+          out.more_accept.push_back(trim(field.value));
         else
           out.accept = trim(field.value);
         break;
@@ -138,13 +148,8 @@ bool is_plain_content(const McpHeaders& headers) {
 
 bool accepts(const McpHeaders& headers, std::string_view type) {
   if (!headers.accept) return true;
-  std::string_view rest = *headers.accept;
-  while (true) {
-    const std::size_t comma = rest.find(',');
-    if (covers(rest.substr(0, comma), type)) return true;
-    if (comma == std::string_view::npos) return false;
-    rest.remove_prefix(comma + 1);
-  }
+  return lists(*headers.accept, type) ||
+         std::ranges::any_of(headers.more_accept, [&](std::string_view list) { return lists(list, type); });
 }
 
 std::string encode_header_value(std::string_view value) {

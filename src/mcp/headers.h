@@ -13,7 +13,8 @@ namespace berth::mcp {
 struct McpHeaders {
   std::optional<std::string_view> content_type;
   std::optional<std::string_view> content_encoding;
-  std::optional<std::string> accept;  ///< the fields of that name as one list
+  std::optional<std::string_view> accept;
+  std::vector<std::string_view> more_accept;  ///< further fields of that name: together they are one list
   std::optional<std::string_view> protocol_version;
   std::optional<std::string_view> method;
   std::optional<std::string_view> name;
