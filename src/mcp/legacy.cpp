@@ -12,10 +12,6 @@ namespace {
 using json::Kind;
 using json::Slice;
 
-std::unexpected<RpcError> invalid_legacy(std::string message) {
-  return std::unexpected(RpcError{code::invalid_params, "Invalid params: " + std::move(message), {}});
-}
-
 bool is_object_schema(Slice schema) { return schema.find("type").as_string() == "object"; }
 
 /// The tools array without the output schemas that a legacy client would refuse.
@@ -49,7 +45,7 @@ std::string_view negotiate_version(std::string_view requested) {
 
 std::expected<InitializeRequest, RpcError> read_initialize(Slice params) {
   const std::optional<std::string> version = params.find("protocolVersion").as_string();
-  if (!version) return invalid_legacy("protocolVersion must be a string.");
+  if (!version) return invalid_params("protocolVersion must be a string.");
   InitializeRequest request;
   request.version = negotiate_version(*version);
   const std::pair<std::string_view, std::string*> objects[] = {{"capabilities", &request.capabilities},
@@ -57,12 +53,12 @@ std::expected<InitializeRequest, RpcError> read_initialize(Slice params) {
   for (const auto& [name, text] : objects) {
     const Slice value = params.find(name);
     if (!value.exists()) continue;
-    if (!value.is(Kind::object)) return invalid_legacy(fmt::format("{} must be an object.", name));
+    if (!value.is(Kind::object)) return invalid_params(fmt::format("{} must be an object.", name));
     *text = value.text();
   }
   if (request.capabilities.size() > capabilities_bytes_max) {
-    return invalid(fmt::format("capabilities has {} bytes; at most {} are taken.",
-                               request.capabilities.size(), capabilities_bytes_max));
+    return invalid_params(fmt::format("capabilities has {} bytes; at most {} are taken.",
+                                      request.capabilities.size(), capabilities_bytes_max));
   }
   request.client_info = kept_client_info(Slice::trusted(request.client_info));
   return request;

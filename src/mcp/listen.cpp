@@ -12,28 +12,25 @@ namespace {
 using json::Kind;
 using json::Slice;
 
-std::unexpected<RpcError> invalid(std::string message) {
-  return std::unexpected(RpcError{code::invalid_params, "Invalid params: " + std::move(message), {}});
-}
-
 std::string tag(std::string_view subscription_id) {
   return fmt::format(R"("_meta":{{"{}":{}}})", meta_key::subscription_id, subscription_id);
 }
 
 std::expected<void, RpcError> read_uris(Slice list, std::size_t uris_max, std::vector<std::string>& uris) {
-  if (!list.is(Kind::array)) return invalid("notifications.resourceSubscriptions must be an array of uris.");
+  if (!list.is(Kind::array))
+    return invalid_params("notifications.resourceSubscriptions must be an array of uris.");
   std::size_t bytes = 0;
   for (json::Elements elements(list); elements.next();) {
     std::optional<std::string> uri = elements.value().as_string();
-    if (!uri) return invalid("notifications.resourceSubscriptions must be an array of uris.");
+    if (!uri) return invalid_params("notifications.resourceSubscriptions must be an array of uris.");
     bytes += uri->size();
     if (uri->size() > watched_uri_bytes_max || bytes > watched_uris_bytes_max) {
-      return invalid(
+      return invalid_params(
           fmt::format("notifications.resourceSubscriptions may hold uris of {} bytes, {} together.",
                       watched_uri_bytes_max, watched_uris_bytes_max));
     }
     if (uris.size() == uris_max) {
-      return invalid(
+      return invalid_params(
           fmt::format("notifications.resourceSubscriptions names more than {} resources.", uris_max));
     }
     if (std::find(uris.begin(), uris.end(), *uri) == uris.end()) uris.push_back(*std::move(uri));
@@ -56,7 +53,7 @@ bool ListenFilter::wants(const Change& change) const {
 std::expected<ListenFilter, RpcError> read_listen_filter(Slice params, std::size_t uris_max) {
   const Slice notifications = params.find("notifications");
   if (!notifications.is(Kind::object))
-    return invalid("notifications must be an object naming what to listen for.");
+    return invalid_params("notifications must be an object naming what to listen for.");
   ListenFilter filter;
   const std::pair<std::string_view, bool*> flags[] = {{"toolsListChanged", &filter.tools},
                                                       {"promptsListChanged", &filter.prompts},
@@ -65,7 +62,7 @@ std::expected<ListenFilter, RpcError> read_listen_filter(Slice params, std::size
     const Slice value = notifications.find(name);
     if (!value.exists()) continue;
     if (!value.is(Kind::boolean))
-      return invalid(fmt::format("notifications.{} must be true or false.", name));
+      return invalid_params(fmt::format("notifications.{} must be true or false.", name));
     *flag = *value.as_bool();
   }
   const Slice uris = notifications.find("resourceSubscriptions");

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/utf8.h"
 
 namespace berth::mcp {
 namespace {
@@ -170,6 +171,15 @@ std::string write_error(std::string_view id, const RpcError& error) {
   return out;
 }
 
+void append_member(std::string& out, std::string_view text) {
+  if (out.back() != '{') out.push_back(',');
+  out.append(text);
+}
+
+std::unexpected<RpcError> invalid_params(std::string_view message) {
+  return std::unexpected(RpcError{code::invalid_params, fmt::format("Invalid params: {}", message), {}});
+}
+
 RpcError unknown_end(std::string_view what) {
   return {code::internal_error, fmt::format("The call may have run; its end is unknown. {}", what), {}};
 }
@@ -217,11 +227,6 @@ bool take_meta(const json::Members& member, RequestParts& parts) {
   else if (key == meta_key::log_level)
     parts.log_level = member.value();
   return true;
-}
-
-void append_member(std::string& out, std::string_view text) {
-  if (out.back() != '{') out.push_back(',');
-  out.append(text);
 }
 
 }  // namespace
@@ -280,11 +285,8 @@ std::string kept_client_info(json::Slice client_info) {
   for (const std::string_view name : {"name", "title", "version"}) {
     const auto text = client_info.find(name).as_string();
     if (!text) continue;
-    std::size_t end = std::min(text->size(), text_bytes_max);
-    // Not within a character of UTF-8.
-    while (end > 0 && end < text->size() && ((*text)[end] & 0xC0) == 0x80) --end;
     if (out.size() > 1) out.push_back(',');
-    out.append(json_quote(name)).append(":").append(json_quote(std::string_view(*text).substr(0, end)));
+    out.append(json_quote(name)).append(":").append(json_quote(cut_utf8(*text, text_bytes_max)));
   }
   return out + "}";
 }

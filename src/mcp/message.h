@@ -76,6 +76,10 @@ std::optional<std::int64_t> retry_after_s(const RpcError& error);
 void append_result(std::string& out, std::string_view id, std::string_view result);
 std::string write_result(std::string_view id, std::string_view result);
 std::string write_error(std::string_view id, const RpcError& error);
+/// -32602; `message` says what is wrong.
+std::unexpected<RpcError> invalid_params(std::string_view message);
+/// Appends a member to an object that is being written: `text` is the member, or where it begins.
+void append_member(std::string& out, std::string_view text);
 /// The error of a call that was handed over and whose end nobody saw; `what` is the sentence that says why.
 /// Always in the same words, so that whoever reads them knows not to call again unlooked.
 RpcError unknown_end(std::string_view what);

@@ -111,11 +111,6 @@ std::expected<void, Refusal> check_headers(const Message& message, const Request
   return check_name(message.known, parts, headers);
 }
 
-void append_result_member(std::string& out, std::string_view text) {
-  if (out.back() != '{') out.push_back(',');
-  out.append(text);
-}
-
 /// `"_meta":{…}` with serverInfo put in front of what is there; theirs wins. Nothing when both are empty.
 void append_meta(std::string& out, Slice meta, const std::string& server_info) {
   std::string_view inside;
@@ -123,12 +118,12 @@ void append_meta(std::string& out, Slice meta, const std::string& server_info) {
   inside.remove_prefix(std::min(inside.find_first_not_of(" \t\r\n"), inside.size()));
   const bool add_info = !server_info.empty() && !meta.find(meta_key::server_info).exists();
   if (!add_info && inside.empty()) return;
-  append_result_member(out, "\"_meta\":{");
+  append_member(out, "\"_meta\":{");
   if (add_info) {
     out.push_back('"');
     out.append(meta_key::server_info).append("\":").append(server_info);
   }
-  if (!inside.empty()) append_result_member(out, inside);
+  if (!inside.empty()) append_member(out, inside);
   out.push_back('}');
 }
 
@@ -220,7 +215,7 @@ void append_modern_result(std::string& out, Method method, std::string_view resu
     if (members.key_is("_meta")) {
       meta = members.value();
     } else if (!members.key_is("resultType") && !members.key_is("ttlMs") && !members.key_is("cacheScope")) {
-      append_result_member(out, members.text());
+      append_member(out, members.text());
     }
   }
   append_meta(out, meta, server_info);
@@ -233,7 +228,7 @@ std::string modern_input_required(const std::vector<InputRequest>& requests, std
   if (!requests.empty()) {
     out.append(",\"inputRequests\":{");
     for (const InputRequest& request : requests) {
-      append_result_member(out, json_quote(request.key));
+      append_member(out, json_quote(request.key));
       out.append(":{\"method\":").append(json_quote(request.method));
       if (!request.params.empty()) out.append(",\"params\":").append(request.params);
       out.push_back('}');
