@@ -1,10 +1,8 @@
 #include "cluster/readiness_file.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
-#include <array>
-
+#include "base/descriptor.h"
 #include "codec/json.h"
 
 namespace berth::cluster {
@@ -15,14 +13,9 @@ constexpr std::size_t readiness_bytes_max = 1u << 20;
 
 /// Empty where there is none.
 std::string text_of_file(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return {};
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   std::string text;
-  std::array<char, 4096> buffer;
-  ssize_t count = 0;
-  while (text.size() < readiness_bytes_max && (count = ::read(file, buffer.data(), buffer.size())) > 0)
-    text.append(buffer.data(), static_cast<std::size_t>(count));
-  ::close(file);
+  if (file.number() >= 0) static_cast<void>(read_all(file.number(), readiness_bytes_max, text));
   return text;
 }
 

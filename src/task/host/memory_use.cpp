@@ -1,16 +1,19 @@
 #include "task/host/memory_use.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <string_view>
 #include <vector>
 
+#include "base/descriptor.h"
+
 namespace berth::task {
 
 namespace {
+
+constexpr std::size_t file_bytes_max = 16 * 1024;
 
 struct MemoryGroup {
   std::vector<std::string> folders;  ///< where its files may be: a container sees its own group as the root
@@ -19,12 +22,9 @@ struct MemoryGroup {
 
 /// The whole of a small file of the kernel; empty when it cannot be read.
 std::string read_kernel_file(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return {};
-  std::string text(16 * 1024, '\0');
-  const auto count = ::read(file, text.data(), text.size());
-  ::close(file);
-  text.resize(count < 0 ? 0 : static_cast<std::size_t>(count));
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string text;
+  if (file.number() >= 0) static_cast<void>(read_all(file.number(), file_bytes_max, text));
   return text;
 }
 

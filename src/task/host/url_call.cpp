@@ -29,12 +29,19 @@ UrlCall::UrlCall(UrlCallWorld& world, const mcp::Call& call, PoolKey key, mcp::C
   own(call);
 }
 
-void UrlCall::own(const mcp::Call& call) {
-  texts_ = {std::string(call.params), std::string(call.input_responses), std::string(call.request_state),
-            std::string(call.trace_parent)};
+/// Takes `call` over without its texts, which are the client's.
+void UrlCall::take_over(const mcp::Call& call) {
   call_ = call;
   call_.caller = &caller_;
   call_.method = method_;
+  forget_request();
+}
+
+/// Copies the texts too, for the sending.
+void UrlCall::own(const mcp::Call& call) {
+  take_over(call);
+  texts_ = {std::string(call.params), std::string(call.input_responses), std::string(call.request_state),
+            std::string(call.trace_parent)};
   call_.params = texts_.params;
   call_.input_responses = texts_.input_responses;
   call_.request_state = texts_.request_state;
@@ -182,9 +189,9 @@ Task<void> UrlCall::read_answer(std::unique_ptr<http::ClientResponse> response) 
     if (done_ || early_) break;
     response = co_await reconnect(messages);
     if (!response) {
-      finish(mcp::Outcome::failure(mcp::unknown_end(
-          fmt::format("The upstream {} ended its answer before the result{}.", world_.upstream().name(),
-                      broken ? ": " + broken->message() : ""))));
+      finish(mcp::Outcome::failure(
+          mcp::unknown_end(fmt::format("The upstream {} ended its answer before the result{}.",
+                                       world_.upstream().name(), broken ? ": " + broken->message() : ""))));
     }
   }
 }
@@ -270,8 +277,7 @@ void UrlCall::resume(const mcp::Call& call, mcp::CallObserver& observer) {
   parked_ = false;
   const auto self = shared_from_this();
   world_.unpark(*this);
-  own(call);
-  forget_request();
+  take_over(call);
   observer_ = &observer;
   arm(world_.spec().call_timeout);
   if (early_) return finish(std::move(*std::exchange(early_, std::nullopt)));
@@ -374,9 +380,9 @@ void UrlCall::on_timeout() {
     append_cancelled(cancelled, number_, "timeout");
     session_->post(std::move(cancelled));
   }
-  const std::string sentence = fmt::format("The upstream {} did not answer {} within {:g} s (call_timeout).",
-                                           world_.upstream().name(), method_,
-                                           seconds(world_.spec().call_timeout));
+  const std::string sentence =
+      fmt::format("The upstream {} did not answer {} within {:g} s (call_timeout).", world_.upstream().name(),
+                  method_, seconds(world_.spec().call_timeout));
   cut(mcp::unknown_end(sentence));
 }
 

@@ -89,6 +89,7 @@ class UrlCall final : public std::enable_shared_from_this<UrlCall> {
   void release_session();
   void arm(Duration patience);
   void on_timeout();
+  void take_over(const mcp::Call& call);
   void own(const mcp::Call& call);
   void forget_request();
   mcp::Outcome read_result(json::Slice result) const;

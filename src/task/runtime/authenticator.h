@@ -24,8 +24,6 @@ class Authenticator {
   /// False: everyone is let in, so that nothing may be told that only users of the service may know.
   bool asks_for_keys() const { return !keys_.empty(); }
 
-  bool has_keys() const { return !keys_.empty(); }
-
  private:
   Keys keys_;
 };

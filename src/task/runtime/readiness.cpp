@@ -1,11 +1,12 @@
 #include "task/runtime/readiness.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <utility>
+
+#include "base/descriptor.h"
 
 namespace berth::task {
 
@@ -18,12 +19,9 @@ std::string why_silent(const HostHealth& health) {
 /// Readers see the old text or the new one.
 Result<void> replace_private_file(const std::string& path, std::string_view text) {
   const std::string fresh = path + ".new";
-  const int file = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (file < 0) return Failure(errno_error(errno, "writing " + fresh));
-  const auto written = ::write(file, text.data(), text.size());
-  const int number = written < 0 ? errno : ENOSPC;
-  ::close(file);
-  if (written != static_cast<ssize_t>(text.size())) return Failure(errno_error(number, "writing " + fresh));
+  const Descriptor file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (file.number() < 0 || !write_all(file.number(), text))
+    return Failure(errno_error(errno, "writing " + fresh));
   if (std::rename(fresh.c_str(), path.c_str()) == 0) return {};
   return Failure(errno_error(errno, "renaming " + fresh));
 }
@@ -47,12 +45,12 @@ bool Readiness::look() {
   const bool late = clock_.now() - began_ >= options_.patience;
   began_serving_ = began_serving_ || each_did || (late && (one_answers || silent_are_remote));
   if (!options_.file.empty()) tell_file();
-  return began_serving_ && !draining_;
+  return is_ready();
 }
 
-std::string Readiness::body(bool tells_why) {
+std::string Readiness::body(bool tells_why) const {
   std::string out = R"({"ready":)";
-  out += look() ? "true" : "false";
+  out += is_ready() ? "true" : "false";
   std::string servers;
   std::string reasons;
   if (draining_) reasons = R"("The task is draining.")";

@@ -35,11 +35,12 @@ class Readiness {
   void set_draining() { draining_ = true; }
   /// Looks at the servers anew.
   bool look();
-  /// Looks, and says what /readyz answers. A server's reason may hold what it wrote to stderr, so that it is
+  /// What /readyz answers after that look. A server's reason may hold what it wrote to stderr, so that it is
   /// shown only where `tells_why`.
-  std::string body(bool tells_why);
+  std::string body(bool tells_why) const;
 
  private:
+  bool is_ready() const { return began_serving_ && !draining_; }
   void tell_file();
 
   Options options_;

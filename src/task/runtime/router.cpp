@@ -309,7 +309,7 @@ Task<void> Router::serve_page(http::Exchange& exchange) {
 
 http::Response Router::page(const http::RequestHead& head) {
   const std::string_view path = head.path();
-  if (path == "/register" && authenticator_.has_keys()) return no_registration();
+  if (path == "/register" && authenticator_.asks_for_keys()) return no_registration();
   if (!is_one_of(path, {"/healthz", "/readyz", "/metrics"})) return unknown_path(path);
   if (!is_one_of(head.method, {"GET", "HEAD"})) return wrong_method(head.method, "GET, HEAD");
   if (path == "/healthz") {
@@ -333,7 +333,8 @@ http::Response Router::unknown_path(std::string_view path) const {
 /// What a server wrote to stderr is for holders of a key alone: anybody reaches the load balancer's path.
 http::Response Router::readiness(const http::RequestHead& head) {
   const bool tells_why = authenticator_.asks_for_keys() && !refuse_caller(head.headers);
-  return http::json_response(readiness_.look() ? 200 : 503, readiness_.body(tells_why));
+  const bool ready = readiness_.look();
+  return http::json_response(ready ? 200 : 503, readiness_.body(tells_why));
 }
 
 http::Response Router::metrics() const {
