@@ -11,6 +11,7 @@
 #include "cli/all_verbs.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
+#include "model/parse.h"
 #include "net/socket_stream.h"
 #include "task/native/stdio_server.h"
 
@@ -117,7 +118,7 @@ class Program {
       terminal_->err(listen.error().message() + "\n");
       co_return 2;
     }
-    if (!listen->host.starts_with("127.") && listen->host != "::1") {
+    if (!model::is_loopback(listen->host)) {
       terminal_->err(
           fmt::format("{} is reachable from elsewhere and this server has no keys. Listen on 127.0.0.1, "
                       "or run it with `berth up` and auth.keys.\n",

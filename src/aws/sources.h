@@ -53,6 +53,9 @@ Task<Found> from_web_identity(SourceContext context);
 /// is in no message; the first words of what it wrote to stderr are.
 Task<Result<Credentials>> from_process(SourceContext context, std::string command);
 
+/// A cached token, or what a sign-in service answers: permission_denied when it is no JSON object.
+Result<boost::json::object> parse_token(const std::string& text);
+
 /// What `aws sso login` has left in ~/.aws/sso/cache, exchanged for the role's credentials. A token that has
 /// expired is refreshed when the cache holds what that needs.
 Task<Result<Credentials>> from_sso(SourceContext context, Section profile, const Section* session,

@@ -47,13 +47,6 @@ Result<Credentials> keys_of(const boost::json::object& token, const std::string&
   return read_keys(same, fmt::format("`aws login`, profile '{}'", profile));
 }
 
-Result<boost::json::object> parse_object(const std::string& text) {
-  boost::system::error_code broken;
-  boost::json::value value = boost::json::parse(text, broken);
-  if (broken || !value.is_object()) return fail(ErrorCode::permission_denied, "no JSON object");
-  return std::move(value.get_object());
-}
-
 /// The token with new keys, by its refresh token.
 Task<Result<boost::json::object>> renew(SourceContext context, boost::json::object token,
                                         std::string profile) {
@@ -73,7 +66,7 @@ Task<Result<boost::json::object>> renew(SourceContext context, boost::json::obje
   outgoing.timeout = sign_in_timeout;
   const auto response = co_await context.transport.send(std::move(outgoing));
   if (!response) co_return Failure(response.error().within("Renewing the login"));
-  const auto renewed = parse_object(response->body);
+  const auto renewed = parse_token(response->body);
   if (response->status != 200 || !renewed || object(*renewed, "accessToken").empty()) {
     co_return Failure(needs_login(
         profile, response->status < 500 ? "has ended"
@@ -95,7 +88,7 @@ Task<Result<Credentials>> from_login(SourceContext context, std::string session,
   const std::string path = cache_path(context.environment, session);
   const auto content = read_small_file(path);
   if (!content) co_return Failure(needs_login(profile_name, fmt::format("has nothing in {}", path)));
-  auto token = parse_object(*content);
+  auto token = parse_token(*content);
   if (!token) co_return Failure(needs_login(profile_name, fmt::format("is damaged in {}", path)));
   const auto keys = keys_of(*token, profile_name);
   if (keys && keys->expires && *keys->expires > context.transport.clock().wall() + margin) co_return *keys;

@@ -52,13 +52,6 @@ Result<SsoSettings> read_settings(const Section& profile, const Section* session
                           missing));
 }
 
-Result<boost::json::object> parse_token(const std::string& text) {
-  boost::system::error_code broken;
-  boost::json::value value = boost::json::parse(text, broken);
-  if (broken || !value.is_object()) return fail(ErrorCode::permission_denied, "holds no JSON object");
-  return std::move(value.get_object());
-}
-
 /// The service's address with `path` behind its own.
 Result<Outgoing> address_to(SourceContext context, std::string_view service, const std::string& region,
                             const std::string& path) {
@@ -119,6 +112,13 @@ Task<Result<std::string>> access_token(SourceContext context, const SsoSettings&
 }
 
 }  // namespace
+
+Result<boost::json::object> parse_token(const std::string& text) {
+  boost::system::error_code broken;
+  boost::json::value value = boost::json::parse(text, broken);
+  if (broken || !value.is_object()) return fail(ErrorCode::permission_denied, "holds no JSON object");
+  return std::move(value.get_object());
+}
 
 Task<Result<Credentials>> from_sso(SourceContext context, Section profile, const Section* session,
                                    std::string profile_name) {

@@ -12,6 +12,9 @@ std::size_t utf8_sequence_length(std::string_view text);
 
 bool is_utf8(std::string_view text);
 
+/// The first `bytes_max` bytes of `text`, or fewer: not the half of a character.
+std::string_view cut_utf8(std::string_view text, std::size_t bytes_max);
+
 /// `text` with each byte that belongs to no well-formed sequence made U+FFFD, as text decoders do.
 std::string replace_invalid_utf8(std::string_view text);
 

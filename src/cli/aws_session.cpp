@@ -63,6 +63,12 @@ Result<std::unique_ptr<aws::Client>> make_aws_client(Context& context, const Arg
   return aws::make_client(std::move(options), context.network, null_log());
 }
 
+deploy::RecordKey record_key(const Arguments& arguments, const model::Spec& spec) {
+  return {.service_stack = deploy::names(spec).service_stack,
+          .region = arguments.get("region").value_or(spec.aws.region),
+          .account = spec.aws.account};
+}
+
 Result<AwsSession> open_aws(Context& context, const Arguments& arguments) {
   AwsSession session;
   Result<SpecLocation> location = find_spec(context, arguments.get("file"), Need::spec);
@@ -72,11 +78,7 @@ Result<AwsSession> open_aws(Context& context, const Arguments& arguments) {
   if (!spec) return Failure(spec.error());
   session.spec = std::move(*spec);
   session.names = deploy::names(session.spec);
-  session.record =
-      deploy::read_record(session.location.state_directory,
-                          {.service_stack = session.names.service_stack,
-                           .region = arguments.get("region").value_or(session.spec.aws.region),
-                           .account = session.spec.aws.account});
+  session.record = deploy::read_record(session.location.state_directory, record_key(arguments, session.spec));
   Result<std::unique_ptr<aws::Client>> client =
       make_aws_client(context, arguments, session.spec, session.record);
   if (!client) return Failure(client.error());
@@ -97,10 +99,8 @@ Result<Place> find_place(const Context& context, const Arguments& arguments) {
   // Without a file nothing says which service is meant, and AWS cannot be asked either.
   const Result<model::Spec> spec = load_spec_for_aws(context, *location);
   if (!spec) return Place::here;
-  const std::optional<deploy::Record> record = deploy::read_record(
-      location->state_directory, {.service_stack = deploy::names(*spec).service_stack,
-                                  .region = arguments.get("region").value_or(spec->aws.region),
-                                  .account = spec->aws.account});
+  const std::optional<deploy::Record> record =
+      deploy::read_record(location->state_directory, record_key(arguments, *spec));
   return record && !record->destroyed ? Place::aws : Place::here;
 }
 

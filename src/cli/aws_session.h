@@ -47,6 +47,9 @@ Result<std::unique_ptr<aws::Client>> make_aws_client(Context& context, const Arg
                                                      const model::Spec& spec,
                                                      const std::optional<deploy::Record>& record);
 
+/// The record that a verb means, as far as its words and the spec say.
+deploy::RecordKey record_key(const Arguments& arguments, const model::Spec& spec);
+
 /// Where a verb that works here and on AWS is meant: --on; otherwise AWS when a record says so and no
 /// service runs here. invalid_argument for another word after --on.
 enum class Place : unsigned char { here, aws };

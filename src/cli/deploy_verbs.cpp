@@ -206,10 +206,8 @@ Task<ExitCode> run_plan(Context& context, const Arguments& arguments) {
     report(context, "plan", spec.error());
     co_return ExitCode::invalid_spec;
   }
-  const std::optional<deploy::Record> record = deploy::read_record(
-      location->state_directory, {.service_stack = deploy::names(*spec).service_stack,
-                                  .region = arguments.get("region").value_or(spec->aws.region),
-                                  .account = spec->aws.account});
+  const std::optional<deploy::Record> record =
+      deploy::read_record(location->state_directory, record_key(arguments, *spec));
   auto client = make_aws_client(context, arguments, *spec, record);
   if (client) spec->aws.region = (*client)->region();
   const Result<deploy::Template> base = deploy::compose_base(*spec);

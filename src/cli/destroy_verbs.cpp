@@ -123,7 +123,7 @@ void show_remains(Context& context, const deploy::Remains& remains, deploy::Data
 }
 
 /// Of the service in exactly the account that is asked.
-deploy::RecordKey record_key(const AwsSession& session, const std::string& account) {
+deploy::RecordKey exact_key(const AwsSession& session, const std::string& account) {
   return {.service_stack = session.names.service_stack, .region = session.region(), .account = account};
 }
 
@@ -131,7 +131,7 @@ deploy::RecordKey record_key(const AwsSession& session, const std::string& accou
 void update_record(const AwsSession& session, const std::string& account, const deploy::Remains& remains) {
   const std::string& folder = session.location.state_directory;
   if (remains.data.empty()) {
-    deploy::remove_record(folder, record_key(session, account));
+    deploy::remove_record(folder, exact_key(session, account));
     return;
   }
   deploy::Record record{.region = session.region(),
@@ -192,12 +192,12 @@ Task<ExitCode> run_destroy(Context& context, const Arguments& arguments) {
       co_await deploy::find_caller(*session->client, session->spec.aws.account);
   if (!caller) co_return fail_with(context, "destroy", progress, caller.error());
   session->record =
-      deploy::read_record(session->location.state_directory, record_key(*session, caller->account));
+      deploy::read_record(session->location.state_directory, exact_key(*session, caller->account));
   const Result<deploy::Standing> standing =
       co_await deploy::look_around(*session->client, session->names, session->record);
   if (!standing) co_return fail_with(context, "destroy", progress, standing.error());
   if (standing->nothing()) {
-    deploy::remove_record(session->location.state_directory, record_key(*session, caller->account));
+    deploy::remove_record(session->location.state_directory, exact_key(*session, caller->account));
     context.terminal.out(fmt::format("There is nothing of {} in account {}, {}.\n", session->spec.name,
                                      caller->account, session->region()));
     co_return ExitCode::ok;

@@ -7,6 +7,7 @@
 
 #include "cli/control.h"
 #include "cli/files.h"
+#include "model/parse.h"
 
 namespace berth::cli {
 namespace {
@@ -127,11 +128,10 @@ Result<Secret> read_key(const model::KeySpec& key, const std::map<std::string, s
 
 Result<void> check_keys(const model::Spec& spec, const std::map<std::string, std::string>& environment) {
   const std::string& address = spec.listener.address;
-  const bool is_local = address.starts_with("127.") || address == "::1";
   for (const model::KeySpec& key : spec.auth.keys) {
     const Result<Secret> secret = read_key(key, environment);
     if (!secret) return Failure(secret.error());
-    if (is_local) continue;
+    if (model::is_loopback(address)) continue;
     if (secret->reveal().size() < key_bytes_min) {
       return fail(ErrorCode::invalid_argument,
                   fmt::format("The key \"{}\" has fewer than {} characters, and other machines can reach "

@@ -18,13 +18,12 @@ std::string write_task_file(const TaskFile& file) {
   const auto member = [](std::string_view name, std::string_view value) {
     return fmt::format("\"{}\":{}", name, json_quote(value));
   };
-  return fmt::format("{{{},{},{},{},{},{},{},{},{},\"spec\":{}}}\n", member("id", file.id),
-                     member("zone", file.zone), member("listen", net::to_string(file.listen)),
-                     member("peer_address", file.peer_address), member("data_directory", file.data_directory),
-                     member("fleet_key_file", file.fleet_key_file),
-                     member("readiness_file", file.readiness_file),
-                     member("spec_directory", file.spec.directory), member("spec_file", file.spec.file),
-                     model::write_spec(file.spec));
+  return fmt::format(
+      "{{{},{},{},{},{},{},{},{},{},\"spec\":{}}}\n", member("id", file.id), member("zone", file.zone),
+      member("listen", net::to_string(file.listen)), member("peer_address", file.peer_address),
+      member("data_directory", file.data_directory), member("fleet_key_file", file.fleet_key_file),
+      member("readiness_file", file.readiness_file), member("spec_directory", file.spec.directory),
+      member("spec_file", file.spec.file), model::write_spec(file.spec));
 }
 
 namespace {

@@ -85,7 +85,6 @@ void buckets_tidy(const Subject& subject, Outcome& outcome) {
                    "No lifecycle rule.");
 }
 
-
 constexpr Check all_data_checks[] = {
     {"files-backed-up", "The file system is backed up", Gravity::medium, backed_up,
      "What a server deletes by mistake is gone.", "aws.backups: true"},

@@ -99,7 +99,6 @@ void traced(const Subject& subject, Outcome& outcome) {
   outcome.expect(subject.spec.aws.traces, "", "aws.traces is false.");
 }
 
-
 constexpr Check all_monitoring_checks[] = {
     {"group-changes-watched", "Changes of security groups raise an alarm", Gravity::medium, group_changes,
      "Whoever opens a port stays unnoticed.", by_hand},

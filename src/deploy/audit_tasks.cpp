@@ -120,7 +120,6 @@ void on_demand_base(const Subject& subject, Outcome& outcome) {
   }
 }
 
-
 constexpr Check all_task_checks[] = {
     {"scan-on-push", "Images are scanned when they are pushed", Gravity::high, scan,
      "Known holes in packages go unnoticed into production.", by_hand},

@@ -52,9 +52,8 @@ void add_resources(Standing& standing, const std::vector<StackResource>& resourc
 Task<aws::Reply<bool>> is_of_another(aws::Client& client, const Standing& standing, Keepsake keepsake) {
   const auto holders = co_await stacks_that_hold(client, keepsake.id);
   if (!holders) co_return std::unexpected(holders.error());
-  co_return std::ranges::any_of(*holders, [&](const std::string& id) {
-    return id != standing.service.id && id != standing.base.id;
-  });
+  co_return std::ranges::any_of(
+      *holders, [&](const std::string& id) { return id != standing.service.id && id != standing.base.id; });
 }
 
 Task<aws::Reply<bool>> has_repository(aws::Client& client, std::string name) {

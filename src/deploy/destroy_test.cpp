@@ -202,8 +202,7 @@ TEST_F(Destroys, data_that_another_standing_stack_names_stays_whatever_the_recor
   account_.stacks["app"].outputs["ArtifactsBucketName"] = "app-a";
   names_.service_stack = "other";
   names_.base_stack = "other-base";
-  Record record{
-      .region = "us-east-1", .service_stack = "other", .file_system = "fs-1", .buckets = {"app-a"}};
+  Record record{.region = "us-east-1", .service_stack = "other", .file_system = "fs-1", .buckets = {"app-a"}};
   const Result<Standing> standing = wait(look_around(account_.client, names_, record));
   ASSERT_TRUE(standing) << standing.error().message();
   EXPECT_TRUE(standing->data.empty());

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
+
 namespace berth::deploy {
 namespace {
 
@@ -21,10 +23,7 @@ bool is_set_by_scaling(const std::string& type, const std::string& property) {
 std::string shown(const std::string& value) {
   if (value.empty() || value == "null") return "nothing";
   if (value.size() <= value_characters_max) return value;
-  std::size_t end = value_characters_max;
-  // Not in the middle of a character.
-  while (end > 0 && (static_cast<unsigned char>(value[end]) & 0xC0U) == 0x80U) --end;
-  return value.substr(0, end) + "…";
+  return std::string(cut_utf8(value, value_characters_max)) + "…";
 }
 
 /// "/SecurityGroupIngress/1/CidrIp" → "SecurityGroupIngress".

@@ -30,9 +30,8 @@ constexpr std::array<std::string_view, 9> directions{
     "north", "south", "east", "west", "central", "northeast", "southeast", "northwest", "southwest"};
 constexpr std::array<std::string_view, 7> days{"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 
-bool is_decimal(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_lower_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || is_decimal(c); }
+bool is_lower_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || is_digit(c); }
 
 std::vector<std::string_view> split(std::string_view text, char by) {
   std::vector<std::string_view> out;
@@ -63,7 +62,7 @@ std::optional<std::size_t> day_number(std::string_view text) {
 /// A region that is newer than the list still has the shape PLACE-DIRECTION-DIGIT.
 bool has_region_shape(std::string_view text) {
   std::size_t last = text.rfind('-');
-  if (last == std::string_view::npos || last + 2 != text.size() || !is_decimal(text.back())) return false;
+  if (last == std::string_view::npos || last + 2 != text.size() || !is_digit(text.back())) return false;
   std::size_t middle = text.rfind('-', last - 1);
   if (last == 0 || middle == std::string_view::npos) return false;
   return std::ranges::find(places, text.substr(0, middle)) != places.end() &&
@@ -84,7 +83,7 @@ std::string region_problem(std::string_view text) {
 }
 
 std::string account_problem(std::string_view text) {
-  if (text.size() == 12 && std::ranges::all_of(text, is_decimal)) return {};
+  if (text.size() == 12 && std::ranges::all_of(text, is_digit)) return {};
   return "is no account; write its 12 digits";
 }
 
@@ -152,7 +151,7 @@ std::string action_problem(std::string_view text) {
     good = std::ranges::all_of(text.substr(0, colon),
                                [](char c) { return is_lower_alphanumeric(c) || c == '-'; }) &&
            std::ranges::all_of(text.substr(colon + 1), [](char c) {
-             return is_letter(c) || is_decimal(c) || c == '*' || c == '?' || c == '-' || c == '_';
+             return is_letter(c) || is_digit(c) || c == '*' || c == '?' || c == '-' || c == '_';
            });
   }
   return good ? std::string() : "is no action of IAM; write SERVICE:Action, such as dynamodb:GetItem";
@@ -162,7 +161,7 @@ std::string id_problem(std::string_view text, std::string_view prefix) {
   bool good = text.starts_with(prefix) && text.size() >= prefix.size() + 8 &&
               text.size() <= prefix.size() + 17 &&
               std::ranges::all_of(text.substr(prefix.size()),
-                                  [](char c) { return is_decimal(c) || (c >= 'a' && c <= 'f'); });
+                                  [](char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); });
   return good ? std::string() : fmt::format("is no id; write one such as {}0a1b2c3d4e5f60718", prefix);
 }
 

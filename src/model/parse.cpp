@@ -23,8 +23,6 @@ bool is_name_byte(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-bool is_loopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
-
 bool is_address(const std::string& text) {
   unsigned char bytes[sizeof(in6_addr)];
   return inet_pton(AF_INET, text.c_str(), bytes) == 1 || inet_pton(AF_INET6, text.c_str(), bytes) == 1;
@@ -296,6 +294,8 @@ SpecReading read_spec(const SpecSource& source) {
   if (!root) return SpecReading{.spec = {}, .problems = {root.error()}};
   return SpecParser(source).run(*root);
 }
+
+bool is_loopback(std::string_view address) { return address.starts_with("127.") || address == "::1"; }
 
 bool is_client_file(std::string_view path) { return path.ends_with(".json"); }
 

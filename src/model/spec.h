@@ -208,10 +208,10 @@ struct Spec {
   /// Names that ${NAME} in the spec and auth.keys' `env` ask for, sorted, each once: filled with
   /// SpecSource::keep_variables. A ${NAME:-default} counts when the environment has NAME.
   std::vector<std::string> variables;
-  std::vector<std::string> notes;                   ///< what reading changed or left out; sentences to show
-  bool keeps_variables = false;                     ///< env and headers hold ${NAME} as it was written
-  std::string directory;                            ///< folder of the spec file (absolute)
-  std::string file;                                 ///< path as shown in messages; empty when made in memory
+  std::vector<std::string> notes;  ///< what reading changed or left out; sentences to show
+  bool keeps_variables = false;    ///< env and headers hold ${NAME} as it was written
+  std::string directory;           ///< folder of the spec file (absolute)
+  std::string file;                ///< path as shown in messages; empty when made in memory
 };
 
 }  // namespace berth::model

@@ -26,8 +26,6 @@ constexpr std::array<Unit, 5> byte_units{{{"TB", std::uint64_t{1} << 40},
 constexpr std::uint64_t duration_ms_max = std::uint64_t{3'155'760'000'000};
 constexpr std::uint64_t bytes_max = std::uint64_t{1} << 52;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
 std::string_view take_while(std::string_view& text, auto accept) {
   std::size_t n = 0;
   while (n < text.size() && accept(text[n])) ++n;

@@ -25,6 +25,8 @@ Result<double> parse_number(std::string_view text);
 /// "0.5", "3": the shortest text that reads back as the same number.
 std::string format_number(double number);
 
+inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
 /// Decimal digits only.
 Result<std::uint64_t> parse_count(std::string_view text);
 

@@ -135,7 +135,7 @@ Task<Result<LayerFacts>> scan(const BlobStore& store, Clock& clock, Layer layer)
     is_first = false;
     auto taken = is_compressed ? decompressor.append(part, sink) : reader.append(part);
     if (!taken) co_return Failure(taken.error().within("the base image's layer " + layer.digest));
-    co_await breathe(clock.executor());
+    co_await step(clock.executor());
   }
   co_return std::move(visitor.facts);
 }

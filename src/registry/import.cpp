@@ -61,7 +61,7 @@ class LayerImport {
       const std::string_view part(buffer.data(), static_cast<std::size_t>(count));
       if (auto taken = take(part, done == 0); !taken) co_return Failure(taken.error());
       done += part.size();
-      co_await breathe(clock_.executor());
+      co_await step(clock_.executor());
     }
     co_return finish(*writer);
   }
@@ -245,7 +245,7 @@ Task<Result<Image>> import_docker_archive(std::string path, const BlobStore& sto
       if (count == 0) break;
       auto taken = reader.append({buffer.data(), static_cast<std::size_t>(count)});
       if (!taken) co_return Failure(taken.error());
-      co_await breathe(clock.executor());
+      co_await step(clock.executor());
     }
   }
   auto manifest = index.text("manifest.json");

@@ -53,8 +53,6 @@ Failure changed(const Entry& entry) {
 
 }  // namespace
 
-Task<void> breathe(Executor executor) { co_await step(executor); }
-
 /// Where an archive goes: its digest, and compressed into the store unless only the digest is wanted.
 struct LayerMaker::Output {
   Sha256 sum;
@@ -137,7 +135,7 @@ Task<Result<void>> LayerMaker::write(const std::vector<Entry>& entries, const st
     }
     if (output.bytes - turn >= turn_bytes) {
       turn = output.bytes;
-      co_await breathe(clock_.executor());
+      co_await step(clock_.executor());
     }
   }
   std::string end;
@@ -170,7 +168,7 @@ Task<Result<void>> LayerMaker::copy(const Entry& entry, int root, const std::str
     if (total > entry.stamp.bytes) co_return changed(entry);
     const std::string_view part(buffer.data(), static_cast<std::size_t>(count));
     if (auto appended = output.append(part); !appended) co_return appended;
-    if (total / turn_bytes != before) co_await breathe(clock_.executor());
+    if (total / turn_bytes != before) co_await step(clock_.executor());
   }
   struct stat after{};
   const bool is_same = ::fstat(file.number(), &after) == 0 && after.st_mtim.tv_sec == status.st_mtim.tv_sec &&

@@ -42,7 +42,4 @@ class LayerMaker {
   std::int64_t time_s_;
 };
 
-/// Gives other coroutines a turn between two pieces of blocking work.
-Task<void> breathe(Executor executor);
-
 }  // namespace berth::registry

@@ -12,7 +12,7 @@ namespace berth::storage {
 
 namespace {
 
-constexpr std::size_t answer_head_bytes_max = 8 * 1024;
+constexpr std::size_t info_bytes_max = 8 * 1024;
 
 std::string write_line(const ArtifactInfo& info) {
   return fmt::format(R"({{"name":{},"mediaType":{},"size":{},"sha256":"{}","writer":{},"written":{}}})"
@@ -76,7 +76,7 @@ class FileArtifacts final : public ArtifactStore {
 
   Result<Artifact> get(std::string_view name) override {
     const std::string path = path_of(encode_name(name));
-    auto text = read_file(path, answer_head_bytes_max + limits_.bytes_max);
+    auto text = read_file(path, info_bytes_max + limits_.bytes_max);
     if (!text && text.error().code() == ErrorCode::not_found) {
       return fail(ErrorCode::not_found, fmt::format("There is no artifact named '{}'.", name));
     }
@@ -99,7 +99,7 @@ class FileArtifacts final : public ArtifactStore {
       const auto decoded = decode_name(file_name);
       if (file_name.starts_with("tmp.") || (decoded && !decoded->starts_with(prefix))) continue;
       const std::string path = path_of(file_name);
-      const auto head = read_head(path, answer_head_bytes_max);
+      const auto head = read_head(path, info_bytes_max);
       auto info = head ? read_line(*head, path) : Result<ArtifactInfo>(Failure(head.error()));
       if (!info || !info->name.starts_with(prefix) || info->name <= after) continue;
       found.push_back(*std::move(info));

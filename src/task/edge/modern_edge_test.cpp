@@ -157,9 +157,8 @@ TEST(ModernEdge, MapsErrorsToStatuses) {
 }
 
 TEST(ModernEdge, Answers404OnlyForMethodsNobodyKnows) {
-  const std::pair<std::string_view, std::string_view> table[] = {{"tools/call", "200 -32601"},
-                                                                 {"prompts/list", "200 -32601"},
-                                                                 {"vendor/unheard-of", "404 -32601"}};
+  const std::pair<std::string_view, std::string_view> table[] = {
+      {"tools/call", "200 -32601"}, {"prompts/list", "200 -32601"}, {"vendor/unheard-of", "404 -32601"}};
   for (const auto& [method, expectation] : table) {
     Fleet fleet;
     const auto sent = fleet.modern(method, R"({"name":"none"})");

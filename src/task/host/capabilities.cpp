@@ -6,8 +6,6 @@ namespace berth::task::host {
 
 namespace {
 
-/// Extensions that need more than passing messages on; a server is not told of them.
-constexpr std::string_view tasks_extension = "io.modelcontextprotocol/tasks";
 /// Longer `extensions` objects are left out: they would become keys of children.
 constexpr std::size_t extensions_bytes_max = 4096;
 

@@ -4,10 +4,13 @@
 #include <string>
 #include <string_view>
 
-#include "model/spec.h"
 #include "mcp/core.h"
+#include "model/spec.h"
 
 namespace berth::task::host {
+
+/// Needs more than passing messages on; hosted servers are not told of it.
+inline constexpr std::string_view tasks_extension = "io.modelcontextprotocol/tasks";
 
 /// The client capabilities a server acts on, in a form that compares. A legacy server is told them once, at
 /// initialize, so callers with different sets never share a child.

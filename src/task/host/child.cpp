@@ -134,7 +134,9 @@ void Child::on_tick() {
 
 void Child::on_ready() {
   was_ready_ = true;
-  log_.info("server_ready", {{"server", options_.server}, {"child", options_.id}, {"pid", process_->pid()},
+  log_.info("server_ready", {{"server", options_.server},
+                             {"child", options_.id},
+                             {"pid", process_->pid()},
                              {"era", options_.era == mcp::Era::modern ? "modern" : "legacy"}});
   owner_.on_child_ready(*this);
 }
@@ -149,7 +151,9 @@ void Child::on_oddity(std::string_view what, std::string_view text) {
   // Servers that cannot start say so on stdout as well.
   if (!was_ready_) last_words_.add(text);
   if (!oddities_.allow(clock_.now())) return;
-  log_.warning("server_oddity", {{"server", options_.server}, {"child", options_.id}, {"what", what},
+  log_.warning("server_oddity", {{"server", options_.server},
+                                 {"child", options_.id},
+                                 {"what", what},
                                  {"text", text.substr(0, oddity_bytes_max)},
                                  {"suppressed", oddities_.take_suppressed()}});
 }
@@ -211,7 +215,9 @@ Task<void> Child::read_errors() {
     if (!count || *count == 0) break;
     const std::string_view bytes(buffer.data(), *count);
     for (const std::string& line : last_words_.take(bytes, clock_.now())) {
-      log_.info("server_stderr", {{"server", options_.server}, {"child", options_.id}, {"line", line},
+      log_.info("server_stderr", {{"server", options_.server},
+                                  {"child", options_.id},
+                                  {"line", line},
                                   {"suppressed", last_words_.take_suppressed()}});
     }
     turn += *count;

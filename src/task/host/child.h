@@ -36,7 +36,7 @@ struct ChildOptions {
   bool one_session = false;  ///< all its callers are one legacy session
   SessionLimits limits;
   std::size_t message_bytes_max = 32u << 20;
-  std::string server;        ///< name in berth.yaml, for logs
+  std::string server;  ///< name in berth.yaml, for logs
 };
 
 /// One server process: moves lines between its pipes and its session, logs its stderr, and ends it in steps.
@@ -114,8 +114,8 @@ class Child final : private SessionOwner {
   bool killed_from_outside_ = false;
   bool ticking_ = false;
   bool was_ready_ = false;
-  std::string failure_;   ///< why the handshake failed
-  std::string killed_;    ///< why Berth killed it
+  std::string failure_;  ///< why the handshake failed
+  std::string killed_;   ///< why Berth killed it
   std::string epitaph_;
   TimePoint armed_at_ = TimePoint::max();
   std::unique_ptr<Timer> session_timer_;

@@ -265,8 +265,8 @@ void ChildSession::tick(TimePoint now) {
   next_tick_ = TimePoint::max();
   if (start_deadline_) {
     if (*start_deadline_ <= now) {
-      fail_start(fmt::format("The server did not answer {} within {:g} s (start_timeout).",
-                             "the handshake", seconds(limits_.start_timeout)));
+      fail_start(fmt::format("The server did not answer {} within {:g} s (start_timeout).", "the handshake",
+                             seconds(limits_.start_timeout)));
     } else {
       wake_by(*start_deadline_);
     }
@@ -324,8 +324,6 @@ void ChildSession::close(const mcp::RpcError& error, std::uint64_t handed_over_b
   next_tick_ = TimePoint::max();
 }
 
-SessionLoad ChildSession::load() const {
-  return {running_, candidates_, held_ > 0, out_.size()};
-}
+SessionLoad ChildSession::load() const { return {running_, candidates_, held_ > 0, out_.size()}; }
 
 }  // namespace berth::task::host

@@ -61,7 +61,8 @@ class Fixture : public SessionOwner {
     session->start(now);
     sent();
     line(R"({"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],)"
-         R"("capabilities":)" + std::string(capabilities) + "}}");
+         R"("capabilities":)" +
+         std::string(capabilities) + "}}");
     EXPECT_TRUE(is_ready);
   }
 
@@ -218,8 +219,9 @@ TEST(LegacySession, lets_progress_restart_the_call_timeout) {
   server.pass(seconds(10));
   ASSERT_TRUE(sink.done());
   EXPECT_EQ(sink.outcome.error.code, -32603);
-  EXPECT_EQ(sink.outcome.error.message, "The call may have run; its end is unknown. "
-                                        "The server did not answer tools/call within 300 s (call_timeout).");
+  EXPECT_EQ(sink.outcome.error.message,
+            "The call may have run; its end is unknown. "
+            "The server did not answer tools/call within 300 s (call_timeout).");
   EXPECT_EQ(
       server.sent().at(0),
       R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2,"reason":"timeout"}})");
@@ -246,11 +248,11 @@ TEST(LegacySession, survives_garbage_second_answers_and_answers_to_nobody) {
   ASSERT_TRUE(sink.done());
   EXPECT_EQ(sink.result(), R"({"ok":true})");
   EXPECT_EQ(server.oddities,
-            (std::vector<std::string>{
-                "a line that is not JSON", "a line that is not a JSON-RPC message",
-                "a line that is not a JSON-RPC message", "an answer to a request Berth did not make",
-                "an answer to a request Berth did not make", "a line that is not JSON",
-                "a line that is not JSON", "a second or late answer"}));
+            (std::vector<std::string>{"a line that is not JSON", "a line that is not a JSON-RPC message",
+                                      "a line that is not a JSON-RPC message",
+                                      "an answer to a request Berth did not make",
+                                      "an answer to a request Berth did not make", "a line that is not JSON",
+                                      "a line that is not JSON", "a second or late answer"}));
 }
 
 TEST(LegacySession, takes_answers_for_what_they_mean) {
@@ -408,8 +410,9 @@ TEST(LegacySession, parks_a_call_that_asks_and_goes_on_with_the_answer) {
   const std::string state = first.outcome.input.state;
   EXPECT_TRUE(
       server.resume(state, R"({"ask-1":{"action":"accept","content":{"name":"Ada"}},"x":{}})", second));
-  EXPECT_EQ(server.sent(), std::vector<std::string>{
-      R"({"jsonrpc":"2.0","id":"q1","result":{"action":"accept","content":{"name":"Ada"}}})"});
+  EXPECT_EQ(server.sent(),
+            std::vector<std::string>{
+                R"({"jsonrpc":"2.0","id":"q1","result":{"action":"accept","content":{"name":"Ada"}}})"});
   Sink replay;
   EXPECT_FALSE(server.resume(state, R"({"ask-1":{"action":"accept"}})", replay));
   server.line(R"({"jsonrpc":"2.0","id":2,"result":{"content":[]}})");
@@ -448,8 +451,8 @@ TEST(LegacySession, passes_a_refusal_of_the_client_on_as_an_error) {
   Sink second;
   EXPECT_TRUE(
       server.resume(first.outcome.input.state, R"({"ask-1":{"error":{"code":-1,"message":"no"}}})", second));
-  EXPECT_EQ(server.sent(), std::vector<std::string>{
-      R"({"jsonrpc":"2.0","id":"q1","error":{"code":-1,"message":"no"}})"});
+  EXPECT_EQ(server.sent(),
+            std::vector<std::string>{R"({"jsonrpc":"2.0","id":"q1","error":{"code":-1,"message":"no"}})"});
 }
 
 TEST(LegacySession, holds_an_ask_that_two_calls_could_have_caused_until_one_remains) {

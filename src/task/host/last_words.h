@@ -53,7 +53,7 @@ class LastWords {
   RateLimit rate_{50, 200};
   std::string line_;
   std::deque<std::string> kept_;
-  std::string error_;  ///< the last line that names an error, or stood before a text about usage
+  std::string error_;          ///< the last line that names an error, or stood before a text about usage
   std::size_t error_age_ = 0;  ///< lines since
 };
 

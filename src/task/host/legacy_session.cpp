@@ -4,7 +4,6 @@
 #include <deque>
 
 #include "base/log.h"
-
 #include "task/host/child_session.h"
 
 namespace berth::task::host {
@@ -312,7 +311,8 @@ void LegacySession::tick_more(TimePoint now) {
     held_asks_.pop_front();
     append_error(out_, ask.id,
                  {mcp::code::internal_error,
-                  "Several calls are under way on this connection, so it is not known whom to ask.", {}});
+                  "Several calls are under way on this connection, so it is not known whom to ask.",
+                  {}});
     finish_line();
   }
   held_ = held_asks_.size();

@@ -144,7 +144,7 @@ class PoolPolicy {
     SessionLoad load;
     TimePoint ready_at{};
     TimePoint idle_since{};
-    bool used = false;     ///< a call has reached it
+    bool used = false;  ///< a call has reached it
     bool sound = false;
     bool retired = false;  ///< in no pool; ends once idle
   };

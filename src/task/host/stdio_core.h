@@ -145,7 +145,7 @@ class StdioHost final : public ServerHost, public ChildOwner {
   TimePoint memory_looked_at_{};
   std::optional<std::uint64_t> memory_kills_;
   bool spares_forbidden_ = false;  ///< the kernel has ended a process of this task for want of memory
-  std::size_t calls_ = 0;  ///< waiting and running
+  std::size_t calls_ = 0;          ///< waiting and running
   bool draining_ = false;
   bool deciding_ = false;
   bool decide_again_ = false;

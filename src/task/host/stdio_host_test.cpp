@@ -233,8 +233,9 @@ TEST_F(StdioHostTest, ends_calls_of_a_child_that_dies_with_its_last_words_and_go
   Observer& victim = call(R"({"name":"hang"})");
   Observer& killer = call(R"({"name":"die"})");
   EXPECT_EQ(victim.outcome.error.code, -32603);
-  EXPECT_EQ(victim.error(), "The call may have run; its end is unknown. "
-                            "The server exited with code 3. Its last words: Error: out of luck");
+  EXPECT_EQ(victim.error(),
+            "The call may have run; its end is unknown. "
+            "The server exited with code 3. Its last words: Error: out of luck");
   EXPECT_EQ(killer.error(), victim.error());
   EXPECT_EQ(echo().result(), R"({"child":1,"params":{"name":"echo"}})") << "without waiting for anything";
   EXPECT_TRUE(host->health().ready);
@@ -246,8 +247,9 @@ TEST_F(StdioHostTest, names_the_signal_that_killed_a_child) {
   Observer& victim = call(R"({"name":"hang"})");
   child(0).die(SIGKILL);
   clock.run_until_idle();
-  EXPECT_EQ(victim.error(), "The call may have run; its end is unknown. "
-                            "The server was killed by signal 9 (SIGKILL).");
+  EXPECT_EQ(victim.error(),
+            "The call may have run; its end is unknown. "
+            "The server was killed by signal 9 (SIGKILL).");
 }
 
 TEST_F(StdioHostTest, runs_a_call_elsewhere_only_when_it_never_left) {
@@ -264,8 +266,9 @@ TEST_F(StdioHostTest, runs_a_call_elsewhere_only_when_it_never_left) {
   launcher->script.reads_input = true;
   child(0).die(SIGKILL);
   clock.run_until_idle();
-  EXPECT_EQ(handed_over.error(), "The call may have run; its end is unknown. "
-                                 "The server was killed by signal 9 (SIGKILL).");
+  EXPECT_EQ(handed_over.error(),
+            "The call may have run; its end is unknown. "
+            "The server was killed by signal 9 (SIGKILL).");
   EXPECT_TRUE(stuck.result().starts_with(R"({"child":1)"));
   EXPECT_TRUE(unsent.result().starts_with(R"({"child":1)"));
 }
@@ -332,8 +335,9 @@ TEST_F(StdioHostTest, ends_a_call_that_is_never_answered) {
   clock.advance(seconds(299));
   EXPECT_EQ(hanging.outcomes, 0);
   clock.advance(seconds(1));
-  EXPECT_EQ(hanging.error(), "The call may have run; its end is unknown. "
-                             "The server did not answer tools/call within 300 s (call_timeout).");
+  EXPECT_EQ(hanging.error(),
+            "The call may have run; its end is unknown. "
+            "The server did not answer tools/call within 300 s (call_timeout).");
   EXPECT_EQ(echo().result(), R"({"child":0,"params":{"name":"echo"}})");
 }
 
@@ -353,8 +357,9 @@ TEST_F(StdioHostTest, kills_a_child_that_closes_its_output_but_lives_on) {
   Observer& victim = call(R"({"name":"hang"})");
   child(0).close_output();
   clock.advance(seconds(1));
-  EXPECT_EQ(victim.error(), "The call may have run; its end is unknown. "
-                            "The server was killed by Berth: it closed its output but did not exit.");
+  EXPECT_EQ(victim.error(),
+            "The call may have run; its end is unknown. "
+            "The server was killed by Berth: it closed its output but did not exit.");
 }
 
 TEST_F(StdioHostTest, tells_the_child_when_a_client_goes_away) {
@@ -508,8 +513,9 @@ TEST_F(StdioHostTest, cuts_calls_at_the_deadline_and_ends_a_stubborn_child_in_st
   Observer& hanging = call(R"({"name":"hang"})");
   const TimePoint before = clock.now();
   EXPECT_EQ(drain(seconds(1)), 1u);
-  EXPECT_EQ(hanging.error(), "The call may have run; its end is unknown. "
-                             "The call was cut: the server is shutting down.");
+  EXPECT_EQ(hanging.error(),
+            "The call may have run; its end is unknown. "
+            "The call was cut: the server is shutting down.");
   EXPECT_EQ(child(0).signals, (std::vector<int>{SIGTERM, SIGKILL}));
   EXPECT_GE(clock.now() - before, seconds(6));
   calls.clear();

@@ -333,10 +333,14 @@ Task<Result<std::shared_ptr<UrlSession>>> UrlHost::session(PoolKey key) {
       co_return fail(ErrorCode::resource_exhausted,
                      fmt::format("{} sessions with the upstream are in use; try again later.", sessions_max));
     }
-    UrlSession::World world{spec_, upstream_, branches_, clock_, log_, next_number_,
-                            [this](const UrlSession& of, mcp::Change change) {
-                              on_session_change(of, std::move(change));
-                            }};
+    UrlSession::World world{
+        spec_,
+        upstream_,
+        branches_,
+        clock_,
+        log_,
+        next_number_,
+        [this](const UrlSession& of, mcp::Change change) { on_session_change(of, std::move(change)); }};
     found = std::make_shared<UrlSession>(std::move(world), key);
     found->used_at = clock_.now();
     found->watch(watched(key));

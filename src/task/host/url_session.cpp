@@ -57,9 +57,9 @@ Task<Result<void>> UrlSession::initialize() {
   if (response->status != 200) {
     const mcp::Outcome outcome =
         status_outcome(response->status, response->headers, response->body, world_.upstream.name());
-    co_return fail(ErrorCode::unavailable, fmt::format("The upstream {} answered initialize with HTTP {}: {}",
-                                                       world_.upstream.name(), response->status,
-                                                       outcome.error.message));
+    co_return fail(ErrorCode::unavailable,
+                   fmt::format("The upstream {} answered initialize with HTTP {}: {}", world_.upstream.name(),
+                               response->status, outcome.error.message));
   }
   if (const auto error = body_error(response->body)) {
     co_return fail(ErrorCode::unavailable, fmt::format("The upstream {} refused initialize: {}",

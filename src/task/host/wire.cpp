@@ -13,7 +13,6 @@ namespace berth::task::host {
 namespace {
 
 constexpr std::string_view own_info = R"({"name":"berth","title":"Berth","version":"0.1.0"})";
-constexpr std::string_view hidden_extension = "io.modelcontextprotocol/tasks";
 
 void append_int(std::string& out, std::int64_t value) {
   char digits[24];
@@ -271,13 +270,13 @@ void append_legacy_meta(std::string& members, const mcp::Call& call, std::int64_
 void append_modern_meta(std::string& members, const mcp::Call& call, std::int64_t id) {
   append_separated(members, "io.modelcontextprotocol/protocolVersion", "\"2026-07-28\"");
   const std::string& capabilities = call.caller->capabilities;
-  if (capabilities.find(hidden_extension) == std::string::npos) {
+  if (capabilities.find(tasks_extension) == std::string::npos) {
     append_separated(members, "io.modelcontextprotocol/clientCapabilities", capabilities);
   } else {
     const json::Slice whole = json::Slice::trusted(capabilities);
     const json::Slice extensions = whole.find("extensions");
     const std::string kept = extensions.is(json::Kind::object)
-                                 ? json::edit(extensions, {{hidden_extension, std::nullopt}})
+                                 ? json::edit(extensions, {{tasks_extension, std::nullopt}})
                                  : std::string("{}");
     append_separated(members, "io.modelcontextprotocol/clientCapabilities",
                      json::edit(whole, {{"extensions", kept}}));
@@ -421,12 +420,11 @@ Result<mcp::ServerDescription> read_discover_result(json::Slice result) {
   mcp::ServerDescription description;
   description.era = mcp::Era::modern;
   description.capabilities = text_or(result.find("capabilities"), "{}");
-  description.server_info =
-      text_or(result.find("_meta").find("io.modelcontextprotocol/serverInfo"), "{}");
+  description.server_info = text_or(result.find("_meta").find("io.modelcontextprotocol/serverInfo"), "{}");
   description.instructions = result.find("instructions").as_string().value_or("");
   if (const auto ttl = result.find("ttlMs").as_int()) {
-    description.cache = mcp::CacheHint{std::max<std::int64_t>(0, *ttl),
-                                       result.find("cacheScope").as_string() == "public"};
+    description.cache =
+        mcp::CacheHint{std::max<std::int64_t>(0, *ttl), result.find("cacheScope").as_string() == "public"};
   }
   return description;
 }
@@ -445,8 +443,8 @@ void append_unasked_answer(std::string& out, const Message& request) {
   if (request.method == "roots/list") return append_result(out, id, R"({"roots":[]})");
   if (request.method == "elicitation/create") return append_result(out, id, R"({"action":"cancel"})");
   if (request.method == "sampling/createMessage") {
-    return append_error(out, id, {mcp::code::internal_error,
-                                  "No client is waiting whose model could be sampled.", {}});
+    return append_error(
+        out, id, {mcp::code::internal_error, "No client is waiting whose model could be sampled.", {}});
   }
   append_error(out, id, {mcp::code::method_not_found, "Method not found", {}});
 }

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "berth/describe.h"
 #include "model/nearest_name.h"
 
@@ -23,9 +24,7 @@ constexpr std::size_t shown_bytes_max = 60;
 std::string shown(json::Slice value) {
   const std::string_view text = value.text();
   if (text.size() <= shown_bytes_max) return std::string(text);
-  std::size_t end = shown_bytes_max;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return fmt::format("{}…", text.substr(0, end));
+  return fmt::format("{}…", cut_utf8(text, shown_bytes_max));
 }
 
 std::size_t count_characters(std::string_view text) {

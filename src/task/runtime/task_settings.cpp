@@ -8,7 +8,9 @@
 
 #include "aws/services.h"
 #include "base/random.h"
+#include "model/parse.h"
 #include "model/units.h"
+#include "task/runtime/telemetry.h"
 
 namespace berth::task {
 
@@ -22,7 +24,6 @@ constexpr std::uint16_t peer_port = 3001;
 /// A load balancer learns that a Spot task goes only when the task does.
 constexpr Duration ecs_drain_grace = 5s;
 constexpr std::size_t hosts_max = 100;
-constexpr Duration standard_resolution = 60s;
 constexpr Duration high_resolution = 20s;  ///< scaling.high_resolution
 
 /// Looks values up and remembers the first that is wrong.
@@ -108,8 +109,6 @@ std::vector<std::string> split(std::string_view text) {
   }
   return out;
 }
-
-bool is_loopback(const std::string& host) { return host.starts_with("127.") || host == "::1"; }
 
 /// What makes this process a task among sisters.
 Result<void> take_identity(const TaskSettings& settings, const std::optional<EcsTask>& ecs,
@@ -218,7 +217,7 @@ Result<void> apply_task_settings(const TaskSettings& settings, const std::option
                                  RuntimeOptions& options) {
   const bool is_open = settings.open || (ecs && options.spec.aws.open);
   if (!settings.api_key.empty()) options.keys.emplace_back("deploy", settings.api_key);
-  if (!is_loopback(settings.listen.host) && options.keys.empty() && !is_open) {
+  if (!model::is_loopback(settings.listen.host) && options.keys.empty() && !is_open) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{} can be reached from other machines, but the spec has no auth.keys and "
                             "BERTH_API_KEY is not set. Add a key, listen on 127.0.0.1, or say --open "

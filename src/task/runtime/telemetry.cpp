@@ -7,8 +7,6 @@ namespace berth::task {
 namespace {
 using namespace std::chrono_literals;
 constexpr Duration sample_interval = 1s;
-/// CloudWatch keeps what comes more often than once a minute only as high-resolution metrics.
-constexpr Duration minute_resolution = 60s;
 }  // namespace
 
 Telemetry::Telemetry(TelemetryOptions options, std::string task, std::string zone, Clock& clock)
@@ -56,7 +54,7 @@ void Telemetry::write_line() {
   record.task = task_;
   record.zone = zone_;
   record.timestamp_ms = to_unix_ms(clock_.wall());
-  record.high_resolution = *options_.emf_period < minute_resolution;
+  record.high_resolution = *options_.emf_period < standard_resolution;
   options_.emf(monitoring::encode_emf(record));
 }
 

@@ -12,6 +12,9 @@
 
 namespace berth::task {
 
+/// CloudWatch keeps what comes more often only as high-resolution metrics.
+inline constexpr Duration standard_resolution = std::chrono::seconds(60);
+
 struct TelemetryOptions {
   std::string service;                        ///< name in metrics and traces
   std::optional<Duration> emf_period;         ///< nullopt: no EMF lines

@@ -85,10 +85,9 @@ Fleet::Sent Fleet::modern(std::string_view method, std::string_view params, cons
 
 Fleet::Sent Fleet::modern_with(std::string_view method, std::string_view params, std::string_view meta,
                                std::string_view capabilities, const To& to) {
-  const std::string envelope = fmt::format(
-      R"({{"io.modelcontextprotocol/protocolVersion":"2026-07-28",)"
-      R"("io.modelcontextprotocol/clientCapabilities":{}{}{}}})",
-      capabilities, meta.empty() ? "" : ",", meta);
+  const std::string envelope = fmt::format(R"({{"io.modelcontextprotocol/protocolVersion":"2026-07-28",)"
+                                           R"("io.modelcontextprotocol/clientCapabilities":{}{}{}}})",
+                                           capabilities, meta.empty() ? "" : ",", meta);
   const std::string whole = json::edit(json::Slice::trusted(params), {{"_meta", envelope}});
   Fields fields = {{"Content-Type", "application/json"},
                    {"Accept", "application/json, text/event-stream"},
@@ -110,10 +109,9 @@ Fleet::Sent Fleet::legacy(std::string_view body, std::string_view session, const
 
 std::string Fleet::initialize(std::string_view capabilities, std::string_view version, const To& to) {
   const Sent sent = legacy(
-      fmt::format(
-          R"({{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"{}",)"
-          R"("capabilities":{},"clientInfo":{{"name":"t","version":"1"}}}}}})",
-          version, capabilities),
+      fmt::format(R"({{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"{}",)"
+                  R"("capabilities":{},"clientInfo":{{"name":"t","version":"1"}}}}}})",
+                  version, capabilities),
       "", to);
   return sent->header("Mcp-Session-Id");
 }

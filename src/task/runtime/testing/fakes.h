@@ -55,7 +55,7 @@ class FakeEndpoint final : public Endpoint {
   Signal go_on;
   bool drained = false;
   bool stubborn = false;  ///< has a call that its drain must cut
-  int left = 0;  ///< clients that went away during a slow answer
+  int left = 0;           ///< clients that went away during a slow answer
 
  private:
   Task<void> forward(http::Exchange& exchange, std::string token, const RequestContext& context);
