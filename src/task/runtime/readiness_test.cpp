@@ -73,6 +73,7 @@ TEST_F(ReadinessTest, BeginsThoughNothingAnswersWhereEachSilentServerIsRemote) {
 TEST_F(ReadinessTest, ShowsWhoIsSilentAlsoWhenItIsReady) {
   Readiness readiness = make();
   clock.advance(30s);
+  EXPECT_TRUE(readiness.look());
   EXPECT_EQ(readiness.body(false), R"({"ready":true,"servers":{"good":true,"bad":false},)"
                                    R"("reasons":["bad: It does not answer; the log says why."]})");
   EXPECT_TRUE(readiness.body(true).contains("bad: Its last words: password"));
