@@ -18,6 +18,7 @@ import { has, imageTool, node, npmEnvironment, Workshop } from '../support/image
 
 const examples = { hello: example('hello'), trip_planner: example('trip_planner') };
 const engine = ['podman', 'buildah'].find((name) => has[name]);
+const patience = 120_000;  // on a machine that has more to do
 const greet = { name: 'greet', arguments: { name: 'Ada' } };
 const lacks = (...reasons) => reasons.find((reason) => reason) ?? false;
 const noExamples = !(examples.hello && examples.trip_planner) && 'the examples are not built';
@@ -123,7 +124,7 @@ describe('examples on AWS', { concurrency: 3 }, () => {
     await project.must('rollback', '--yes');
     assert.match(await call(service, greet), /Hello, Ada!/);
     await project.must('scale', '2', '--on', 'aws', '--yes');
-    await until('two tasks', async () => (await cloud.running(name)).length === 2);
+    await until('two tasks', async () => (await cloud.running(name)).length === 2, patience);
     assert.match((await project.must('logs', '-n', '500', '--on', 'aws')).out, /task_listening/);
     assert.match(seen, /greet/);
     await destroy(project, name);
@@ -140,7 +141,7 @@ describe('examples on AWS', { concurrency: 3 }, () => {
     return until('the trace of that call', async () => {
       const { out } = await project.must('traces', '--on', 'aws');
       return /greet/.test(out) && out;
-    });
+    }, patience);
   }
 
   /// The tool of trip_planner asks its user in the middle of a call.

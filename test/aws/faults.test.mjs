@@ -166,8 +166,10 @@ describe('deploying against the odds', () => {
       const before = (await cloud.running('odds')).map((task) => task.id).sort();
       project.write('name: odds\nserver: {command: [/usr/local/bin/berth, frobnicate]}\n' +
         'image: {base: scratch}\nlimits: {sessions_max: 9006}\n');
+      await cloud.mishaps({ hasty: 20 });
       assert.match(await failure(project), /health check[^]*frobnicate[^]*runs on/);
       assert.deepEqual((await cloud.running('odds')).map((task) => task.id).sort(), before);
+      await cloud.mishaps({});
       project.write(yaml('odds'));
     });
 
@@ -292,7 +294,7 @@ describe('deploying against the odds', () => {
     before(() => { project = new Project(cloud, yaml('lost')); });
 
     test('ends with why, and with no log to ask', async () => {
-      await cloud.mishaps({ unhealthy: true });
+      await cloud.mishaps({ unhealthy: true, hasty: 20 });
       const said = await failure(project);
       await cloud.mishaps({});
       assert.match(said, /unhealthy[^]*ELB health checks[^]*\|[^]*its log with it/);

@@ -101,10 +101,6 @@ export class Cloud {
   }
 }
 
-/// What npm needs where the machine's way to its registry has a certificate authority of its own.
-const { NODE_EXTRA_CA_CERTS } = process.env;
-const trust = NODE_EXTRA_CA_CERTS ? { NODE_EXTRA_CA_CERTS } : {};
-
 export class Project {
   /// `keys`: {access_key_id, secret_access_key}, by default the administrator's.
   constructor(cloud, yaml, keys = cloud.about) {
@@ -113,7 +109,6 @@ export class Project {
     this.write(yaml);
     this.environment = {
       PATH: process.env.PATH, HOME: this.folder, LANG: 'C.UTF-8', NO_COLOR: '1', TMPDIR: '/tmp',
-      ...trust,
       XDG_CACHE_HOME: join(everything, 'cache'), SSL_CERT_FILE: cloud.about.ca,
       AWS_ENDPOINT_URL: cloud.about.endpoint, AWS_REGION: cloud.about.region,
       AWS_ACCESS_KEY_ID: keys.access_key_id, AWS_SECRET_ACCESS_KEY: keys.secret_access_key,
@@ -130,7 +125,7 @@ export class Project {
   }
 
   run(args, options = {}) {
-    return execute(program, args, { cwd: this.folder, env: this.environment, timeout: 120_000, ...options });
+    return execute(program, args, { cwd: this.folder, env: this.environment, timeout: 300_000, ...options });
   }
 
   /// A verb that has to succeed.

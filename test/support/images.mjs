@@ -25,9 +25,15 @@ export const has = {
   npm: await works('npm', '--version'),
 };
 
-/// Packages come from npm's cache where it has them.
+/// How npm finds its registry on this machine, for projects that have a home of their own: its settings, a
+/// proxy, an authority to trust. Packages come from its cache where it has them.
+const { HOME, HTTPS_PROXY, https_proxy: proxy = HTTPS_PROXY } = process.env;
+const isForNpm = ([name]) => /^npm_config_/i.test(name) || /^NODE_(OPTIONS|EXTRA_CA_CERTS)$/.test(name);
 export const npmEnvironment = {
-  npm_config_prefer_offline: 'true', npm_config_cache: join(process.env.HOME, '.npm') };
+  npm_config_userconfig: join(HOME, '.npmrc'), ...(proxy ? { npm_config_https_proxy: proxy } : {}),
+  ...Object.fromEntries(Object.entries(process.env).filter(isForNpm)),
+  npm_config_prefer_offline: 'true', npm_config_cache: join(HOME, '.npm'),
+};
 
 const freePort = () => new Promise((done) => {
   const listener = createServer().listen(0, '127.0.0.1', () => {

@@ -1,7 +1,8 @@
-"""The load balancer: haproxy, configured from the state of ELBv2 (and of CloudFront before it).
+"""The load balancers: a haproxy for each, configured from the state of ELBv2 (and of CloudFront before it).
 
 Listening sockets belong to the emulator and are handed to each new haproxy, so no connection is refused while
-the configuration changes. Targets come and go over haproxy's runtime socket. Health checks are made here, as
+the configuration of a load balancer changes; those of the others are not touched by it, as in AWS. Targets
+come and go over haproxy's runtime socket. Health checks are made here, as
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html says.
 """
 
@@ -32,7 +33,7 @@ global
   stats socket {socket} mode 600 level admin expose-fd listeners
   ssl-default-bind-options ssl-min-ver TLSv1.2
   tune.ssl.default-dh-param 2048
-  hard-stop-after 10s
+  hard-stop-after 60s
 defaults
   mode http
   timeout connect 2s
@@ -41,6 +42,7 @@ defaults
   timeout http-keep-alive 60s
   option forwardfor
   option http-server-close
+  option idle-close-on-response
   retries 0
 """
 
@@ -54,15 +56,69 @@ class Target:
         self.gone = threading.Event()
 
 
+class Proxy:
+    """The haproxy of one load balancer."""
+
+    def __init__(self, folder, name, spawn):
+        self.folder, self.name, self.spawn = folder, name, spawn
+        self.socket = os.path.join(folder, f"{name}.sock")
+        self.process, self.generation, self.text, self.backends = None, 0, "", set()
+
+    def replace(self, text, descriptors):
+        """One with the configuration `text` takes over, unless it is what runs; whether it did."""
+        if text == self.text:
+            return False
+        self.generation += 1
+        path = os.path.join(self.folder, f"{self.name}-{self.generation % 2}.cfg")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        old = self.process
+        with open(os.path.join(self.folder, f"{self.name}.log"), "ab") as log:
+            self.process = self.spawn(["haproxy", "-db", "-f", path], stdin=subprocess.DEVNULL, stdout=log,
+                                      stderr=log, pass_fds=descriptors)
+        self.wait_for_socket()
+        self.text, self.backends = text, set(re.findall(r"^backend (\S+)$", text, re.M))
+        if old is not None:
+            old.send_signal(signal.SIGUSR1)
+        return True
+
+    def wait_for_socket(self):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            found = re.search(r"^Pid: (\d+)", self.command("show info"), re.M)
+            if found and int(found.group(1)) == self.process.pid:
+                return
+            if self.process.poll() is not None:
+                raise RuntimeError(f"haproxy refused its configuration: see {self.name}.log")
+            time.sleep(0.01)
+
+    def command(self, text):
+        """One line to haproxy; "" while it does not run."""
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(5)
+                connection.connect(self.socket)
+                connection.sendall(text.encode() + b"\n")
+                parts = []
+                while part := connection.recv(65536):
+                    parts.append(part)
+                return b"".join(parts).decode()
+        except OSError:
+            return ""
+
+    def end(self):
+        if self.process is not None:
+            self.process.kill()
+
+
 class Balancer:
     def __init__(self, folder, spawn, region):
         self.folder, self.spawn, self.region = folder, spawn, region
         self.authority = Authority(folder)
         self.targets = {}       # (group ARN, address, port) → Target
         self.sockets = {}       # name → listening socket
-        self.process, self.generation = None, 0
+        self.proxies = {}       # load balancer's ARN → Proxy
         self.lock = threading.RLock()
-        self.command_socket = os.path.join(folder, "haproxy.sock")
 
     @property
     def elb(self):
@@ -92,7 +148,7 @@ class Balancer:
             target.state, target.reason = "draining", "Target.DeregistrationInProgress"
             target.description = "Target deregistration is in progress"
             target.drain_until = time.monotonic() + delay / cloud.speed
-            self.command(f"set server {backend(group_arn)}/t{target.slot} state drain")
+            self.command(group_arn, f"set server {backend(group_arn)}/t{target.slot} state drain")
 
     def drained(self, address):
         """True when no group still drains `address`; frees what is done."""
@@ -106,7 +162,7 @@ class Balancer:
             return True
 
     def drop(self, key, target):
-        self.command(f"set server {backend(target.group)}/t{target.slot} state maint")
+        self.command(target.group, f"set server {backend(target.group)}/t{target.slot} state maint")
         target.gone.set()
         del self.targets[key]
 
@@ -118,7 +174,7 @@ class Balancer:
                     self.drop(key, target)
 
     def sessions(self, target):
-        for line in self.command("show stat").splitlines():
+        for line in self.command(target.group, "show stat").splitlines():
             cells = line.split(",")
             if cells[:2] == [backend(target.group), f"t{target.slot}"]:
                 return int(cells[4] or 0)
@@ -147,7 +203,8 @@ class Balancer:
                     self.point(target)
                 elif not fine and bad >= int(group.unhealthy_threshold_count):
                     if target.state == "healthy":
-                        self.command(f"set server {backend(target.group)}/t{target.slot} state maint")
+                        self.command(target.group,
+                                     f"set server {backend(target.group)}/t{target.slot} state maint")
                     target.state, target.reason, target.description = "unhealthy", reason, description
                 elif target.state == "initial":
                     target.reason = "Elb.InitialHealthChecking"
@@ -192,63 +249,43 @@ class Balancer:
 
     def point(self, target):
         name = f"{backend(target.group)}/t{target.slot}"
-        self.command(f"set server {name} addr {target.address} port {target.port}")
-        self.command(f"set server {name} state ready")
+        self.command(target.group, f"set server {name} addr {target.address} port {target.port}")
+        self.command(target.group, f"set server {name} state ready")
 
-    def command(self, text):
-        """One line to haproxy; "" while it does not run."""
-        try:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(5)
-                connection.connect(self.command_socket)
-                connection.sendall(text.encode() + b"\n")
-                parts = []
-                while part := connection.recv(65536):
-                    parts.append(part)
-                return b"".join(parts).decode()
-        except OSError:
-            return ""
+    def command(self, group_arn, text):
+        """One line to each haproxy that sends requests to the group."""
+        name = backend(group_arn)
+        return "".join(proxy.command(text) for proxy in list(self.proxies.values()) if name in proxy.backends)
 
     # --- configuration ----------------------------------------------------------------------------------
 
     def changed(self):
-        """Listeners or rules have changed: a new haproxy takes over."""
+        """Listeners or rules have changed: load balancers whose configuration is another get a new haproxy."""
         with self.lock:
-            text, names, hosts = self.configuration()
-            self.generation += 1
-            for name in names:
-                if name not in self.sockets:
-                    self.sockets[name] = listening()
-            certificate = self.authority.issue(hosts)
-            for name in names:
-                text = text.replace(f"@@{name}@@", f"fd@{self.sockets[name].fileno()}")
-                text = text.replace(f"@port:{name}@", str(self.port(name)))
-            text = text.replace("@@certificate@@", certificate)
-            path = os.path.join(self.folder, f"haproxy-{self.generation % 2}.cfg")
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(text)
-            old = self.process
-            with open(os.path.join(self.folder, "haproxy.log"), "ab") as log:
-                self.process = self.spawn(["haproxy", "-db", "-f", path], stdin=subprocess.DEVNULL,
-                                          stdout=log,
-                                          stderr=log, pass_fds=[self.sockets[name].fileno()
-                                                                for name in names])
-            self.wait_for_socket()
-            for target in self.targets.values():
-                if target.state == "healthy":
-                    self.point(target)
-            if old is not None:
-                old.send_signal(signal.SIGUSR1)
+            present = dict(self.elb.load_balancers)
+            for arn in [arn for arn in self.proxies if arn not in present]:
+                self.proxies.pop(arn).end()
+            for arn, load_balancer in present.items():
+                self.configure(arn, load_balancer)
 
-    def wait_for_socket(self):
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            found = re.search(r"^Pid: (\d+)", self.command("show info"), re.M)
-            if found and int(found.group(1)) == self.process.pid:
-                return
-            if self.process.poll() is not None:
-                raise RuntimeError("haproxy refused its configuration: see haproxy.log")
-            time.sleep(0.01)
+    def configure(self, arn, load_balancer):
+        proxy = self.proxies.get(arn) or Proxy(self.folder, identity(arn), self.spawn)
+        text, names, hosts = self.configuration(load_balancer, proxy.socket)
+        if not names:
+            if arn in self.proxies:
+                self.proxies.pop(arn).end()
+            return
+        for name in names:
+            if name not in self.sockets:
+                self.sockets[name] = listening()
+            text = text.replace(f"@@{name}@@", f"fd@{self.sockets[name].fileno()}")
+            text = text.replace(f"@port:{name}@", str(self.port(name)))
+        text = text.replace("@@certificate@@", self.authority.issue(hosts))
+        self.proxies[arn] = proxy
+        if proxy.replace(text, [self.sockets[name].fileno() for name in names]):
+            for target in self.targets.values():
+                if target.state == "healthy" and backend(target.group) in proxy.backends:
+                    self.point(target)
 
     def port(self, name):
         return self.sockets[name].getsockname()[1]
@@ -285,24 +322,32 @@ class Balancer:
             return text
         return f"https://127.0.0.1:{self.port(socket_name)}{match.group(2)}"
 
-    def configuration(self):
+    def configuration(self, load_balancer, command_socket):
         """(text with places for sockets and certificate, socket names, host names)"""
-        lines, names, hosts, idle = [], [], set(), 60
-        for load_balancer in self.elb.load_balancers.values():
-            idle = int(load_balancer.attrs.get("idle_timeout.timeout_seconds", 60))
-            public = self.public_names(load_balancer)
-            hosts |= set(public)
-            for listener in load_balancer.listeners.values():
-                name = f"l{identity(listener.arn)}"
-                names.append(name)
-                lines += self.frontend(name, listener, load_balancer, public[0], listener.protocol == "HTTPS")
+        lines, names, public = [], [], self.public_names(load_balancer)
+        hosts = set(public)
+        for listener in load_balancer.listeners.values():
+            name = f"l{identity(listener.arn)}"
+            names.append(name)
+            lines += self.frontend(name, listener, load_balancer, public[0], listener.protocol == "HTTPS")
         for name, distribution in cloud.distributions.items():
-            hosts.add(distribution["domain"])
-            lines += self.distribution(name, distribution, names)
+            if load_balancer.listeners and self.origin_of(distribution) is load_balancer:
+                hosts.add(distribution["domain"])
+                names.append(f"d{name}")
+                lines += self.distribution(name, distribution, load_balancer)
         for group in self.elb.target_groups.values():
-            lines += self.backend(group)
-        head = GLOBAL.format(socket=self.command_socket, idle=idle)
+            if any(f"use_backend {backend(group.arn)} " in line for line in lines):
+                lines += self.backend(group)
+        idle = int(load_balancer.attrs.get("idle_timeout.timeout_seconds", 60))
+        head = GLOBAL.format(socket=command_socket, idle=idle)
         return head + "\n".join(lines) + "\n", names, hosts
+
+    def origin_of(self, distribution):
+        """The load balancer behind it; None while there is none."""
+        arns = {origin.get("Arn") for origin in distribution["origins"]}
+        names = {origin.get("DomainName", "").lower() for origin in distribution["config"]["Origins"]}
+        return next((each for each in self.elb.load_balancers.values()
+                     if each.arn in arns or each.dns_name.lower() in names), None)
 
     def frontend(self, name, listener, load_balancer, host, tls, extra=()):
         bind = f"bind @@{name}@@" + (" ssl crt @@certificate@@ alpn h2,http/1.1" if tls else "")
@@ -368,27 +413,18 @@ class Balancer:
                              f"{fixed.get('ContentType', 'text/plain')} string {text}{condition}")
         return lines
 
-    def distribution(self, name, distribution, names):
+    def distribution(self, name, distribution, load_balancer):
         """CloudFront: TLS at its own name, then the origin's listener and rules."""
-        arns = {origin.get("Arn") for origin in distribution["origins"]}
-        for load_balancer in self.elb.load_balancers.values():
-            fronted = load_balancer.arn in arns or any(
-                origin.get("DomainName", "").lower() == load_balancer.dns_name.lower()
-                for origin in distribution["config"]["Origins"])
-            if not fronted or not load_balancer.listeners:
-                continue
-            origin = distribution["config"]["Origins"][0]
-            headers = [f"  http-request set-header {h['HeaderName']} {h['HeaderValue']}"
-                       for h in origin.get("OriginCustomHeaders", [])]
-            secure = [each for each in load_balancer.listeners.values() if each.protocol == "HTTPS"]
-            plain = [each for each in load_balancer.listeners.values() if each.protocol == "HTTP"]
-            protocol = (distribution["origins"] or [{}])[0].get("OriginProtocolPolicy", "http-only")
-            chosen = (secure if protocol == "https-only" else plain) or secure or plain
-            names.append(f"d{name}")
-            policy = distribution["config"]["DefaultCacheBehavior"].get("OriginRequestPolicyId")
-            host = load_balancer.dns_name if policy == ALL_BUT_HOST else distribution["domain"]
-            return self.frontend(f"d{name}", chosen[0], load_balancer, host, True, headers)
-        return []
+        origin = distribution["config"]["Origins"][0]
+        headers = [f"  http-request set-header {h['HeaderName']} {h['HeaderValue']}"
+                   for h in origin.get("OriginCustomHeaders", [])]
+        secure = [each for each in load_balancer.listeners.values() if each.protocol == "HTTPS"]
+        plain = [each for each in load_balancer.listeners.values() if each.protocol == "HTTP"]
+        protocol = (distribution["origins"] or [{}])[0].get("OriginProtocolPolicy", "http-only")
+        chosen = (secure if protocol == "https-only" else plain) or secure or plain
+        policy = distribution["config"]["DefaultCacheBehavior"].get("OriginRequestPolicyId")
+        host = load_balancer.dns_name if policy == ALL_BUT_HOST else distribution["domain"]
+        return self.frontend(f"d{name}", chosen[0], load_balancer, host, True, headers)
 
     @staticmethod
     def backend(group):

@@ -166,6 +166,11 @@ class Cloud:
         if seconds > 0:
             time.sleep(seconds / self.speed)
 
+    def patience(self, seconds):
+        """How long a task may take to get ready. Its program runs no faster than the machine lets it, so
+        that the emulated clock does not count here."""
+        return seconds / self.mishaps.get("hasty", 1)
+
     def clock(self):
         return time.monotonic() * self.speed
 
@@ -215,9 +220,10 @@ class Cloud:
         for task in list(self.tasks_by_id.values()):
             task.ended.wait(2)
         self.limits.forget()
-        for process in (self.balancer.process, self.registry.process):
-            if process is not None:
-                process.kill()
+        for proxy in list(self.balancer.proxies.values()):
+            proxy.end()
+        if self.registry.process is not None:
+            self.registry.process.kill()
 
 
 def main():
@@ -227,7 +233,7 @@ def main():
     parser.add_argument("--layers", help="folder of unpacked image layers, kept between runs")
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--speed", type=float, default=1, help="how much faster AWS's own clocks run: health "
-                        "check intervals, delays, timeouts")
+                        "check intervals, delays, timeouts; not what a task has to get ready")
     parser.add_argument("--watch-speed", type=float, default=0, help="the same of CloudWatch and Application "
                         "Auto Scaling: periods of metrics and alarms, cooldowns; by default as --speed")
     parser.add_argument("--start-seconds", type=float, default=0, help="of the emulated clock, from "

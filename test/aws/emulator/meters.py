@@ -95,8 +95,8 @@ class Meters:
 
     def measure_balancers(self):
         balancer = self.cloud.balancer
-        text = balancer.command("show stat").lstrip("# ")
-        rows = list(csv.DictReader(text.splitlines())) if text else []
+        tables = [proxy.command("show stat").lstrip("# ") for proxy in list(balancer.proxies.values())]
+        rows = [row for table in tables for row in csv.DictReader(table.splitlines())]
         for group in list(balancer.elb.target_groups.values()):
             name = f"g{group.arn.rpartition('/')[2]}"
             of_group = [row for row in rows if row["pxname"] == name]

@@ -119,7 +119,7 @@ class Service:
             task.failed_health = True
             task.stop("ServiceSchedulerInitiated", "Task failed container health checks")
             return
-        grace = self.settings.get("healthCheckGracePeriodSeconds", 0) / self.cloud.speed
+        grace = self.cloud.patience(self.settings.get("healthCheckGracePeriodSeconds", 0))
         age = (now() - task.started).total_seconds()
         for group, port in self.target_groups():
             state, reason = self.cloud.balancer.health(group, task.address, port)

@@ -350,14 +350,15 @@ class Task:
     def check_health(self, process):
         check = self.container["healthCheck"]
         interval, timeout = check.get("interval", 30), check.get("timeout", 5)
-        grace_end = time.monotonic() + check.get("startPeriod", 0) / self.cloud.speed
+        begun = time.monotonic()
         failures = 0
         while not self.ended.wait(interval / self.cloud.speed):
             if self.desired == "STOPPED" or process.poll() is not None:
                 return
             if self.execute(check["command"], timeout):
                 self.health, failures = "HEALTHY", 0
-            elif self.health == "HEALTHY" or time.monotonic() > grace_end:
+            elif self.health == "HEALTHY" or \
+                    time.monotonic() > begun + self.cloud.patience(check.get("startPeriod", 0)):
                 failures += 1
                 if failures >= check.get("retries", 3):
                     self.health = "UNHEALTHY"

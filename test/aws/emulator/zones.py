@@ -37,11 +37,12 @@ def cut_node(zone):
     places, cut = nodes(), 0
     if zone not in places:
         return cut
-    for line in cloud.balancer.command("show sess").splitlines():
-        found = re.match(r"(0x[0-9a-f]+): proto=tcpv4 src=[\d.]+:(\d+) fe=[ld]", line)
-        if found and places[int(found.group(2)) % len(places)] == zone:
-            cloud.balancer.command(f"shutdown session {found.group(1)}")
-            cut += 1
+    for proxy in list(cloud.balancer.proxies.values()):
+        for line in proxy.command("show sess").splitlines():
+            found = re.match(r"(0x[0-9a-f]+): proto=tcpv4 src=[\d.]+:(\d+) fe=[ld]", line)
+            if found and places[int(found.group(2)) % len(places)] == zone:
+                proxy.command(f"shutdown session {found.group(1)}")
+                cut += 1
     return cut
 
 
