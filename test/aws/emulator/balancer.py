@@ -255,7 +255,8 @@ class Balancer:
     def command(self, group_arn, text):
         """One line to each haproxy that sends requests to the group."""
         name = backend(group_arn)
-        return "".join(proxy.command(text) for proxy in list(self.proxies.values()) if name in proxy.backends)
+        chosen = [proxy for proxy in list(self.proxies.values()) if name in proxy.backends]
+        return "".join(proxy.command(text) for proxy in chosen)
 
     # --- configuration ----------------------------------------------------------------------------------
 

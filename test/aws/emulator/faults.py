@@ -52,7 +52,7 @@ class Mishaps:
     fail_start reason                     no task gets so far as to run
     unvalidated true                      no certificate is ever validated
     unhealthy  true                       every target fails its health check
-    hasty      n                          what a task has to get ready (grace and start periods) is n times less
+    hasty      n                          grace and start periods of tasks are n times shorter
     findings   {"CRITICAL": 1}            what an image scan finds
     """
 
