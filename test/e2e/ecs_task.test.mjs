@@ -210,7 +210,6 @@ test('`berth health` accepts the task\'s certificate, and fails when nobody answ
   const env = { BERTH_TLS: 'self-signed', BERTH_LISTEN: new URL(task.url).host };
   const well = await execute(program, ['health'], { env });
   assert.equal(well.code, 0, well.err);
-  assert.ok(well.milliseconds < 2000);
   const nobody = await execute(program, ['health', 'https://127.0.0.1:1/healthz'], { env });
   assert.equal(nobody.code, 1);
   assert.match(nobody.err, /^berth health: https:\/\/127\.0\.0\.1:1\/healthz: /);
