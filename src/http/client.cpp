@@ -201,24 +201,31 @@ class ClientImpl final : public Client {
     return out;
   }
 
+  /// Tries the addresses in turn, beginning with the one that let the last connection in.
   Task<Result<std::unique_ptr<Link>>> open(const ClientRequest& request) {
-    TimePoint deadline = network_.clock().now() + options_.connect_timeout;
-    if (request.deadline != TimePoint{}) deadline = std::min(deadline, request.deadline);
-    auto stream = co_await network_.connect(options_.endpoint, deadline);
-    if (stream && options_.tls)
-      stream = co_await net::tls_connect(std::move(*stream), options_.tls, options_.tls_host_name, deadline);
-    if (stream) co_return std::make_unique<Link>(std::move(*stream));
-    if (request.delivery != nullptr)
-      request.delivery->timed_out = stream.error().code() == ErrorCode::deadline_exceeded;
-    co_return Failure(cannot_connect(stream.error()));
-  }
-
-  /// Whatever kept a connection from being made, the endpoint is not available; only a failed authentication
-  /// stays one.
-  Error cannot_connect(const Error& error) const {
-    if (error.code() == ErrorCode::permission_denied) return error;
-    return Error(ErrorCode::unavailable, "cannot connect to " + name_ + ": " + error.message(),
-                 error.origin());
+    std::string problems;
+    const std::size_t addresses = 1 + options_.alternatives.size();
+    for (std::size_t tried = 0; tried < addresses; ++tried) {
+      const std::size_t index = (preferred_ + tried) % addresses;
+      const net::Endpoint& endpoint = index == 0 ? options_.endpoint : options_.alternatives[index - 1];
+      TimePoint deadline = network_.clock().now() + options_.connect_timeout;
+      if (request.deadline != TimePoint{}) deadline = std::min(deadline, request.deadline);
+      auto stream = co_await network_.connect(endpoint, deadline);
+      if (stream && options_.tls)
+        stream =
+            co_await net::tls_connect(std::move(*stream), options_.tls, options_.tls_host_name, deadline);
+      if (stream) {
+        preferred_ = index;
+        co_return std::make_unique<Link>(std::move(*stream));
+      }
+      if (request.delivery != nullptr)
+        request.delivery->timed_out = stream.error().code() == ErrorCode::deadline_exceeded;
+      // Only a failed authentication is not a matter of the address.
+      if (stream.error().code() == ErrorCode::permission_denied) co_return Failure(stream.error());
+      if (!problems.empty()) problems += "; ";
+      problems += "cannot connect to " + to_string(endpoint) + ": " + stream.error().message();
+    }
+    co_return fail(ErrorCode::unavailable, std::move(problems));
   }
 
   Task<Attempt> exchange(std::unique_ptr<Link> link, const ClientRequest& request, const std::string& head) {
@@ -299,6 +306,7 @@ class ClientImpl final : public Client {
   net::Network& network_;
   ClientOptions options_;
   std::string name_;
+  std::size_t preferred_ = 0;  ///< the address that let the last connection in
   std::shared_ptr<Pool> pool_;
 };
 

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "http/message.h"
 #include "net/network.h"
@@ -44,15 +45,17 @@ class ClientResponse {
 
 struct ClientOptions {
   net::Endpoint endpoint;
+  /// Other addresses of the same host, tried in order where those before let no connection in.
+  std::vector<net::Endpoint> alternatives;
   std::string host_header;               ///< default: the endpoint
   std::shared_ptr<net::TlsContext> tls;  ///< null: clear
   std::string tls_host_name;
   std::size_t idle_connections_max = 32;
   Duration idle_timeout = std::chrono::seconds(60);
-  Duration connect_timeout = std::chrono::seconds(5);
+  Duration connect_timeout = std::chrono::seconds(5);  ///< of each address
 };
 
-/// HTTP/1.1 client of one endpoint with a keep-alive pool. A request on a pooled connection that dies before
+/// HTTP/1.1 client of one host with a keep-alive pool. A request on a pooled connection that dies before
 /// a byte of the answer is sent again on another one only when it is GET or HEAD: of any other a byte may
 /// have been handed over, and a peer may act on what it has, also on half of a body. (A connection that is
 /// known to be dead is not taken from the pool.) Failures to connect are `unavailable`.

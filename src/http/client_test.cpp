@@ -160,6 +160,24 @@ TEST_F(HttpClient, NoListenerIsUnavailable) {
   EXPECT_FALSE(delivery.timed_out);
 }
 
+TEST_F(HttpClient, TriesTheOtherAddressesOfAHostAndBeginsWithTheOneThatAnsweredLast) {
+  ClientOptions options;
+  options.endpoint = {"10.0.0.9", 80};
+  options.alternatives = {{"10.0.0.8", 80}, address};
+  options.idle_connections_max = 0;
+  client = make_client(*network, std::move(options));
+  server.script({hello});
+  EXPECT_EQ(fetch("POST", "x"), "200 hello");
+  server.script({hello});
+  EXPECT_EQ(fetch("POST", "x"), "200 hello");
+  network->cut(address);
+  const std::string failed = fetch("POST", "x");
+  const std::size_t last = failed.find("cannot connect to 10.0.0.1:80: ");
+  EXPECT_LT(last, failed.find("cannot connect to 10.0.0.9:80: ")) << failed;
+  EXPECT_NE(failed.find("cannot connect to 10.0.0.8:80: "), std::string::npos) << failed;
+  EXPECT_FALSE(delivery.handed_over);
+}
+
 TEST_F(HttpClient, AnAnswerThatIsNotHttpIsUnavailable) {
   server.script({"SSH-2.0-OpenSSH\r\n"});
   EXPECT_TRUE(fetch("GET").starts_with("unavailable: GET /x at 10.0.0.1:80: the answer is not HTTP/1.1: "));

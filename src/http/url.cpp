@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -77,11 +78,19 @@ Result<UrlAddress> parse_url(std::string_view url) {
   return address;
 }
 
-Task<Result<net::Endpoint>> resolve(Executor executor, std::string host, std::uint16_t port) {
-  if (host == "localhost") co_return net::Endpoint{"127.0.0.1", port};
+Task<Result<std::vector<net::Endpoint>>> resolve_all(Executor executor, std::string host,
+                                                     std::uint16_t port) {
+  std::vector<net::Endpoint> endpoints;
+  if (host == "localhost") {
+    endpoints = {{"127.0.0.1", port}, {"::1", port}};
+    co_return endpoints;
+  }
   boost::system::error_code error;
   const auto numeric = asio::ip::make_address(host, error);
-  if (!error) co_return net::Endpoint{numeric.to_string(), port};
+  if (!error) {
+    endpoints.push_back({numeric.to_string(), port});
+    co_return endpoints;
+  }
   using Resolver = asio::ip::basic_resolver<asio::ip::tcp, Executor>;
   Resolver resolver(executor);
   auto token = asio::redirect_error(asio::use_awaitable_t<Executor>(), error);
@@ -91,11 +100,17 @@ Task<Result<net::Endpoint>> resolve(Executor executor, std::string host, std::ui
     co_return fail(ErrorCode::unavailable, fmt::format("The host name '{}' cannot be resolved: {}.", host,
                                                        error ? error.message() : "it has no address"));
   }
-  for (const auto& entry : found) {
-    const auto address = entry.endpoint().address();
-    if (address.is_v4()) co_return net::Endpoint{address.to_string(), port};
-  }
-  co_return net::Endpoint{found.begin()->endpoint().address().to_string(), port};
+  for (const auto& entry : found) endpoints.push_back({entry.endpoint().address().to_string(), port});
+  std::stable_partition(endpoints.begin(), endpoints.end(),
+                        [](const net::Endpoint& each) { return each.host.find(':') == std::string::npos; });
+  if (endpoints.size() > addresses_max) endpoints.resize(addresses_max);
+  co_return endpoints;
+}
+
+Task<Result<net::Endpoint>> resolve(Executor executor, std::string host, std::uint16_t port) {
+  auto endpoints = co_await resolve_all(executor, std::move(host), port);
+  if (!endpoints) co_return Failure(endpoints.error());
+  co_return std::move(endpoints->front());
 }
 
 }  // namespace berth::http

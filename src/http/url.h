@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -26,8 +27,11 @@ struct UrlAddress {
 /// information, no fragment.
 Result<UrlAddress> parse_url(std::string_view url);
 
-/// An endpoint of a host: numeric as it is, localhost as 127.0.0.1, names by the system's resolver (its first
-/// address, IPv4 before IPv6). not_found or unavailable when it has none.
+/// The endpoints of a host, at least one: numeric as it is, localhost as both loopbacks, names by the
+/// system's resolver (at most `addresses_max`). IPv4 before IPv6. unavailable when it has none.
+inline constexpr std::size_t addresses_max = 8;
+Task<Result<std::vector<net::Endpoint>>> resolve_all(Executor executor, std::string host, std::uint16_t port);
+/// The first of them.
 Task<Result<net::Endpoint>> resolve(Executor executor, std::string host, std::uint16_t port);
 
 }  // namespace berth::http

@@ -24,5 +24,18 @@ TEST(UrlAddress, RefusesTheRestWithARemedy) {
   }
 }
 
+TEST(Resolving, LocalhostIsBothLoopbacks) {
+  asio::io_context loop;
+  Result<std::vector<net::Endpoint>> found;
+  const auto resolve_into = [&]() -> Task<void> {
+    found = co_await resolve_all(loop.get_executor(), "localhost", 80);
+  };
+  TaskScope scope(loop.get_executor());
+  scope.spawn(resolve_into());
+  loop.run();
+  ASSERT_TRUE(found);
+  EXPECT_EQ(*found, (std::vector<net::Endpoint>{{"127.0.0.1", 80}, {"::1", 80}}));
+}
+
 }  // namespace
 }  // namespace berth::http

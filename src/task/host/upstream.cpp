@@ -96,10 +96,11 @@ Upstream::Upstream(const model::ServerSpec& spec, net::Network& network)
 Task<Result<void>> Upstream::connect() {
   if (!address_) co_return std::unexpected(address_.error());
   if (client_) co_return Result<void>();
-  auto endpoint = co_await http::resolve(network_.clock().executor(), address_->host, address_->port);
-  if (!endpoint) co_return std::unexpected(endpoint.error());
+  auto found = co_await http::resolve_all(network_.clock().executor(), address_->host, address_->port);
+  if (!found) co_return std::unexpected(found.error());
   http::ClientOptions options;
-  options.endpoint = std::move(*endpoint);
+  options.endpoint = found->front();
+  options.alternatives.assign(found->begin() + 1, found->end());
   options.host_header = address_->host_header();
   options.idle_connections_max = 64;
   if (address_->tls) {

@@ -66,8 +66,8 @@ class MessageStream {
   std::string buffer_;
 };
 
-/// HTTP to one upstream: resolves its name when first needed (and again after it could not be reached), adds
-/// the spec's headers.
+/// HTTP to one upstream: resolves its name when first needed (and again after it could not be reached at any
+/// of its addresses), adds the spec's headers.
 class Upstream {
  public:
   /// Everything passed outlives it.

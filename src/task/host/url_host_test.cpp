@@ -216,8 +216,8 @@ class UrlHostTest : public ::testing::Test {
     clock.run_until_idle();
   }
 
-  void serve() {
-    auto listener = network->listen(net::Endpoint{"10.0.0.1", 8000});
+  void serve(const std::string& address = "10.0.0.1") {
+    auto listener = network->listen(net::Endpoint{address, 8000});
     server = http::make_server(std::move(*listener), nullptr, upstream, clock, null_log(), {});
   }
   void stop_server() {
@@ -285,6 +285,14 @@ TEST_F(UrlHostTest, finds_a_legacy_upstream_and_initializes_once) {
   EXPECT_EQ(last.header("MCP-Protocol-Version"), "2025-06-18");
   EXPECT_EQ(last.header("Authorization"), "Bearer t");
   EXPECT_EQ(last.header("Host"), "10.0.0.1:8000");
+}
+
+TEST_F(UrlHostTest, reaches_localhost_at_whichever_loopback_it_listens) {
+  spec.url = "http://localhost:8000/mcp";
+  serve("::1");
+  make();
+  EXPECT_TRUE(host->health().ready) << host->health().reason;
+  EXPECT_EQ(echo().result(), R"({"tool":"echo"})");
 }
 
 TEST_F(UrlHostTest, opens_another_session_for_other_capabilities) {
