@@ -8,6 +8,7 @@
 
 #include "base/task.h"
 #include "berth/server.h"
+#include "mcp/message.h"
 #include "task/native/invocation.h"
 #include "task/native/registry.h"
 
@@ -240,8 +241,7 @@ class NativeHost final : public ServerHost {
     const bool resumes = parked != nullptr && parked->state() == Invocation::State::parked &&
                          parked->key() == call.request_state && parked->method() == call.method;
     if (resumes) return parked->resume(call, observer);
-    return refuse(observer,
-                  invalid("params.requestState is unknown, already used or expired; call again without it."));
+    return refuse(observer, Outcome::failure(mcp::undeliverable_answer()));
   }
 
   /// Answers at once.

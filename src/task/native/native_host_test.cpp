@@ -327,16 +327,21 @@ TEST_F(NativeHostTest, TakesAnswersThatCameWithTheFirstCall) {
             "result {\"content\":[{\"type\":\"text\",\"text\":\"decline\"}]}\n");
 }
 
-TEST_F(NativeHostTest, AStateThatIsUnknownOrUsedIsRefused) {
-  const std::string refusal =
-      "error -32602 params.requestState is unknown, already used or expired; call again without it.\n";
+/// The same for clients of both eras: a legacy one has never seen a requestState, and no client is advised to
+/// repeat what may have run.
+const std::string undeliverable =
+    "error -32603 The call may have run; its end is unknown. This answer can no longer be delivered: the "
+    "call "
+    "it belongs to has ended, or was answered before.\n";
+
+TEST_F(NativeHostTest, AnAnswerWhoseCallHasEndedSaysThatItMayHaveRun) {
   EXPECT_EQ(tool("greet"), "ask user_name\n");
   const std::string state = recorder.state;
-  EXPECT_EQ(call("tools/call", R"({"name":"greet"})", "{}", state + "0"), refusal);
-  EXPECT_EQ(call("prompts/get", R"({"name":"greet"})", "{}", state), refusal);
+  EXPECT_EQ(call("tools/call", R"({"name":"greet"})", "{}", state + "0"), undeliverable);
+  EXPECT_EQ(call("prompts/get", R"({"name":"greet"})", "{}", state), undeliverable);
   EXPECT_EQ(call("tools/call", R"({"name":"greet"})", R"({"user_name":{"action":"cancel"}})", state),
             "result {\"content\":[{\"type\":\"text\",\"text\":\"cancel\"}]}\n");
-  EXPECT_EQ(call("tools/call", R"({"name":"greet"})", "{}", state), refusal);
+  EXPECT_EQ(call("tools/call", R"({"name":"greet"})", "{}", state), undeliverable);
 }
 
 TEST_F(NativeHostTest, AParkedCallIsCancelledWhenItsUserStaysAway) {
@@ -346,8 +351,7 @@ TEST_F(NativeHostTest, AParkedCallIsCancelledWhenItsUserStaysAway) {
   EXPECT_EQ(unwound, 0);
   clock.advance(1ms);
   EXPECT_EQ(unwound, 1);
-  EXPECT_EQ(retry("greet", "{}"),
-            "error -32602 params.requestState is unknown, already used or expired; call again without it.\n");
+  EXPECT_EQ(retry("greet", "{}"), undeliverable);
 }
 
 TEST_F(NativeHostTest, NeverAsksForWhatTheClientDidNotDeclare) {

@@ -168,7 +168,7 @@ TEST_F(StdioServerTest, ServesModernClients) {
       R"("requestState":")" +
       token + "\"";
   EXPECT_TRUE(has(say(modern("5", "tools/call", members)), "You are Bo"));
-  EXPECT_TRUE(has(say(modern("6", "tools/call", members)), "-32602"));
+  EXPECT_TRUE(has(say(modern("6", "tools/call", members)), "-32603"));
 }
 
 TEST_F(StdioServerTest, ModernClientsListen) {
