@@ -14,7 +14,8 @@ struct HostHealth {
   bool ready = false;
   std::string reason;  ///< when not ready: a sentence with the server's last words if it has any
   std::size_t processes = 0;
-  std::uint64_t restarts = 0;
+  std::uint64_t restarts = 0;   ///< processes (of a url, contacts) that ended without being told to
+  std::uint64_t oom_kills = 0;  ///< those of them that the kernel ended for want of memory
 };
 
 /// Receives changes a hosted server announces (and fans them out to listeners here and on other tasks).

@@ -59,6 +59,7 @@ Task<void> Child::run() {
   scope_.cancel();
   co_await scope_.join();
   killed_from_outside_ = status.signal == SIGKILL && killed_.empty() && failure_.empty() && !stopping_;
+  if (killed_from_outside_) kill_reason_ = owner_.explain_kill();
   epitaph_ = describe_end(status);
   session_->close(mcp::unknown_end(epitaph_), handed_over_bytes());
   owner_.on_child_ended(*this);
@@ -77,6 +78,8 @@ std::string Child::describe_end(const net::ExitStatus& status) const {
     sentence = failure_;
   } else if (!killed_.empty()) {
     sentence = fmt::format("The server was killed by Berth: {}", killed_);
+  } else if (!kill_reason_.empty()) {
+    sentence = kill_reason_;
   } else {
     sentence += was_ready_ ? "." : " before it answered the handshake.";
   }

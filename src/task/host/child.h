@@ -23,6 +23,8 @@ class ChildOwner {
   virtual void on_child_change(Child& child, mcp::Change change) = 0;
   /// The server asked the user for something during a call.
   virtual void on_child_asking() = 0;
+  /// The process was killed, but not by Berth: a sentence that says why, or nothing where that is not known.
+  virtual std::string explain_kill() = 0;
   /// What came in one read has been dealt with: the child's load may be another.
   virtual void on_child_settled(Child& child) = 0;
   /// The process has ended and its calls know. Last event.
@@ -114,8 +116,9 @@ class Child final : private SessionOwner {
   bool killed_from_outside_ = false;
   bool ticking_ = false;
   bool was_ready_ = false;
-  std::string failure_;  ///< why the handshake failed
-  std::string killed_;   ///< why Berth killed it
+  std::string failure_;      ///< why the handshake failed
+  std::string killed_;       ///< why Berth killed it
+  std::string kill_reason_;  ///< why somebody else did
   std::string epitaph_;
   TimePoint armed_at_ = TimePoint::max();
   std::unique_ptr<Timer> session_timer_;

@@ -126,12 +126,26 @@ void StdioHost::on_child_ended(Child& child) {
 
 // --- Memory
 
+std::optional<MemoryUse> StdioHost::look_at_memory() {
+  const std::optional<MemoryUse> use = options_.memory ? options_.memory() : std::nullopt;
+  if (!use || use->limit == 0) return std::nullopt;
+  if (!first_kills_) first_kills_ = use->kills;
+  if (use->kills > *first_kills_) spares_forbidden_ = true;
+  return use;
+}
+
+std::string StdioHost::explain_kill() {
+  const std::optional<MemoryUse> use = look_at_memory();
+  if (!use || use->kills <= *first_kills_ + oom_kills_) return {};
+  ++oom_kills_;
+  return fmt::format(
+      "The server was killed by the kernel: the task's {} MB of memory (tasks.memory) are used up.",
+      use->limit >> 20);
+}
+
 bool StdioHost::has_room_for_spare() {
-  if (!options_.memory) return true;
-  const std::optional<MemoryUse> use = options_.memory();
-  if (!use || use->limit == 0) return true;
-  if (memory_kills_ && use->kills > *memory_kills_) spares_forbidden_ = true;
-  memory_kills_ = std::max(memory_kills_.value_or(use->kills), use->kills);
+  const std::optional<MemoryUse> use = look_at_memory();
+  if (!use) return true;
   // One more of the size of those that run, and a tenth left for what they grow by.
   return !spares_forbidden_ && use->used + use->used / children_.size() <= use->limit / 10 * 9;
 }

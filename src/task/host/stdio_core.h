@@ -79,6 +79,7 @@ class StdioHost final : public ServerHost, public ChildOwner {
   void on_child_ready(Child& child) override;
   void on_child_change(Child& child, mcp::Change change) override;
   void on_child_asking() override { policy_.set_asking(); }
+  std::string explain_kill() override;
   void on_child_settled(Child& child) override;
   void on_child_ended(Child& child) override;
 
@@ -105,6 +106,7 @@ class StdioHost final : public ServerHost, public ChildOwner {
   void start_probe();
   void on_probe_ended(const Child& probe);
   void give_up_probe();
+  std::optional<MemoryUse> look_at_memory();
   bool has_room_for_spare();
   void on_verdict(mcp::Era era);
   void adopt_era(mcp::Era era);
@@ -143,7 +145,8 @@ class StdioHost final : public ServerHost, public ChildOwner {
   std::string last_failure_;
   std::uint64_t restarts_ = 0;
   TimePoint memory_looked_at_{};
-  std::optional<std::uint64_t> memory_kills_;
+  std::optional<std::uint64_t> first_kills_;  ///< by the kernel in this task's group before this host began
+  std::uint64_t oom_kills_ = 0;               ///< of children of this host
   bool spares_forbidden_ = false;  ///< the kernel has ended a process of this task for want of memory
   std::size_t calls_ = 0;          ///< waiting and running
   bool draining_ = false;

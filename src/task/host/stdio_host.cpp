@@ -45,6 +45,7 @@ StdioHost::StdioHost(const model::ServerSpec& spec, net::ProcessLauncher& launch
       scope_(clock.executor()) {
   policy_.set_one_session_a_pool(spec_.isolation == model::Isolation::session);
   era_known_ = spec_.era != model::EraChoice::automatic;
+  look_at_memory();
   if (!era_known_) policy_.set_open(false);
   decide();
   if (!era_known_ && !probe_) start_probe();
@@ -311,6 +312,7 @@ HostHealth StdioHost::health() const {
   HostHealth health;
   health.processes = children_.size();
   health.restarts = restarts_;
+  health.oom_kills = oom_kills_;
   health.ready = !draining_ &&
                  (policy_.ready_children() > 0 || (spec_.warm == 0 && policy_.failures() == 0)) &&
                  policy_.open();

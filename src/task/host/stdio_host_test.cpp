@@ -633,6 +633,27 @@ TEST_F(StdioHostTest, starts_no_spare_after_the_kernel_killed_for_memory) {
   EXPECT_EQ(alive(), 1u);
 }
 
+TEST_F(StdioHostTest, names_a_kill_for_want_of_memory_and_no_other) {
+  use = {.used = 100, .limit = 512u << 20, .kills = 7};
+  memory = [this] { return use; };
+  make();
+  const Observer& first = call(R"({"name":"hang"})");
+  ++use.kills;
+  child(0).die(SIGKILL);
+  clock.run_until_idle();
+  EXPECT_EQ(first.error(),
+            "The call may have run; its end is unknown. The server was killed by the kernel: the "
+            "task's 512 MB of memory (tasks.memory) are used up.");
+  EXPECT_EQ(host->health().oom_kills, 1u);
+  const Observer& second = call(R"({"name":"hang"})");
+  child(1).die(SIGKILL);
+  clock.run_until_idle();
+  EXPECT_EQ(second.error(),
+            "The call may have run; its end is unknown. The server was killed by signal 9 (SIGKILL).");
+  EXPECT_EQ(host->health().oom_kills, 1u);
+  EXPECT_EQ(host->health().restarts, 2u);
+}
+
 TEST_F(StdioHostTest, says_what_was_written_to_stdout_before_the_handshake) {
   launcher->script.on_start = [](FakeChild& each) {
     each.say("API_TOKEN is not set");

@@ -69,8 +69,10 @@ void Readiness::tell_file() {
   for (const WatchedServer& server : options_.servers) {
     const HostHealth health = server.host->health();
     text += (text.empty() ? R"({"name":)" : R"(,{"name":)") + json_quote(server.name);
-    text += health.ready ? R"(,"ready":true})"
-                         : R"(,"ready":false,"reason":)" + json_quote(why_silent(health)) + "}";
+    text +=
+        health.ready ? R"(,"ready":true)" : R"(,"ready":false,"reason":)" + json_quote(why_silent(health));
+    text += R"(,"restarts":)" + std::to_string(health.restarts) + R"(,"oom_kills":)" +
+            std::to_string(health.oom_kills) + "}";
   }
   text = R"({"servers":[)" + text + "]}\n";
   if (text == told_) return;

@@ -27,7 +27,8 @@ class Readiness {
   struct Options {
     std::vector<WatchedServer> servers;
     Duration patience{};  ///< the longest start_timeout of the servers
-    /// Told who does not answer and why, for `berth status`, whenever that changes; mode 0600. Empty: none.
+    /// Told, for `berth status`, who does not answer and why, and how often the processes of each server
+    /// ended by themselves, whenever that changes; mode 0600. Empty: none.
     std::string file;
   };
   Readiness(Options options, Clock& clock, Log& log);

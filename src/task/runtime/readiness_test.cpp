@@ -19,8 +19,8 @@ using namespace std::chrono_literals;
 class ReadinessTest : public ::testing::Test {
  protected:
   ReadinessTest() {
-    good.state = {true, "", 1, 0};
-    bad.state = {false, "Its last words: password", 0, 3};
+    good.state = {.ready = true, .reason = "", .processes = 1};
+    bad.state = {.reason = "Its last words: password", .restarts = 3, .oom_kills = 2};
   }
 
   Readiness make(bool bad_is_remote = false) {
@@ -30,8 +30,8 @@ class ReadinessTest : public ::testing::Test {
 
   asio::io_context loop;
   berth::testing::SimClock clock{loop};
-  testing::FakeHost good;
-  testing::FakeHost bad;
+  testing::IdleHost good;
+  testing::IdleHost bad;
   std::string file;
 };
 
@@ -89,15 +89,16 @@ TEST_F(ReadinessTest, KeepsWhatItKnowsInAFileOfItsOwnersAlone) {
     return std::string(std::istreambuf_iterator<char>(in), {});
   };
   readiness.look();
-  EXPECT_EQ(text(), R"({"servers":[{"name":"good","ready":true},)"
-                    R"({"name":"bad","ready":false,"reason":"Its last words: password"}]})"
+  EXPECT_EQ(text(), R"({"servers":[{"name":"good","ready":true,"restarts":0,"oom_kills":0},)"
+                    R"({"name":"bad","ready":false,"reason":"Its last words: password",)"
+                    R"("restarts":3,"oom_kills":2}]})"
                     "\n");
   struct stat status{};
   ASSERT_EQ(::stat(file.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777u, 0600u);
   bad.state.ready = true;
   readiness.look();
-  EXPECT_TRUE(text().contains(R"({"name":"bad","ready":true})"));
+  EXPECT_TRUE(text().contains(R"({"name":"bad","ready":true,"restarts":3)"));
   std::filesystem::remove_all(folder);
 }
 

@@ -110,9 +110,11 @@ class Router::Observed final : public http::Exchange {
     return inner_.read_body_some(into);
   }
   void on_disconnect(std::function<void()> callback) override {
-    inner_.on_disconnect([this, callback = std::move(callback)] {
+    // Kept here, so that what goes down is small enough not to be allocated.
+    on_left_ = std::move(callback);
+    inner_.on_disconnect([this] {
       client_left_ = true;
-      if (callback) callback();
+      if (on_left_) on_left_();
     });
   }
   Task<Result<void>> respond(http::Response response) override {
@@ -185,6 +187,7 @@ class Router::Observed final : public http::Exchange {
   std::string_view origin_;
   int status_ = 500;  ///< what the HTTP server answers when nobody did
   bool client_left_ = false;
+  std::function<void()> on_left_;
 };
 
 Router::Router(Options options, Clock& clock, Log& log)
@@ -356,6 +359,9 @@ http::Response Router::metrics() const {
                  static_cast<double>(health.processes));
     writer.counter("berth_server_restarts_total", "Times a child process was started again.",
                    {{"server", server}}, static_cast<double>(health.restarts));
+    writer.counter("berth_server_oom_kills_total",
+                   "Child processes that the kernel ended for want of memory.", {{"server", server}},
+                   static_cast<double>(health.oom_kills));
     route->server.endpoint->write_metrics(writer);
   }
   if (options_.more_metrics) options_.more_metrics(writer);

@@ -66,7 +66,7 @@ Task<void> FakeEndpoint::serve_slowly(http::Exchange& exchange) {
 RuntimeParts FakeParts::parts() {
   RuntimeParts made;
   made.make_host = [this](const model::ServerSpec&, ChangeSink& sink, const TaskIdentity&) {
-    auto host = std::make_unique<FakeHost>();
+    auto host = std::make_unique<IdleHost>();
     hosts.push_back(host.get());
     sinks.push_back(&sink);
     HostedServer hosted;

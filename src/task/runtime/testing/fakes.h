@@ -11,7 +11,7 @@
 namespace berth::task::testing {
 
 /// A host whose health is set by hand and which runs no calls.
-class FakeHost final : public ServerHost {
+class IdleHost final : public ServerHost {
  public:
   Task<Result<mcp::ServerDescription>> describe(const mcp::Caller&) override {
     co_return mcp::ServerDescription{};
@@ -27,7 +27,7 @@ class FakeHost final : public ServerHost {
     co_return cut;
   }
 
-  HostHealth state{true, "", 1, 0};
+  HostHealth state{.ready = true, .reason = "", .processes = 1};
   std::size_t cut = 0;  ///< what its drain returns
   bool drained = false;
 };
@@ -65,7 +65,7 @@ class FakeEndpoint final : public Endpoint {
 
 /// Fakes of every part; the runtime owns them, a test looks at them.
 struct FakeParts {
-  std::vector<FakeHost*> hosts;
+  std::vector<IdleHost*> hosts;
   std::vector<FakeEndpoint*> endpoints;
   std::vector<ChangeSink*> sinks;
 
