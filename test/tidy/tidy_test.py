@@ -176,6 +176,12 @@ class Definitions(unittest.TestCase):
             text = "namespace a::b {\n" + kind + " {\n};\n}\n"
             self.assertEqual(self.found(one=text, two=text), [("src/two.h", 2)], kind)
 
+    def test_fakes_of_tests_are_looked_at_too_for_one_program_may_link_them(self):
+        text = "namespace a::testing {\nclass T {\n};\n}\n"
+        files = {"src/one/testing/fake.h": text, "src/two/testing/fake.h": text}
+        found = [(path, line) for path, line, _ in tidy.check_one_definition(files)]
+        self.assertEqual(found, [("src/two/testing/fake.h", 2)])
+
     def test_other_namespaces_inner_types_and_declarations_are_no_second_one(self):
         one = "namespace a { struct T { struct In {}; }; }"
         for other in ("namespace b { struct T {}; }", "namespace a { namespace { struct T {}; } }",
