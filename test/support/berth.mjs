@@ -137,10 +137,10 @@ export class Service {
     };
   }
 
-  launch(args = []) {
+  launch(args = [], options = {}) {
     this.began = performance.now();
     this.process = spawn(program, ['up', ...args], {
-      cwd: this.folder, env: this.environment, stdio: ['ignore', 'pipe', 'pipe'],
+      cwd: this.folder, env: this.environment, stdio: ['ignore', 'pipe', 'pipe'], ...options,
     });
     this.exited = new Promise((done) => {
       const finish = (ended) => {
