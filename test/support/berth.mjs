@@ -119,10 +119,11 @@ export function temporaryFolder(t, name) {
 export class Service {
   /// Starts `berth up` with the given berth.yaml text and waits until every task is healthy. `t` owns it:
   /// it is stopped after the test (or suite) `t`.
-  static async start(t, yaml, { name = 'service', healthy = true, args = [] } = {}) {
+  static async start(t, yaml, { name = 'service', healthy = true, args = [], environment = {} } = {}) {
     const service = new Service(temporaryFolder(t, name));
     t?.after(() => service.kill());
     writeFileSync(join(service.folder, 'berth.yaml'), yaml);
+    Object.assign(service.environment, environment);
     service.launch(args);
     if (healthy) await service.healthy();
     return service;
