@@ -1,5 +1,6 @@
 // Measures Berth side by side with what others use, and writes BENCHMARKS.md.
 //   node bench.mjs [--quick] [--only stdio,native,front_door,memory,startup]
+//   node bench.mjs --build      the build instead
 // Loopback only; everything started is stopped, also after an error or Ctrl-C.
 
 import { mkdirSync } from 'node:fs';
@@ -15,11 +16,15 @@ const titles = {
   front_door: 'The front door alone',
   memory: 'Memory',
   startup: 'From start to the first answer',
+  build: 'A cold build of the release program',
 };
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean' }, only: { type: 'string' } } });
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean' }, only: { type: 'string' }, build: { type: 'boolean' } },
+});
 const amounts = values.quick ? { seconds: 1, rounds: 1 } : { seconds: 4, rounds: 3 };
-const wanted = values.only?.split(',') ?? Object.keys(titles);
+const ofTheProgram = Object.keys(titles).filter((name) => name !== 'build');
+const wanted = values.build ? ['build'] : values.only?.split(',') ?? ofTheProgram;
 const file = join(root, 'BENCHMARKS.md');
 mkdirSync(join(root, 'build/bench'), { recursive: true });
 
@@ -34,7 +39,7 @@ const began = performance.now();
 const elapsed = () => ((performance.now() - began) / 1000).toFixed(0).padStart(3);
 const say = (text) => console.log(`[${elapsed()} s] ${text}`);
 let failed = 0;
-if (!values.quick) writeSection(file, 'machine', machine());
+if (!values.quick && !values.build) writeSection(file, 'machine', machine());
 for (const name of wanted) {
   say(titles[name]);
   try {

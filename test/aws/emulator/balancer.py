@@ -261,7 +261,7 @@ class Balancer:
     # --- configuration ----------------------------------------------------------------------------------
 
     def changed(self):
-        """Listeners or rules have changed: load balancers whose configuration is another get a new haproxy."""
+        """Listeners or rules have changed: balancers whose configuration is another get a new haproxy."""
         with self.lock:
             present = dict(self.elb.load_balancers)
             for arn in [arn for arn in self.proxies if arn not in present]:
