@@ -11,6 +11,7 @@
 #include "cli/all_verbs.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
+#include "model/addresses.h"
 #include "model/parse.h"
 #include "net/socket_stream.h"
 #include "task/native/stdio_server.h"
@@ -128,7 +129,7 @@ class Program {
     options.listen = *listen;
     options.identity.generation = random_u64();
     options.fleet_key = Secret(random_bytes(32));
-    options.environment = app::child_environment(environment_);
+    options.environment = app::child_environment(environment_, options.spec.auth);
     options.version = cli::version();
     options.native = &server_;
     std::function<void(const task::Runtime&)> started = [this](const task::Runtime& runtime) {

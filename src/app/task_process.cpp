@@ -11,6 +11,7 @@
 #include "cli/verbs.h"
 #include "cluster/task_file.h"
 #include "http/url.h"
+#include "model/inherited.h"
 #include "model/parse.h"
 #include "task/runtime/task_settings.h"
 
@@ -118,21 +119,16 @@ Result<std::vector<std::pair<std::string, Secret>>> read_keys(
 }
 
 std::vector<std::pair<std::string, std::string>> child_environment(
-    const std::map<std::string, std::string>& environment) {
-  std::vector<std::pair<std::string, std::string>> out;
-  for (const char* name :
-       {"LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"}) {
-    const auto found = environment.find(name);
-    if (found != environment.end()) out.emplace_back(found->first, found->second);
-  }
+    const std::map<std::string, std::string>& environment, const model::AuthSpec& auth) {
+  std::map<std::string, std::string> out = model::inherited_variables(environment);
   // npm and others end without a folder to write to, which a container with a read-only root has in /tmp
   // alone.
-  const auto home = environment.find("HOME");
-  const bool has_home = home != environment.end() && ::access(home->second.c_str(), W_OK | X_OK) == 0;
-  out.emplace_back("HOME", has_home ? home->second : "/tmp");
-  const auto path = environment.find("PATH");
-  out.emplace_back("PATH", path != environment.end() ? path->second : default_path);
-  return out;
+  for (const model::KeySpec& key : auth.keys) out.erase(key.environment);
+  const auto home = out.find("HOME");
+  const bool has_home = home != out.end() && ::access(home->second.c_str(), W_OK | X_OK) == 0;
+  if (!has_home) out["HOME"] = "/tmp";
+  out.try_emplace("PATH", default_path);
+  return {out.begin(), out.end()};
 }
 
 namespace {
@@ -209,7 +205,7 @@ Task<cli::ExitCode> serve(cli::Context& context, const cli::Arguments& arguments
     co_return options.error().code() == ErrorCode::invalid_argument ? cli::ExitCode::invalid_spec
                                                                     : cli::ExitCode::failed;
   }
-  options->environment = child_environment(context.environment);
+  options->environment = child_environment(context.environment, options->spec.auth);
   options->native = native;
   if (native != nullptr) set_own_environment(options->spec);
   JsonLineLog log(STDOUT_FILENO, fmt::format(R"("task":{},"zone":{})", json_quote(options->identity.id),

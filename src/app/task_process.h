@@ -14,10 +14,10 @@ namespace berth::app {
 Result<std::vector<std::pair<std::string, Secret>>> read_keys(
     const model::Spec& spec, const std::map<std::string, std::string>& environment);
 
-/// The part of the environment that hosted servers get: PATH, HOME, LANG, TMPDIR and what makes TLS trust
-/// stores work.
+/// The part of the environment that hosted servers get (model/inherited.h), always with PATH and a HOME that
+/// can be written to, and never with a key of `auth`.
 std::vector<std::pair<std::string, std::string>> child_environment(
-    const std::map<std::string, std::string>& environment);
+    const std::map<std::string, std::string>& environment, const model::AuthSpec& auth);
 
 /// Runs one task until the first interrupt, then drains within the spec's drain_timeout; a second interrupt
 /// cuts

@@ -12,6 +12,8 @@ Task<ExitCode> run_status(Context& context, const Arguments& arguments);
 Task<ExitCode> run_logs(Context& context, const Arguments& arguments);
 Task<ExitCode> run_tools(Context& context, const Arguments& arguments);
 Task<ExitCode> run_call(Context& context, const Arguments& arguments);
+Task<ExitCode> run_prompts(Context& context, const Arguments& arguments);
+Task<ExitCode> run_resources(Context& context, const Arguments& arguments);
 Task<ExitCode> run_connect(Context& context, const Arguments& arguments);
 Task<ExitCode> run_scale(Context& context, const Arguments& arguments);
 Task<ExitCode> run_restart(Context& context, const Arguments& arguments);

@@ -53,12 +53,6 @@ Result<Templates> compose(const model::Spec& spec) {
   return Templates{.base = std::move(*base), .service = std::move(*service)};
 }
 
-/// The exit code of a file that could not be read or composed.
-ExitCode refuse(Context& context, std::string_view verb, const Error& error) {
-  report(context, verb, error);
-  return ExitCode::invalid_spec;
-}
-
 ExitCode misuse(Context& context, std::string_view verb, const std::string& sentence) {
   context.terminal.err(fmt::format("berth {}: {}\n", verb, printable(sentence)));
   return ExitCode::usage;
@@ -149,9 +143,9 @@ Task<ExitCode> run_template(Context& context, const Arguments& arguments) {
                      fmt::format("--part is \"{}\"; it takes base, service or all.", which));
   }
   Result<model::Spec> spec = find_spec_for_aws(context, arguments);
-  if (!spec) co_return refuse(context, "template", spec.error());
+  if (!spec) co_return report(context, "template", spec.error(), Cause::spec);
   Result<Templates> templates = compose(*spec);
-  if (!templates) co_return refuse(context, "template", templates.error());
+  if (!templates) co_return report(context, "template", templates.error(), Cause::spec);
   deploy::Names names = deploy::names(*spec);
   std::vector<Part> parts;
   if (which != "service") parts.push_back({names.base_stack, &templates->base});
@@ -176,9 +170,9 @@ Task<ExitCode> run_cost(Context& context, const Arguments& arguments) {
   Result<deploy::Usage> usage = read_usage(arguments);
   if (!usage) co_return misuse(context, "cost", usage.error().message());
   Result<model::Spec> spec = find_spec_for_aws(context, arguments);
-  if (!spec) co_return refuse(context, "cost", spec.error());
+  if (!spec) co_return report(context, "cost", spec.error(), Cause::spec);
   Result<deploy::Inventory> inventory = measure(*spec);
-  if (!inventory) co_return refuse(context, "cost", inventory.error());
+  if (!inventory) co_return report(context, "cost", inventory.error(), Cause::spec);
   deploy::Prices prices = deploy::built_in_prices();
   CostReport result{.service = spec->name,
                     .estimate = deploy::estimate(*spec, *inventory, *usage, prices),
@@ -202,15 +196,15 @@ Task<ExitCode> run_audit(Context& context, const Arguments& arguments) {
   Result<bool> deployed = means_deployed(arguments);
   if (!deployed) co_return misuse(context, "audit", deployed.error().message());
   Result<model::Spec> spec = find_spec_for_aws(context, arguments);
-  if (!spec) co_return refuse(context, "audit", spec.error());
+  if (!spec) co_return report(context, "audit", spec.error(), Cause::spec);
   deploy::Account judged;
   if (*deployed) {
     Result<deploy::Account> account = co_await read_deployed(context, arguments);
-    if (!account) co_return report(context, "audit", account.error());
+    if (!account) co_return report(context, "audit", account.error(), Cause::deployment);
     judged = std::move(*account);
   } else {
     Result<Templates> templates = compose(*spec);
-    if (!templates) co_return refuse(context, "audit", templates.error());
+    if (!templates) co_return report(context, "audit", templates.error(), Cause::spec);
     judged = {.base = templates->base.document, .service = templates->service.document, .unread = {}};
   }
   std::vector<deploy::AuditResult> results =
@@ -237,15 +231,15 @@ Task<ExitCode> run_diagram(Context& context, const Arguments& arguments) {
   Result<bool> deployed = means_deployed(arguments);
   if (!deployed) co_return misuse(context, "diagram", deployed.error().message());
   Result<model::Spec> spec = find_spec_for_aws(context, arguments);
-  if (!spec) co_return refuse(context, "diagram", spec.error());
+  if (!spec) co_return report(context, "diagram", spec.error(), Cause::spec);
   std::optional<deploy::LiveState> live;
   if (*deployed) {
     Result<AwsSession> session = open_aws(context, arguments);
-    if (!session) co_return report(context, "diagram", session.error());
+    if (!session) co_return report(context, "diagram", session.error(), cause_of(session.error()));
     spec->aws.region = session->region();
     Result<deploy::LiveState> state =
         co_await deploy::read_live_state(*session->client, session->names, context.clock.wall());
-    if (!state) co_return report(context, "diagram", state.error());
+    if (!state) co_return report(context, "diagram", state.error(), Cause::deployment);
     live = std::move(*state);
   }
   std::optional<std::string> path = arguments.get("output");

@@ -47,8 +47,9 @@ std::string text_for(const std::string& client, const std::vector<Connection>& c
 std::vector<Connection> connections_of(const ServiceAccess& access, bool https) {
   std::vector<Connection> out;
   for (const ServerAddress& server : access.servers) {
-    bool secure = (https && !server.https.empty()) || server.http.empty();
-    Connection connection{.name = server.name, .url = secure ? server.https : server.http, .key = {}};
+    const bool secure = https && !server.https.empty();
+    Connection connection{
+        .name = server.name, .url = secure ? server.https : server.for_clients(), .key = {}};
     if (!access.keys.empty()) connection.key = access.keys.front();
     out.push_back(std::move(connection));
   }
@@ -67,7 +68,7 @@ Task<ExitCode> run_connect(Context& context, const Arguments& arguments) {
     co_return ExitCode::usage;
   }
   Result<ServiceAccess> access = co_await find_service(context, arguments);
-  if (!access) co_return report(context, "connect", access.error());
+  if (!access) co_return report(context, "connect", access.error(), cause_of(access.error()));
   std::vector<Connection> connections = connections_of(*access, arguments.has("https"));
   if (arguments.has("json")) client = "json";
   bool colour = context.terminal.colour();

@@ -92,13 +92,32 @@ Task<Result<std::unique_ptr<http::ClientResponse>>> Control::logs(std::string ta
   co_return response;
 }
 
-ExitCode report(Context& context, std::string_view verb, const Error& error) {
+Cause cause_of(const Error& error) {
+  switch (error.code()) {
+    case ErrorCode::not_found:
+    case ErrorCode::invalid_argument: return Cause::spec;
+    case ErrorCode::unavailable: return Cause::service;
+    default: return Cause::other;
+  }
+}
+
+ExitCode report(Context& context, std::string_view verb, const Error& error, Cause cause) {
   const std::string text = fmt::format("berth {}: {}\n", verb, printable(error.message()));
   context.terminal.err(fitted(context.terminal, text));
-  switch (error.code()) {
-    case ErrorCode::unavailable: return ExitCode::not_running;
-    default: return ExitCode::failed;
+  switch (cause) {
+    case Cause::command_line: return ExitCode::usage;
+    case Cause::spec: return ExitCode::invalid_spec;
+    case Cause::service:
+      if (error.code() == ErrorCode::unavailable) return ExitCode::not_running;
+      // What it knows nothing of, or does not take, was given on the command line.
+      if (error.code() == ErrorCode::not_found || error.code() == ErrorCode::invalid_argument)
+        return ExitCode::usage;
+      return ExitCode::failed;
+    case Cause::deployment:
+      return error.code() == ErrorCode::not_found ? ExitCode::not_running : ExitCode::failed;
+    case Cause::other: return ExitCode::failed;
   }
+  return ExitCode::failed;
 }
 
 }  // namespace berth::cli

@@ -31,7 +31,13 @@ class Control {
   std::unique_ptr<http::Client> client_;
 };
 
+/// What an error is about, which the exit code tells (`berth help exit-codes`): the command line, the file
+/// that describes the service, the service that runs here or that is deployed, or anything else.
+enum class Cause : unsigned char { other, command_line, spec, service, deployment };
+/// Of what find_service and open_aws say, which read the file and then look for the service.
+Cause cause_of(const Error& error);
+
 /// Writes the error to err as "berth VERB: …" and says which exit code it stands for.
-ExitCode report(Context& context, std::string_view verb, const Error& error);
+ExitCode report(Context& context, std::string_view verb, const Error& error, Cause cause = Cause::other);
 
 }  // namespace berth::cli

@@ -19,18 +19,13 @@ Result<SpecLocation> locate_service(Context& context, const Arguments& arguments
   return find_spec(context, arguments.get("file"), Need::service);
 }
 
-ExitCode no_spec(Context& context, std::string_view verb, const Error& error) {
-  report(context, verb, error);
-  return ExitCode::invalid_spec;
-}
-
 /// Polls until every task is healthy (ok) or the deadline passes (unhealthy).
 Task<ExitCode> wait_healthy(Context& context, Control& control, std::string_view verb) {
   TimePoint deadline = context.clock.now() + healthy_timeout;
   while (true) {
     co_await context.clock.sleep_for(poll_interval);
     Result<cluster::ServiceStatus> status = co_await control.status();
-    if (!status) co_return report(context, verb, status.error());
+    if (!status) co_return report(context, verb, status.error(), Cause::service);
     bool late = context.clock.now() >= deadline;
     if (!late && !all_healthy(*status)) continue;
     bool colour = context.terminal.colour();
@@ -44,10 +39,10 @@ Task<ExitCode> wait_healthy(Context& context, Control& control, std::string_view
 
 Task<ExitCode> run_status(Context& context, const Arguments& arguments) {
   Result<SpecLocation> location = locate_service(context, arguments);
-  if (!location) co_return no_spec(context, "status", location.error());
+  if (!location) co_return report(context, "status", location.error(), Cause::spec);
   Control control(context, location->state_directory);
   Result<cluster::ServiceStatus> status = co_await control.status();
-  if (!status) co_return report(context, "status", status.error());
+  if (!status) co_return report(context, "status", status.error(), Cause::service);
   if (arguments.has("json")) {
     context.terminal.out(pretty_json(cluster::to_json(*status)) + "\n");
   } else {
@@ -68,8 +63,7 @@ Task<ExitCode> run_status(Context& context, const Arguments& arguments) {
 Task<ExitCode> run_scale(Context& context, const Arguments& arguments) {
   Result<Place> place = find_place(context, arguments);
   if (!place) {
-    context.terminal.err(fmt::format("berth scale: {}\n", printable(place.error().message())));
-    co_return ExitCode::usage;
+    co_return report(context, "scale", place.error(), Cause::command_line);
   }
   if (*place == Place::aws) co_return co_await run_scale_on_aws(context, arguments);
   if (arguments.words().empty()) {
@@ -79,14 +73,13 @@ Task<ExitCode> run_scale(Context& context, const Arguments& arguments) {
   Result<std::size_t> count =
       parse_number("the number of tasks", arguments.words()[0], 1, cluster::tasks_max);
   if (!count) {
-    context.terminal.err(fmt::format("berth scale: {}\n", count.error().message()));
-    co_return ExitCode::usage;
+    co_return report(context, "scale", count.error(), Cause::command_line);
   }
   Result<SpecLocation> location = locate_service(context, arguments);
-  if (!location) co_return no_spec(context, "scale", location.error());
+  if (!location) co_return report(context, "scale", location.error(), Cause::spec);
   Control control(context, location->state_directory);
   Result<void> scaled = co_await control.post("/scale", fmt::format("{{\"count\":{}}}", *count));
-  if (!scaled) co_return report(context, "scale", scaled.error());
+  if (!scaled) co_return report(context, "scale", scaled.error(), Cause::service);
   context.terminal.err(
       fmt::format("Scaling to {} task{}; `berth status` shows them.\n", *count, *count == 1 ? "" : "s"));
   if (!arguments.has("wait")) co_return ExitCode::ok;
@@ -95,20 +88,20 @@ Task<ExitCode> run_scale(Context& context, const Arguments& arguments) {
 
 Task<ExitCode> run_restart(Context& context, const Arguments& arguments) {
   Result<SpecLocation> location = locate_service(context, arguments);
-  if (!location) co_return no_spec(context, "restart", location.error());
+  if (!location) co_return report(context, "restart", location.error(), Cause::spec);
   Control control(context, location->state_directory);
   Result<void> restarted = co_await control.post("/restart", "");
-  if (!restarted) co_return report(context, "restart", restarted.error());
+  if (!restarted) co_return report(context, "restart", restarted.error(), Cause::service);
   context.terminal.err("Replacing every task, one after another; `berth status` shows how far it is.\n");
   co_return ExitCode::ok;
 }
 
 Task<ExitCode> run_down(Context& context, const Arguments& arguments) {
   Result<SpecLocation> location = locate_service(context, arguments);
-  if (!location) co_return no_spec(context, "down", location.error());
+  if (!location) co_return report(context, "down", location.error(), Cause::spec);
   Control control(context, location->state_directory);
   Result<void> asked = co_await control.post("/down", "");
-  if (!asked) co_return report(context, "down", asked.error());
+  if (!asked) co_return report(context, "down", asked.error(), Cause::service);
   context.terminal.err("Draining…\n");
   TimePoint deadline = context.clock.now() + down_timeout;
   while (context.clock.now() < deadline) {

@@ -17,6 +17,7 @@
 #include "deploy/pipeline_image.h"
 #include "deploy/plan.h"
 #include "deploy/secrets.h"
+#include "model/deployable.h"
 
 /// The verbs plan and deploy.
 namespace berth::cli {
@@ -36,12 +37,6 @@ std::string image_store(const Context& context, const SpecLocation& location) {
     if (found != context.environment.end() && !found->second.empty()) return found->second + below;
   }
   return location.state_directory + "/images";
-}
-
-ExitCode exit_code_of(const Error& error) {
-  return error.code() == ErrorCode::not_found || error.code() == ErrorCode::invalid_argument
-             ? ExitCode::invalid_spec
-             : ExitCode::failed;
 }
 
 /// A proof that the service works: every server's tools, listed as a client does.
@@ -197,15 +192,24 @@ ExitCode print_policy(Context& context, const model::Spec& spec, const deploy::T
   return ExitCode::ok;
 }
 
+/// What of the file does nothing on AWS, where one would expect it to.
+void say_without_meaning(Context& context, std::string_view verb, const model::Spec& spec) {
+  const std::vector<std::string> keys = model::keys_without_meaning(spec, model::Place::aws);
+  if (keys.empty()) return;
+  context.terminal.err(fitted(context.terminal,
+                              fmt::format("berth {}: `{}` {} nothing on AWS: that is for `berth up`.\n", verb,
+                                          fmt::join(keys, "`, `"), keys.size() == 1 ? "means" : "mean")));
+}
+
 }  // namespace
 
 Task<ExitCode> run_plan(Context& context, const Arguments& arguments) {
   const Result<SpecLocation> location = find_spec(context, arguments.get("file"), Need::spec);
   Result<model::Spec> spec = location ? load_spec_for_aws(context, *location) : Failure(location.error());
   if (!spec) {
-    report(context, "plan", spec.error());
-    co_return ExitCode::invalid_spec;
+    co_return report(context, "plan", spec.error(), Cause::spec);
   }
+  say_without_meaning(context, "plan", *spec);
   const std::optional<deploy::Record> record =
       deploy::read_record(location->state_directory, record_key(arguments, *spec));
   auto client = make_aws_client(context, arguments, *spec, record);
@@ -213,8 +217,7 @@ Task<ExitCode> run_plan(Context& context, const Arguments& arguments) {
   const Result<deploy::Template> base = deploy::compose_base(*spec);
   const Result<deploy::Template> service = deploy::compose_service(*spec);
   if (!base || !service) {
-    report(context, "plan", base ? service.error() : base.error());
-    co_return ExitCode::invalid_spec;
+    co_return report(context, "plan", base ? service.error() : base.error(), Cause::spec);
   }
   if (arguments.has("iam")) co_return print_policy(context, *spec, *base, *service, arguments.has("json"));
   PlanPicture picture{.spec = *spec, .base = *base, .service = *service, .live = {}, .not_live = {}};
@@ -236,9 +239,9 @@ Task<ExitCode> run_deploy(Context& context, const Arguments& arguments) {
   if (arguments.has("dry-run")) co_return co_await run_plan(context, arguments);
   Result<AwsSession> session = open_aws(context, arguments);
   if (!session) {
-    report(context, "deploy", session.error());
-    co_return exit_code_of(session.error());
+    co_return report(context, "deploy", session.error(), cause_of(session.error()));
   }
+  say_without_meaning(context, "deploy", session->spec);
   const Result<DeployLock> lock = DeployLock::take(session->location.state_directory);
   if (!lock) co_return report(context, "deploy", lock.error());
   const std::unique_ptr<registry::Images> images = registry::make_images(

@@ -163,7 +163,7 @@ TEST_F(OnAws, tasks_of_another_architecture_take_the_program_beside_this_one) {
 
 TEST_F(OnAws, destroy_of_nothing_and_rollback_of_nothing_say_so) {
   credentials();
-  EXPECT_EQ(world.run({"rollback", "--yes"}), 1);
+  EXPECT_EQ(world.run({"rollback", "--yes"}), 4);
   EXPECT_NE(world.terminal.errors.find("There is no stack app in us-east-1"), std::string::npos)
       << world.terminal.errors;
 }

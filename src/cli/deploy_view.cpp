@@ -149,7 +149,7 @@ void DeployView::stop() {
 }
 
 void DeployView::draw() {
-  if (redraws_ && shown_) view_.show(picture(), false);
+  if (redraws_ && shown_) view_.show(picture(), "", false);
 }
 
 std::string DeployView::about(deploy::Phase phase) const {

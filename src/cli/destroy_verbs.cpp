@@ -32,12 +32,8 @@ ExitCode fail_with(Context& context, std::string_view verb, LineProgress& progre
   progress.finish();
   const std::string text = fmt::format("berth {}: {}\n", verb, printable(error.message()));
   context.terminal.err(fitted(context.terminal, text));
-  return progress.refused() ? ExitCode::not_confirmed : ExitCode::failed;
-}
-
-ExitCode no_session(Context& context, std::string_view verb, const Error& error) {
-  report(context, verb, error);
-  return error.code() == ErrorCode::not_found ? ExitCode::invalid_spec : ExitCode::failed;
+  if (progress.refused()) return ExitCode::not_confirmed;
+  return error.code() == ErrorCode::not_found ? ExitCode::not_running : ExitCode::failed;
 }
 
 std::string data_lines(const std::vector<deploy::Keepsake>& data) {
@@ -184,7 +180,7 @@ class UntilInterrupt {
 
 Task<ExitCode> run_destroy(Context& context, const Arguments& arguments) {
   Result<AwsSession> session = open_aws(context, arguments);
-  if (!session) co_return no_session(context, "destroy", session.error());
+  if (!session) co_return report(context, "destroy", session.error(), cause_of(session.error()));
   const Result<DeployLock> lock = DeployLock::take(session->location.state_directory);
   if (!lock) co_return report(context, "destroy", lock.error());
   LineProgress progress(context, consent_of(arguments));
@@ -238,7 +234,7 @@ Task<ExitCode> run_destroy(Context& context, const Arguments& arguments) {
 
 Task<ExitCode> run_rollback(Context& context, const Arguments& arguments) {
   Result<AwsSession> session = open_aws(context, arguments);
-  if (!session) co_return no_session(context, "rollback", session.error());
+  if (!session) co_return report(context, "rollback", session.error(), cause_of(session.error()));
   const Result<DeployLock> lock = DeployLock::take(session->location.state_directory);
   if (!lock) co_return report(context, "rollback", lock.error());
   LineProgress progress(context, consent_of(arguments));
@@ -274,11 +270,10 @@ Task<ExitCode> run_scale_on_aws(Context& context, const Arguments& arguments) {
   }
   const Result<std::size_t> count = parse_number("the number of tasks", arguments.words()[0], 0, tasks_max);
   if (!count) {
-    context.terminal.err(fmt::format("berth scale: {}\n", count.error().message()));
-    co_return ExitCode::usage;
+    co_return report(context, "scale", count.error(), Cause::command_line);
   }
   Result<AwsSession> session = open_aws(context, arguments);
-  if (!session) co_return no_session(context, "scale", session.error());
+  if (!session) co_return report(context, "scale", session.error(), cause_of(session.error()));
   LineProgress progress(context, consent_of(arguments));
   const Result<deploy::Caller> caller =
       co_await deploy::find_caller(*session->client, session->spec.aws.account);

@@ -8,13 +8,15 @@
 #include "cli/files.h"
 #include "cli/service_access.h"
 #include "cli/status_view.h"
+#include "cli/talk.h"
 #include "cli/text.h"
+#include "model/addresses.h"
 
 namespace berth::cli {
 namespace {
 
 constexpr Duration probe_timeout = std::chrono::seconds(5);
-constexpr std::size_t page_bytes_max = 64 * 1024;
+constexpr std::size_t checked_page_bytes_max = 64 * 1024;
 
 /// One link of the chain from the client to the server.
 struct Check {
@@ -70,7 +72,10 @@ class Doctor {
   void check_spec(const SpecLocation& location) {
     if (location.path.empty()) return skipped("spec", "the service was started from another file");
     Result<model::Spec> spec = load_spec(context_, location);
-    if (spec) return good("spec", fmt::format("{} is valid", location.shown));
+    if (spec) {
+      spec_ = std::move(*spec);
+      return good("spec", fmt::format("{} is valid", location.shown));
+    }
     bad("spec", spec.error().message(), "Repair the lines named; `berth validate` checks again.");
   }
 
@@ -81,12 +86,12 @@ class Doctor {
     options.endpoint = std::move(endpoint);
     options.host_header = host;
     options.tls = std::move(tls);
-    options.tls_host_name = host.substr(0, host.rfind(':'));
+    options.tls_host_name = model::host_of(host);
     std::unique_ptr<http::Client> client = http::make_client(context_.network, options);
     http::ClientRequest request;
     request.target = std::move(target);
     request.deadline = context_.clock.now() + probe_timeout;
-    Result<http::Response> response = co_await client->fetch(std::move(request), page_bytes_max);
+    Result<http::Response> response = co_await client->fetch(std::move(request), checked_page_bytes_max);
     co_return response;
   }
 
@@ -115,7 +120,8 @@ class Doctor {
     Result<net::Endpoint> endpoint =
         net::parse_endpoint(fmt::format("{}:{}", host == "localhost" ? "127.0.0.1" : host, port));
     const std::string& ca = access_.ca_file;
-    Result<std::string> certificate = ca.empty() ? Result<std::string>("") : read_file(ca, page_bytes_max);
+    Result<std::string> certificate =
+        ca.empty() ? Result<std::string>("") : read_file(ca, checked_page_bytes_max);
     if (!certificate)
       co_return bad("TLS", certificate.error().message(), "Restart the service; it makes the CA anew.");
     Result<std::shared_ptr<net::TlsContext>> tls = net::make_tls_client(*certificate);
@@ -157,9 +163,7 @@ class Doctor {
         std::string why = ready ? ready->body : ready.error().message();
         if (ready && !task.reason.empty()) why = task.reason;
         bad(name, fmt::format("{} lives, but its server does not answer: {}", task.address, why),
-            fmt::format("Run the server's command by itself to see whether it starts; `berth logs --task {}` "
-                        "has what it wrote.",
-                        task.id));
+            remedy_for(task));
         continue;
       }
       if (task.health != "healthy") {
@@ -169,6 +173,24 @@ class Doctor {
       }
       good(name, fmt::format("{} in zone {} is ready and gets requests", task.address, task.zone));
     }
+  }
+
+  /// By what the first silent server is: a command can be run by hand, a URL cannot.
+  std::string remedy_for(const cluster::TaskStatus& task) const {
+    const auto silent = std::ranges::find(task.servers, false, &cluster::ServerState::ready);
+    const auto server = silent == task.servers.end()
+                            ? spec_.servers.begin()
+                            : std::ranges::find(spec_.servers, silent->name, &model::ServerSpec::name);
+    if (server != spec_.servers.end() && server->kind == model::ServerSpec::Kind::url) {
+      return fmt::format(
+          "See whether the upstream of `{}` runs, and whether its `url` and `headers` in the file "
+          "are right; Berth goes on asking it.",
+          server->name);
+    }
+    return fmt::format(
+        "Run the server's command by itself to see whether it starts; `berth logs --task {}` has "
+        "what it wrote.",
+        task.id);
   }
 
   void check_key() {
@@ -211,8 +233,15 @@ class Doctor {
   Context& context_;
   const Arguments& arguments_;
   ServiceAccess access_;
+  model::Spec spec_;  ///< of the file; empty where it cannot be read
   std::vector<Check> checks_;
 };
+
+/// By what the first broken link is about.
+ExitCode code_of(const Check& broken) {
+  if (broken.name == "spec") return ExitCode::invalid_spec;
+  return broken.name == "service" ? ExitCode::not_running : ExitCode::unhealthy;
+}
 
 std::string as_json(const std::vector<Check>& checks) {
   constexpr std::string_view names[] = {"ok", "failed", "skipped"};
@@ -225,24 +254,15 @@ std::string as_json(const std::vector<Check>& checks) {
   return pretty_json(fmt::format("[{}]", out)) + "\n";
 }
 
-std::string as_text(const std::vector<Check>& checks, bool colour) {
-  std::string out;
-  std::size_t width = 0;
-  for (const Check& check : checks) width = std::max(width, display_width(check.name));
+std::string as_text(const std::vector<Check>& checks, std::size_t columns, bool colour) {
+  std::vector<std::vector<Cell>> rows;
   for (const Check& check : checks) {
-    bool good = check.state == Check::State::good;
-    bool skipped = check.state == Check::State::skipped;
-    std::string mark = paint(good      ? Paint::green
-                             : skipped ? Paint::dim
-                                       : Paint::red,
-                             good      ? "✓"
-                             : skipped ? "–"
-                                       : "✗",
-                             colour);
-    std::string pad(width - display_width(check.name), ' ');
-    out += fmt::format("{} {}{}  {}\n", mark, check.name, pad, printable(check.detail));
+    Cell mark{"✓", Paint::green};
+    if (check.state == Check::State::bad) mark = {"✗", Paint::red};
+    if (check.state == Check::State::skipped) mark = {"–", Paint::dim};
+    rows.push_back({{mark.text + " " + check.name, mark.paint}, {printable(check.detail)}});
   }
-  return out;
+  return table(rows, 0, colour, columns);
 }
 
 }  // namespace
@@ -251,17 +271,19 @@ Task<ExitCode> run_doctor(Context& context, const Arguments& arguments) {
   Doctor doctor(context, arguments);
   std::vector<Check> checks = co_await doctor.run();
   bool colour = context.terminal.colour();
-  context.terminal.out(arguments.has("json") ? as_json(checks) : as_text(checks, colour));
+  context.terminal.out(arguments.has("json") ? as_json(checks)
+                                             : as_text(checks, context.terminal.columns(), colour));
   auto broken = std::ranges::find(checks, Check::State::bad, &Check::state);
   if (broken == checks.end()) {
     if (!arguments.has("json")) context.terminal.out("\nEvery link holds.\n");
     co_return ExitCode::ok;
   }
   if (!arguments.has("json")) {
-    context.terminal.out(fmt::format("\n{} {}: {}\n", paint(Paint::bold, "The first broken link is", colour),
-                                     broken->name, printable(broken->remedy)));
+    const std::string advice =
+        fmt::format("\nThe first broken link is {}: {}\n", broken->name, printable(broken->remedy));
+    context.terminal.out(fitted(context.terminal, advice));
   }
-  co_return ExitCode::unhealthy;
+  co_return code_of(*broken);
 }
 
 }  // namespace berth::cli

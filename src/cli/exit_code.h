@@ -4,11 +4,12 @@
 
 namespace berth::cli {
 
-/// What `berth` exits with. `berth help` prints this list; scripts may rely on it.
+/// What `berth` exits with, by cause and the same for every verb. `berth help exit-codes` prints this list;
+/// scripts may rely on it.
 enum class ExitCode : std::uint8_t {
   ok = 0,
   failed = 1,           ///< something went wrong; stderr says what and what next
-  usage = 2,            ///< the command line was not understood
+  usage = 2,            ///< the command line was not understood, or names what is not there
   invalid_spec = 3,     ///< berth.yaml is missing or has mistakes
   not_running = 4,      ///< the verb needs a running `berth up`
   already_running = 5,  ///< the service is already up

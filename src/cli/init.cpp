@@ -7,6 +7,7 @@
 #include "cli/files.h"
 #include "cli/project.h"
 #include "cli/spec_file.h"
+#include "cli/talk.h"
 #include "cli/text.h"
 #include "model/parse.h"
 #include "model/shell_words.h"
@@ -14,8 +15,12 @@
 namespace berth::cli {
 namespace {
 
-std::string what_next(const Project& project) {
+std::string what_next(const Context& context, const Project& project) {
   std::vector<std::vector<Cell>> rows;
+  for (const std::string& name : project.variables) {
+    if (!context.environment.contains(name))
+      rows.push_back({{fmt::format("export {}=…", name)}, {"first, because the file refers to it"}});
+  }
   if (!project.hint.empty()) rows.push_back({{project.hint}, {"first, so that the server can start"}});
   rows.push_back({{"berth up"}, {"runs it on three tasks behind a load balancer"}});
   rows.push_back({{"berth validate"}, {"checks the file after you changed it"}});
@@ -59,7 +64,10 @@ Task<ExitCode> run_init(Context& context, const Arguments& arguments) {
   Result<void> written = write_file(path, text, arguments.has("force") ? IfExists::replace : IfExists::fail);
   if (!written) co_return report(context, "init", written.error());
   write_schema(context.directory + "/.berth");
-  context.terminal.err(fmt::format("Wrote berth.yaml. {}\n{}", what_found(*project), what_next(*project)));
+  for (const std::string& note : project->notes)
+    context.terminal.err(fitted(context.terminal, printable(note) + "\n"));
+  context.terminal.err(
+      fmt::format("Wrote berth.yaml. {}\n{}", what_found(*project), what_next(context, *project)));
   co_return ExitCode::ok;
 }
 

@@ -52,7 +52,10 @@ std::string LiveView::to_the_top() const {
 }
 
 void LiveView::draw(const std::string& before, const std::string& picture) {
-  std::string visible = first_lines(picture, std::max<std::size_t>(terminal_.rows(), 2) - 1);
+  // The last row is the cursor's.
+  const std::size_t kept = footer_.empty() ? 1 : 2;
+  std::string visible = first_lines(picture, std::max(terminal_.rows(), kept + 1) - kept);
+  if (!footer_.empty()) visible += footer_ + "\n";
   // Lines are written over one by one: a screen that is empty for a moment flickers.
   std::string over = to_the_top() + (before.empty() ? "" : std::string(erase_below)) + before;
   over += no_wrap;
@@ -73,9 +76,11 @@ void LiveView::clear() {
   drawn_.clear();
 }
 
-void LiveView::show(const std::string& picture, bool good) {
+void LiveView::show(const std::string& picture, const std::string& footer, bool good) {
+  footer_ = footer;
   if (redraws_ && picture != drawn_) draw("", picture);
-  if (!redraws_ && good && !shown_good_) terminal_.out("\n" + picture);
+  if (!redraws_ && good && !shown_good_)
+    terminal_.out("\n" + picture + (footer.empty() ? "" : footer + "\n"));
   shown_good_ = good;
 }
 

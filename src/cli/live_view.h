@@ -13,8 +13,9 @@ class LiveView {
  public:
   explicit LiveView(Terminal& terminal) : terminal_(terminal), redraws_(terminal.out_is_terminal()) {}
 
+  /// `footer` is one line below the picture, which is on the screen however small that is; empty: none.
   /// `good`: whether every task is healthy.
-  void show(const std::string& picture, bool good);
+  void show(const std::string& picture, const std::string& footer, bool good);
   /// What stays and is read once: above the picture on a terminal, after it elsewhere.
   void announce(const std::string& text);
   /// Where the picture is not redrawn: shows it although not every task is healthy.
@@ -34,7 +35,8 @@ class LiveView {
 
   Terminal& terminal_;
   bool redraws_;
-  std::string drawn_;    ///< the picture
+  std::string drawn_;  ///< the picture
+  std::string footer_;
   std::string visible_;  ///< the part of it that is on the screen
   std::size_t columns_ = 0;
   bool shown_good_ = false;

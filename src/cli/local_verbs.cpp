@@ -38,14 +38,11 @@ std::string summary(const model::Spec& spec, const std::string& shown) {
 }  // namespace
 
 Task<ExitCode> run_validate(Context& context, const Arguments& arguments) {
-  std::optional<std::string> file;
-  if (!arguments.words().empty()) file = arguments.words()[0];
-  Result<SpecLocation> location = find_spec(context, file, Need::spec);
+  Result<SpecLocation> location = find_spec(context, given_file(arguments), Need::spec);
   Result<model::SpecSource> source =
       location ? spec_source(context, *location) : Result<model::SpecSource>(Failure(location.error()));
   if (!source) {
-    report(context, "validate", source.error());
-    co_return ExitCode::invalid_spec;
+    co_return report(context, "validate", source.error(), Cause::spec);
   }
   bool client_file = model::is_client_file(location->path);
   model::SpecReading reading = client_file ? model::read_client_file(*source) : model::read_spec(*source);

@@ -53,9 +53,10 @@ std::vector<std::string> log_files(const std::string& folder, const std::optiona
   return out;
 }
 
-/// What the files of a service that does not run hold: its last lines, in the order of time.
-ExitCode print_from_files(Context& context, const std::string& folder, const Arguments& arguments,
-                          std::size_t lines) {
+/// What the files of a service that does not run hold: its last lines, in the order of time. False where
+/// there are none.
+bool print_from_files(Context& context, const std::string& folder, const Arguments& arguments,
+                      std::size_t lines) {
   std::vector<std::string> all;
   for (const std::string& path : log_files(folder, arguments.get("task"))) {
     Result<std::string> text = read_file(path, log_bytes_max);
@@ -64,11 +65,11 @@ ExitCode print_from_files(Context& context, const std::string& folder, const Arg
     buffer.feed(*text);
     for (std::string line; buffer.next(line);) all.push_back(line);
   }
-  if (all.empty()) return ExitCode::not_running;
+  if (all.empty()) return false;
   std::ranges::stable_sort(all, {}, [](const std::string& line) { return time_of(line); });
   Printer printer(context, arguments.has("json"));
   for (std::size_t i = all.size() - std::min(all.size(), lines); i < all.size(); ++i) printer.line(all[i]);
-  return ExitCode::ok;
+  return true;
 }
 
 }  // namespace
@@ -76,13 +77,11 @@ ExitCode print_from_files(Context& context, const std::string& folder, const Arg
 Task<ExitCode> run_logs(Context& context, const Arguments& arguments) {
   Result<std::optional<std::size_t>> lines = arguments.number("lines", 0, lines_max);
   if (!lines) {
-    context.terminal.err(fmt::format("berth logs: {}\n", lines.error().message()));
-    co_return ExitCode::usage;
+    co_return report(context, "logs", lines.error(), Cause::command_line);
   }
   Result<SpecLocation> location = find_spec(context, arguments.get("file"), Need::service);
   if (!location) {
-    report(context, "logs", location.error());
-    co_return ExitCode::invalid_spec;
+    co_return report(context, "logs", location.error(), Cause::spec);
   }
   std::size_t count = lines->value_or(lines_default);
   std::string target = fmt::format("/logs?lines={}", count);
@@ -91,13 +90,12 @@ Task<ExitCode> run_logs(Context& context, const Arguments& arguments) {
   Control control(context, location->state_directory);
   Result<std::unique_ptr<http::ClientResponse>> response = co_await control.logs(target);
   if (!response) {
-    bool running = response.error().code() != ErrorCode::unavailable;
-    std::string folder = cluster::StatePaths{location->state_directory}.logs();
-    ExitCode code = running ? ExitCode::failed : print_from_files(context, folder, arguments, count);
-    if (code == ExitCode::ok && arguments.has("follow"))
-      context.terminal.err("The service is not running; this was its log.\n");
-    if (code != ExitCode::ok) report(context, "logs", response.error());
-    co_return code;
+    const bool is_running = response.error().code() != ErrorCode::unavailable;
+    const std::string folder = cluster::StatePaths{location->state_directory}.logs();
+    if (is_running || !print_from_files(context, folder, arguments, count))
+      co_return report(context, "logs", response.error(), Cause::service);
+    if (arguments.has("follow")) context.terminal.err("The service is not running; this was its log.\n");
+    co_return ExitCode::ok;
   }
   Printer printer(context, arguments.has("json"));
   LineBuffer buffer;

@@ -26,8 +26,7 @@ Error error_of(const json::object& error) {
   std::string text =
       message != nullptr && message->is_string() ? std::string(message->get_string()) : "no message";
   std::string number = code != nullptr ? json::serialize(*code) : "?";
-  return Error(ErrorCode::invalid_argument,
-               fmt::format("The server answered with error {}: {}", number, text));
+  return Error(ErrorCode::internal, fmt::format("The server answered with error {}: {}", number, text));
 }
 
 class Client final : public McpClient {

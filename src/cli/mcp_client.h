@@ -36,7 +36,7 @@ struct McpRequest {
 class McpClient {
  public:
   virtual ~McpClient() = default;
-  /// The result object as JSON text. A JSON-RPC error is invalid_argument with its code and message;
+  /// The result object as JSON text. A JSON-RPC error is internal with its code and message;
   /// unavailable when nobody
   /// listens, permission_denied on 401 and 403, deadline_exceeded, internal when the answer is no MCP.
   virtual Task<Result<std::string>> request(McpRequest request) = 0;

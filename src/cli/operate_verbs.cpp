@@ -28,11 +28,6 @@ constexpr std::string_view key_variable = "BERTH_API_KEY";
 
 using Runner = Task<ExitCode> (*)(Context&, const Arguments&);
 
-ExitCode complain(Context& context, std::string_view verb, const Error& error) {
-  context.terminal.err(fmt::format("berth {}: {}\n", verb, printable(error.message())));
-  return error.code() == ErrorCode::invalid_argument ? ExitCode::usage : ExitCode::failed;
-}
-
 ExitCode refuse(Context& context, std::string_view verb, const aws::Fault& fault) {
   return report(context, verb, deploy::explain_fault(fault));
 }
@@ -41,7 +36,7 @@ ExitCode refuse(Context& context, std::string_view verb, const aws::Fault& fault
 Task<ExitCode> dispatch(Context& context, const Arguments& arguments, std::string_view verb, Runner here,
                         Runner on_aws) {
   const Result<Place> place = find_place(context, arguments);
-  if (!place) co_return complain(context, verb, place.error());
+  if (!place) co_return report(context, verb, place.error(), Cause::command_line);
   const Runner chosen = *place == Place::aws ? on_aws : here;
   co_return co_await chosen(context, arguments);
 }
@@ -51,10 +46,7 @@ std::optional<AwsSession> open(Context& context, const Arguments& arguments, std
                                ExitCode& code) {
   Result<AwsSession> session = open_aws(context, arguments);
   if (session) return std::move(*session);
-  complain(context, verb, session.error());
-  const ErrorCode why = session.error().code();
-  const bool is_spec = why == ErrorCode::not_found || why == ErrorCode::invalid_argument;
-  code = is_spec ? ExitCode::invalid_spec : ExitCode::failed;
+  code = report(context, verb, session.error(), cause_of(session.error()));
   return std::nullopt;
 }
 
@@ -99,13 +91,13 @@ void print(Context& context, const std::vector<deploy::LogLine>& lines, bool as_
 
 Task<ExitCode> logs_on_aws(Context& context, const Arguments& arguments) {
   const auto count = arguments.number("lines", 0, deploy::log_lines_max);
-  if (!count) co_return complain(context, "logs", count.error());
+  if (!count) co_return report(context, "logs", count.error(), Cause::command_line);
   deploy::LogQuery query;
   query.lines = count->value_or(arguments.has("since") ? 0 : lines_default);
   query.task = arguments.get("task").value_or("");
   if (const auto since = arguments.get("since")) {
     const auto moment = deploy::parse_since(*since, context.clock.wall());
-    if (!moment) co_return complain(context, "logs", moment.error());
+    if (!moment) co_return report(context, "logs", moment.error(), Cause::command_line);
     query.since_ms = *moment;
   }
   ExitCode code = ExitCode::ok;
@@ -161,10 +153,10 @@ Task<ExitCode> one_trace(Context& context, const AwsSession& session, deploy::Tr
 
 Task<ExitCode> traces_on_aws(Context& context, const Arguments& arguments) {
   const auto count = arguments.number("number", 1, 500);
-  if (!count) co_return complain(context, "traces", count.error());
+  if (!count) co_return report(context, "traces", count.error(), Cause::command_line);
   const auto since =
       deploy::parse_since(arguments.get("since").value_or(std::string(traces_since)), context.clock.wall());
-  if (!since) co_return complain(context, "traces", since.error());
+  if (!since) co_return report(context, "traces", since.error(), Cause::command_line);
   ExitCode code = ExitCode::ok;
   auto session = open(context, arguments, "traces", code);
   if (!session) co_return code;
@@ -199,10 +191,12 @@ Task<ExitCode> traces_on_aws(Context& context, const Arguments& arguments) {
   co_return ExitCode::ok;
 }
 
-Task<ExitCode> traces_here(Context& context, const Arguments& /*arguments*/) {
+Task<ExitCode> traces_here(Context& context, const Arguments& arguments) {
+  const Result<SpecLocation> location = find_spec(context, arguments.get("file"), Need::service);
+  if (!location) co_return report(context, "traces", location.error(), Cause::spec);
   context.terminal.err(
-      "berth traces: traces are kept for a service on AWS; this one is not deployed, or runs here "
-      "(--on aws asks AWS). `berth logs` shows its calls.\n");
+      "berth traces: traces are kept on AWS alone, and this service is not deployed, or runs here (--on aws "
+      "asks AWS). `berth logs` shows what its tasks and servers write.\n");
   co_return ExitCode::not_running;
 }
 

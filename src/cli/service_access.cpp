@@ -7,6 +7,7 @@
 
 #include "cli/control.h"
 #include "cli/files.h"
+#include "model/addresses.h"
 #include "model/parse.h"
 
 namespace berth::cli {
@@ -42,10 +43,12 @@ std::vector<ServerAddress> group_urls(const std::vector<cluster::ServiceUrl>& ur
   for (const cluster::ServiceUrl& url : urls) {
     auto found = std::ranges::find(out, url.server, &ServerAddress::name);
     if (found == out.end()) {
-      out.push_back({.name = url.server, .http = {}, .https = {}});
+      out.push_back({.name = url.server, .http = {}, .https = {}, .outside = {}});
       found = out.end() - 1;
     }
-    std::string& place = url.url.starts_with("https:") ? found->https : found->http;
+    std::string& place = url.outside                     ? found->outside
+                         : url.url.starts_with("https:") ? found->https
+                                                         : found->http;
     if (place.empty()) place = url.url;
   }
   return out;
@@ -99,7 +102,7 @@ Result<McpAddress> address_of(Context& context, const ServiceAccess& access, con
   if (access.keys.empty() && !name) return address;
   auto key = name ? std::ranges::find(access.keys, *name, &model::KeySpec::principal) : access.keys.begin();
   if (key == access.keys.end()) {
-    return fail(ErrorCode::not_found,
+    return fail(ErrorCode::invalid_argument,
                 fmt::format("There is no key \"{}\" among auth.keys of berth.yaml.", *name));
   }
   Result<Secret> secret = read_key(*key, context.environment);
@@ -165,7 +168,7 @@ Result<security::ServerCertificate> server_certificate(const Context& context,
                 "Neither HOME nor XDG_DATA_HOME is set, so there is no place for Berth's local CA.");
   }
   if (data.empty()) data = value("HOME") + "/.local/share";
-  return security::local_certificate(data + "/berth", listener.hosts, now);
+  return security::local_certificate(data + "/berth", model::own_hosts(listener), now);
 }
 
 std::string ca_file(const Context& context, const model::ListenerSpec& listener) {

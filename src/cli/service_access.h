@@ -17,8 +17,12 @@ namespace berth::cli {
 /// One MCP server of a running service, as a client reaches it.
 struct ServerAddress {
   std::string name;
-  std::string http;   ///< URL; empty when there is no HTTP listener
-  std::string https;  ///< likewise
+  std::string http;     ///< URL on this machine; empty when there is no HTTP listener
+  std::string https;    ///< likewise
+  std::string outside;  ///< URL for clients elsewhere; empty when the file names none
+
+  /// What to give to a client.
+  const std::string& for_clients() const { return !outside.empty() ? outside : !http.empty() ? http : https; }
 };
 
 /// A running service, and how to call its servers.

@@ -153,6 +153,112 @@ TEST(UpDetached, leaves_the_good_tasks_up) {
       "berth up: not every task became healthy.\nThe rest is up, and Berth goes on trying.\n"));
 }
 
+TEST(UpDetached, does_not_wait_for_servers_that_cannot_start) {
+  Detached running;
+  const TimePoint begin = running.world.clock.now();
+  for (cluster::TaskStatus& task : running.status.tasks) {
+    task.health = "initial";
+    task.reason = "app: There is no command \"nodee\".";
+    task.servers = {{.name = "app", .reason = task.reason, .refused = true}};
+  }
+  EXPECT_EQ(running.world.run({"up", "-d"}), 6);
+  EXPECT_TRUE(running.was_stopped());
+  EXPECT_LE(running.world.clock.now() - begin, std::chrono::seconds(2));
+  EXPECT_TRUE(running.world.terminal.output.contains("There is no command \"nodee\"."));
+}
+
+TEST(UpDetached, waits_for_a_task_whose_servers_answer_until_its_health_check_does) {
+  Detached running;
+  running.status.tasks[2].health = "initial";
+  running.status.tasks[2].servers = {{.name = "app", .ready = true, .reason = {}}};
+  const TimePoint begin = running.world.clock.now();
+  EXPECT_EQ(running.world.run({"up", "-d"}), 6);
+  EXPECT_GE(running.world.clock.now() - begin, std::chrono::seconds(45));
+}
+
+TEST(UpDetached, that_is_taken_down_elsewhere_is_no_success) {
+  Detached running;
+  running.status.desired = 0;
+  for (cluster::TaskStatus& task : running.status.tasks) task.health = "draining";
+  EXPECT_EQ(running.world.run({"up", "-d"}), 4);
+  EXPECT_EQ(running.world.terminal.errors,
+            "berth up: another command stopped the service before it had come up.\n");
+}
+
+TEST(Status, of_a_service_that_is_taken_down_is_not_0) {
+  Running running;
+  running.status.desired = 0;
+  running.status.tasks.clear();
+  EXPECT_EQ(running.world.run({"status"}), 6);
+}
+
+TEST(Status, shows_shares_restarts_of_servers_and_what_is_not_separated) {
+  Running running;
+  running.status.cpu_limit = 0.5;
+  running.status.memory_limit_bytes = 48u << 20;
+  running.status.tasks[0].servers = {
+      {.name = "git", .ready = true, .not_separated = "no Landlock", .restarts = 2, .oom_kills = 1}};
+  running.status.tasks[1].servers = {{.name = "git", .ready = true, .restarts = 3}};
+  running.status.urls.push_back({"everything", "https://mcp.example.com/mcp", true});
+  EXPECT_EQ(running.world.run({"status"}), 0);
+  expect_golden("status_notes.txt", running.world.terminal.output);
+}
+
+TEST(Connect, gives_clients_the_address_outside) {
+  Running running;
+  running.status.urls.push_back({"everything", "https://mcp.example.com/mcp", true});
+  EXPECT_EQ(running.world.run({"connect", "--client", "claude"}), 0);
+  EXPECT_EQ(running.world.terminal.output,
+            "claude mcp add --transport http everything https://mcp.example.com/mcp\n");
+}
+
+TEST(Prompts, are_listed_and_got) {
+  Running running;
+  running.answer(
+      {{"prompts/list", R"({"prompts": [{"name": "review", "description": "Reads code.", "arguments":
+    [{"name": "code", "required": true}, {"name": "style"}]}]})"},
+       {"prompts/get", R"({"messages": [{"role": "user", "content": {"type": "text", "text": "Look"}}]})"}});
+  EXPECT_EQ(running.world.run({"prompts"}), 0) << running.world.terminal.errors;
+  EXPECT_EQ(running.world.terminal.output, "  review(code, style?)\n      Reads code.\n");
+  running.world.terminal.output.clear();
+  EXPECT_EQ(running.world.run({"prompts", "review", "code=int x = 1"}), 0) << running.world.terminal.errors;
+  EXPECT_EQ(running.world.terminal.output, "user: Look\n");
+  const boost::json::value sent = boost::json::parse(running.front.seen.back().body);
+  EXPECT_EQ(sent.at("params").at("arguments").at("code").as_string(), "int x = 1");
+  EXPECT_EQ(running.front.seen.back().headers.get("Mcp-Name"), "review");
+  EXPECT_EQ(running.world.run({"prompts", "review", "code"}), 2);
+}
+
+TEST(Resources, are_listed_with_templates_and_read) {
+  Running running;
+  running.answer(
+      {{"resources/list", R"({"resources": [{"uri": "file:///a", "name": "a", "description": "One."}]})"},
+       {"resources/templates/list",
+        R"({"resourceTemplates": [{"uriTemplate": "db://{id}", "name": "row"}]})"},
+       {"resources/read", R"({"contents": [{"uri": "file:///a", "text": "hello"}]})"}});
+  EXPECT_EQ(running.world.run({"resources"}), 0) << running.world.terminal.errors;
+  EXPECT_EQ(running.world.terminal.output, "  file:///a\n      a – One.\n  db://{id}\n      row\n");
+  running.world.terminal.output.clear();
+  EXPECT_EQ(running.world.run({"resources", "file:///a"}), 0) << running.world.terminal.errors;
+  EXPECT_EQ(running.world.terminal.output, "hello\n");
+  EXPECT_EQ(running.front.seen.back().headers.get("Mcp-Name"), "file:///a");
+}
+
+TEST(Resources, of_a_server_without_any_are_none) {
+  Running running;
+  running.answer({});
+  EXPECT_EQ(running.world.run({"resources"}), 0) << running.world.terminal.errors;
+  EXPECT_EQ(running.world.terminal.output, "  no resources\n");
+}
+
+TEST(ExitCode, is_2_for_servers_and_keys_that_are_not_there) {
+  for (std::string verb : {"tools", "prompts", "resources"}) {
+    Running running;
+    EXPECT_EQ(running.world.run({verb, "--server", "x"}), 2) << verb;
+    EXPECT_EQ(running.world.run({verb, "--key", "x"}), 2) << verb;
+  }
+}
+
 TEST(UpDetached, stops_a_service_of_which_nothing_serves) {
   Detached running;
   for (cluster::TaskStatus& task : running.status.tasks) task.health = "unhealthy";
@@ -181,7 +287,7 @@ TEST(Scale, shows_why_it_was_refused) {
   running.control.answer = [](const FakeService::Seen&) {
     return http::json_response(400, R"({"error":"invalid_argument","message":"No."})");
   };
-  EXPECT_EQ(running.world.run({"scale", "5"}), 1);
+  EXPECT_EQ(running.world.run({"scale", "5"}), 2);
   EXPECT_EQ(running.world.terminal.errors, "berth scale: No.\n");
 }
 
@@ -261,11 +367,11 @@ TEST(Call, of_a_tool_that_fails_exits_with_7) {
 TEST(Call, with_mistakes_has_precise_answers) {
   Running running;
   running.answer({{"tools/list", std::string(tools)}});
-  EXPECT_EQ(running.world.run({"call", "ehco"}), 1);
-  EXPECT_EQ(running.world.run({"call", "echo", "[1]"}), 1);
-  EXPECT_EQ(running.world.run({"call", "echo", "a=1", "b"}), 1);
-  EXPECT_EQ(running.world.run({"call", "echo", "a=1", "--timeout", "0"}), 1);
-  EXPECT_EQ(running.world.run({"call", "echo", "--server", "other"}), 1);
+  EXPECT_EQ(running.world.run({"call", "ehco"}), 2);
+  EXPECT_EQ(running.world.run({"call", "echo", "[1]"}), 2);
+  EXPECT_EQ(running.world.run({"call", "echo", "a=1", "b"}), 2);
+  EXPECT_EQ(running.world.run({"call", "echo", "a=1", "--timeout", "0"}), 2);
+  EXPECT_EQ(running.world.run({"call", "echo", "--server", "other"}), 2);
   EXPECT_EQ(running.world.run({"call", "echo"}), 1);
   EXPECT_EQ(
       running.world.terminal.errors,
@@ -347,7 +453,7 @@ TEST(Call, sends_the_key_that_the_spec_names) {
   Running running(
       "server: {builtin: workspace}\nauth: {keys: [{name: alice, env: ALICE}, {name: bob, env: BOB}]}\n");
   running.answer({{"tools/list", std::string(tools)}, {"tools/call", R"({"content": []})"}});
-  EXPECT_EQ(running.world.run({"call", "whoami"}), 1);
+  EXPECT_EQ(running.world.run({"call", "whoami"}), 3);
   EXPECT_EQ(running.world.terminal.errors,
             "berth call: The key \"alice\" is read from the environment variable ALICE, which is not set; "
             "export ALICE=… "
@@ -395,7 +501,7 @@ TEST(Doctor, finds_every_link_whole) {
 TEST(Doctor, of_a_service_that_does_not_run_says_what_to_do) {
   World world;
   world.write("berth.yaml", "nmae: x\nserver: {builtin: workspace}\n");
-  EXPECT_EQ(world.run({"doctor"}), 6);
+  EXPECT_EQ(world.run({"doctor"}), 3);
   EXPECT_TRUE(world.terminal.output.ends_with(
       "The first broken link is spec: Repair the lines named; `berth validate` checks again.\n"))
       << world.terminal.output;

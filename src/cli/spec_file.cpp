@@ -5,8 +5,10 @@
 #include <filesystem>
 
 #include "cli/files.h"
+#include "cli/options.h"
 #include "model/parse.h"
 #include "model/schema.h"
+#include "model/shell_words.h"
 
 namespace berth::cli {
 namespace {
@@ -62,6 +64,17 @@ Result<SpecLocation> find_spec(const Context& context, const std::optional<std::
                           "  berth init -- COMMAND ARGS…   for an MCP server started by that command\n"
                           "  berth up .mcp.json            takes a client's own file as it is",
                           context.directory));
+}
+
+std::optional<std::string> given_file(const Arguments& arguments) {
+  if (!arguments.words().empty()) return arguments.words().front();
+  return arguments.get("file");
+}
+
+std::string file_words(const Context& context, const SpecLocation& location) {
+  const Result<SpecLocation> found = find_spec(context, std::nullopt, Need::service);
+  if (found && found->state_directory == location.state_directory) return {};
+  return " --file " + model::join_shell_words({location.shown});
 }
 
 Result<model::SpecSource> spec_source(const Context& context, const SpecLocation& location) {

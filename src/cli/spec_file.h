@@ -25,6 +25,13 @@ struct SpecLocation {
 enum class Need : unsigned char { spec, service };
 Result<SpecLocation> find_spec(const Context& context, const std::optional<std::string>& file, Need need);
 
+/// The file that a verb was given: as its word, or with --file.
+std::optional<std::string> given_file(const Arguments& arguments);
+
+/// " --file FILE", as verbs need it that are typed in the working directory and mean this service; empty
+/// where they find it without. For a service that is up.
+std::string file_words(const Context& context, const SpecLocation& location);
+
 /// What may be taken of a file instead of the whole.
 struct SpecPart {
   std::vector<std::string> only;       ///< servers by name; empty: all

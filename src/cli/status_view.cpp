@@ -33,6 +33,18 @@ std::string since(const cluster::TaskStatus& task, WallTime now) {
   return age(std::chrono::milliseconds(std::max<std::int64_t>(0, to_unix_ms(now) - task.started_unix_ms)));
 }
 
+/// Cores, as a share of what a task may use where that is known.
+std::string cpu_text(const cluster::TaskStatus& task, double limit) {
+  return limit > 0 ? fmt::format("{:.0f}%", task.cpu / limit * 100) : fmt::format("{:.2f}", task.cpu);
+}
+
+std::string memory_text(const cluster::TaskStatus& task, std::uint64_t limit) {
+  if (task.memory_bytes == 0) return "–";
+  if (limit == 0) return megabytes(task.memory_bytes);
+  const double share = static_cast<double>(task.memory_bytes) / static_cast<double>(limit);
+  return fmt::format("{} {:.0f}%", megabytes(task.memory_bytes), share * 100);
+}
+
 std::size_t healthy_count(const cluster::ServiceStatus& status) {
   return static_cast<std::size_t>(std::ranges::count(status.tasks, "healthy", &cluster::TaskStatus::health));
 }
@@ -54,10 +66,23 @@ std::string last_words(const std::vector<std::string>& lines, std::size_t column
 
 }  // namespace
 
-bool all_healthy(const cluster::ServiceStatus& status) { return healthy_count(status) >= status.desired; }
+bool all_healthy(const cluster::ServiceStatus& status) {
+  // A service that is being taken down wants no task any more.
+  return healthy_count(status) > 0 && healthy_count(status) >= status.desired;
+}
 
 bool all_answer(const cluster::ServiceStatus& status) {
   return all_healthy(status) && silent_servers(status).empty();
+}
+
+bool nobody_waits(const cluster::ServiceStatus& status) {
+  // Where one server answers, the task is about to be healthy.
+  const auto is_settled = [](const cluster::TaskStatus& task) {
+    return task.health == "healthy" ||
+           (!task.servers.empty() && std::ranges::all_of(task.servers, &cluster::ServerState::refused));
+  };
+  const auto settled = static_cast<std::size_t>(std::ranges::count_if(status.tasks, is_settled));
+  return status.desired > 0 && settled >= status.desired;
 }
 
 std::string silent_servers(const cluster::ServiceStatus& status) {
@@ -82,6 +107,36 @@ std::string silent_servers(const cluster::ServiceStatus& status) {
                                  server.tasks, all, all == 1 ? "" : "s", server.reason));
   }
   return out;
+}
+
+std::string server_notes(const cluster::ServiceStatus& status) {
+  struct Noted {
+    std::string name, not_separated;
+    std::uint64_t restarts = 0, oom_kills = 0;
+  };
+  std::vector<Noted> found;
+  for (const cluster::TaskStatus& task : status.tasks) {
+    for (const cluster::ServerState& server : task.servers) {
+      auto known = std::ranges::find(found, server.name, &Noted::name);
+      if (known == found.end()) known = found.insert(known, Noted{.name = server.name, .not_separated = {}});
+      if (known->not_separated.empty()) known->not_separated = server.not_separated;
+      known->restarts += server.restarts;
+      known->oom_kills += server.oom_kills;
+    }
+  }
+  std::string out;
+  for (const Noted& server : found) {
+    if (server.restarts > 0) {
+      const std::string killed =
+          server.oom_kills == 0 ? ""
+                                : fmt::format(", {} of them out of memory (tasks.memory)", server.oom_kills);
+      out += fmt::format("server {}: processes ended by themselves: {}{}\n", server.name, server.restarts,
+                         killed);
+    }
+    if (!server.not_separated.empty())
+      out += fmt::format("server {} is not separated: {}\n", server.name, server.not_separated);
+  }
+  return printable(out);
 }
 
 std::string headline(const cluster::ServiceStatus& status, bool colour) {
@@ -110,8 +165,8 @@ std::string task_table(const cluster::ServiceStatus& status, WallTime now, std::
                     {task.health.empty() ? "–" : task.health, health_paint(task.health)},
                     {since(task, now)},
                     {fmt::format("{}", task.restarts), task.restarts > 0 ? Paint::yellow : Paint::none},
-                    {fmt::format("{:.2f}", task.cpu)},
-                    {task.memory_bytes == 0 ? "–" : megabytes(task.memory_bytes)}});
+                    {cpu_text(task, status.cpu_limit)},
+                    {memory_text(task, status.memory_limit_bytes)}});
   }
   std::string out = table(rows, 2, colour);
   for (const cluster::TaskStatus& task : status.tasks) {
@@ -122,13 +177,16 @@ std::string task_table(const cluster::ServiceStatus& status, WallTime now, std::
   const std::string silent = silent_servers(status);
   if (!silent.empty())
     out += paint(Paint::red, wrap(silent, std::max<std::size_t>(columns, 20) - 2, 2), colour);
+  const std::string notes = server_notes(status);
+  if (!notes.empty())
+    out += paint(Paint::yellow, wrap(notes, std::max<std::size_t>(columns, 20) - 2, 2), colour);
   return out;
 }
 
 std::string url_lines(const cluster::ServiceStatus& status, bool colour) {
   std::vector<std::vector<Cell>> rows;
   for (const ServerAddress& server : group_urls(status.urls)) {
-    for (const std::string& url : {server.http, server.https}) {
+    for (const std::string& url : {server.http, server.https, server.outside}) {
       if (!url.empty()) rows.push_back({{server.name}, {url, Paint::cyan}});
     }
   }

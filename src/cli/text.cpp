@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <cmath>
 
 #include "base/utf8.h"
 
@@ -41,6 +42,10 @@ void append_pretty(std::string& out, const boost::json::value& value, std::size_
       append_pretty(out, *element, depth + 1);
     }
     out += "\n" + std::string(2 * depth, ' ') + "]";
+  } else if (value.is_double()) {
+    // With a point it is read back as what it was.
+    const std::string number = plain_number(value.get_double());
+    out += number + (number.find_first_of(".en") == std::string::npos ? ".0" : "");
   } else {
     out += boost::json::serialize(value);
   }
@@ -210,6 +215,18 @@ std::string age(Duration duration) {
 }
 
 std::string megabytes(std::uint64_t bytes) { return fmt::format("{} MB", (bytes + (1u << 19)) >> 20); }
+
+std::string plain_number(double number) {
+  // Shortest digits that read back, without an exponent where that is readable.
+  const bool is_plain = number == 0 || (std::abs(number) >= 1e-6 && std::abs(number) < 1e15);
+  std::string text = fmt::format("{}", number);
+  if (is_plain && text.contains('e')) {
+    text = fmt::format("{:.9f}", number);
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.ends_with('.')) text.pop_back();
+  }
+  return text;
+}
 
 std::string pretty_json(std::string_view json) {
   boost::system::error_code error;

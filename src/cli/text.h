@@ -43,6 +43,9 @@ std::string age(Duration duration);
 /// "61 MB", rounded.
 std::string megabytes(std::uint64_t bytes);
 
+/// A JSON number as people write it: 0.05, not 5E-2.
+std::string plain_number(double number);
+
 /// `json` with line breaks and two blanks a level, for people; as it is when it does not parse.
 std::string pretty_json(std::string_view json);
 

@@ -49,35 +49,41 @@ TEST(Welcome, tells_a_first_time_user_everything) {
   cluster::ServiceStatus status;
   status.desired = 3;
   status.urls = {{"demo", "http://127.0.0.1:8080/mcp"}, {"demo", "https://localhost:8443/mcp"}};
-  model::testing::expect_golden("welcome.txt", welcome(status, {}, "/home/me/.local/share/berth/ca.pem",
-                                                       "berth call echo message=hello", false));
+  const WelcomeHints hints{.ca_file = "/home/me/.local/share/berth/ca.pem",
+                           .example_call = "call echo message=hello",
+                           .file_words = {}};
+  model::testing::expect_golden("welcome.txt", welcome(status, {}, hints, false));
   status.urls = {{"a", "http://127.0.0.1:8080/a/mcp"}, {"b", "http://127.0.0.1:8080/b/mcp"}};
   std::vector<model::KeySpec> keys{{.principal = "alice", .environment = {}, .file = "/etc/key file"}};
-  model::testing::expect_golden("welcome_several.txt", welcome(status, keys, "", "", false));
+  status.urls.push_back({"a", "https://mcp.example.com/a/mcp", true});
+  const WelcomeHints elsewhere{
+      .ca_file = {}, .example_call = {}, .file_words = " --file 'my files/mcp.json'"};
+  model::testing::expect_golden("welcome_several.txt", welcome(status, keys, elsewhere, false));
 }
 
 TEST(LiveView, redraws_in_place_on_a_terminal) {
   testing::FakeTerminal terminal;
   terminal.interactive = true;
   LiveView view(terminal);
-  view.show("one\ntwo\n", false);
-  view.show("one\ntwo\n", false);
-  view.show("three\n", true);
+  view.show("one\n", "stop", false);
+  view.show("one\n", "stop", false);
+  view.show("two\n", "stop", true);
   view.announce("welcome\n");
   view.event("not shown", WallTime());
-  view.show("4\n5\n6\nbelow the screen\n", true);
+  view.show("3\n4\nbelow the screen\n", "stop", true);
   EXPECT_EQ(terminal.output,
-            "\x1b[?7lone\x1b[K\ntwo\x1b[K\n\x1b[?7h\x1b[J"
-            "\x1b[2A\r\x1b[?7lthree\x1b[K\n\x1b[?7h\x1b[J"
-            "\x1b[1A\r\x1b[Jwelcome\n\n\x1b[?7lthree\x1b[K\n\x1b[?7h\x1b[J"
-            "\x1b[1A\r\x1b[?7l4\x1b[K\n5\x1b[K\n6\x1b[K\n\x1b[?7h\x1b[J");
+            "\x1b[?7lone\x1b[K\nstop\x1b[K\n\x1b[?7h\x1b[J"
+            "\x1b[2A\r\x1b[?7ltwo\x1b[K\nstop\x1b[K\n\x1b[?7h\x1b[J"
+            "\x1b[2A\r\x1b[Jwelcome\n\n\x1b[?7ltwo\x1b[K\nstop\x1b[K\n\x1b[?7h\x1b[J"
+            "\x1b[2A\r\x1b[?7l3\x1b[K\n4\x1b[K\nstop\x1b[K\n\x1b[?7h\x1b[J")
+      << "how to stop is said however low the terminal is";
 }
 
 TEST(LiveView, finds_its_first_line_on_a_terminal_that_became_narrower) {
   testing::FakeTerminal terminal;
   terminal.interactive = true;
   LiveView view(terminal);
-  view.show("\x1b[31m" + std::string(30, 'a') + "\x1b[0m\nb\n", false);
+  view.show("\x1b[31m" + std::string(30, 'a') + "\x1b[0m\n", "b", false);
   terminal.width = 20;
   terminal.output.clear();
   view.clear();
@@ -91,11 +97,11 @@ TEST(LiveView, prints_plain_lines_elsewhere) {
   testing::FakeTerminal terminal;
   LiveView view(terminal);
   view.event("task 1 started", WallTime(std::chrono::hours(1)));
-  view.show("picture 1\n", false);
-  view.show("picture 2\n", true);
+  view.show("picture 1\n", "stop", false);
+  view.show("picture 2\n", "stop", true);
   view.announce("welcome\n");
-  view.show("picture 3\n", true);
-  EXPECT_EQ(terminal.output, "01:00:00  task 1 started\n\npicture 2\n\nwelcome\n");
+  view.show("picture 3\n", "stop", true);
+  EXPECT_EQ(terminal.output, "01:00:00  task 1 started\n\npicture 2\nstop\n\nwelcome\n");
 }
 
 }  // namespace

@@ -211,6 +211,37 @@ ToolResult read_tool_result(std::string_view result) {
   return out;
 }
 
+std::string prompt_text(std::string_view result) {
+  const json::value value = parse(result);
+  const json::value* const messages = object_at(value).if_contains("messages");
+  std::string out;
+  if (messages == nullptr || !messages->is_array()) return out;
+  for (const json::value& message : messages->get_array()) {
+    const json::object& object = object_at(message);
+    out += fmt::format("{}: {}\n", text_at(object, "role"), content_text(object_at(object, "content")));
+  }
+  return out;
+}
+
+std::string resource_text(std::string_view result) {
+  const json::value value = parse(result);
+  const json::value* const contents = object_at(value).if_contains("contents");
+  std::string out;
+  if (contents == nullptr || !contents->is_array()) return out;
+  for (const json::value& content : contents->get_array()) {
+    const json::object& object = object_at(content);
+    const json::value* const text = object.if_contains("text");
+    if (text != nullptr && text->is_string()) {
+      out += std::string(text->get_string());
+    } else {
+      out += fmt::format("[{} {}, {} bytes of base64; --json prints it]", text_at(object, "uri"),
+                         text_at(object, "mimeType"), text_at(object, "blob").size());
+    }
+    if (!out.ends_with('\n')) out += '\n';
+  }
+  return out;
+}
+
 std::optional<InputRound> read_input_round(std::string_view result) {
   json::value value = parse(result);
   const json::object& object = object_at(value);

@@ -43,6 +43,11 @@ struct ToolResult {
 };
 ToolResult read_tool_result(std::string_view result);
 
+/// The messages of a prompts/get result, each after who says it: "user: …".
+std::string prompt_text(std::string_view result);
+/// The contents of a resources/read result; of what is no text its type and size.
+std::string resource_text(std::string_view result);
+
 /// What a call asks for when it is not complete yet.
 struct Question {
   struct Field {

@@ -14,46 +14,33 @@
 #include "cli/talk.h"
 #include "cli/text.h"
 #include "cli/welcome.h"
+#include "model/addresses.h"
+#include "model/deployable.h"
+#include "model/inherited.h"
 
 namespace berth::cli {
 namespace {
 
-constexpr Duration redraw_interval = std::chrono::seconds(1);
+constexpr Duration status_redraw_interval = std::chrono::seconds(1);
 constexpr Duration patience = std::chrono::seconds(5);
 constexpr Duration poll_interval = std::chrono::milliseconds(50);
 constexpr std::size_t log_tail_bytes = 4096;
 constexpr std::size_t shown_log_bytes_max = 16u << 20;
 
-/// The environment of tasks: what every program expects, and the variables that hold API keys.
+/// The environment of tasks: what hosted servers get of it, and the variables that hold API keys.
 std::vector<std::pair<std::string, std::string>> task_environment(const Context& context,
                                                                   const model::Spec& spec) {
-  std::vector<std::string> names{"PATH",
-                                 "HOME",
-                                 "LANG",
-                                 "LC_ALL",
-                                 "TMPDIR",
-                                 "USER",
-                                 "XDG_CACHE_HOME",
-                                 "XDG_CONFIG_HOME",
-                                 "XDG_DATA_HOME",
-                                 "TZ",
-                                 "NODE_EXTRA_CA_CERTS",
-                                 "SSL_CERT_FILE",
-                                 "SSL_CERT_DIR"};
+  std::map<std::string, std::string> out = model::inherited_variables(context.environment);
   for (const model::KeySpec& key : spec.auth.keys) {
-    if (!key.environment.empty()) names.push_back(key.environment);
+    const auto found = context.environment.find(key.environment);
+    if (found != context.environment.end()) out.insert(*found);
   }
-  std::vector<std::pair<std::string, std::string>> out;
-  for (const std::string& name : names) {
-    auto found = context.environment.find(name);
-    if (found != context.environment.end()) out.emplace_back(*found);
-  }
-  return out;
+  return {out.begin(), out.end()};
 }
 
 std::string example_call(const model::Spec& spec) {
   bool workspace = spec.servers.size() == 1 && spec.servers[0].kind == model::ServerSpec::Kind::builtin;
-  return workspace ? "berth call echo message=hello" : "";
+  return workspace ? "call echo message=hello" : "";
 }
 
 /// `berth up` in the foreground, from the start of the service to its end.
@@ -153,13 +140,19 @@ class Up {
     if (healthy_once_)
       picture += paint(Paint::dim, fmt::format("  came up in {}", age(took_)), colour) + "\n";
     picture += "\n" + task_table(status, context_.clock.wall(), context_.terminal.columns(), colour);
-    picture += "\n" + paint(Paint::dim, fmt::format("{} Ctrl-C drains and stops everything.", status.limits),
-                            colour);
-    view_.show(picture + "\n", good);
+    picture += "\n" + paint(Paint::dim, fitted(context_.terminal, status.limits + "\n"), colour);
+    view_.show(picture, paint(Paint::dim, "Ctrl-C drains and stops everything.", colour), good);
     good_once_ = good_once_ || good;
     bool late = !good_once_ && context_.clock.now() - started_ > patience;
-    if (late && !std::exchange(warned_, true)) view_.complain(picture + "\n");
-    if (first_time) view_.announce(welcome(status, spec_.auth.keys, ca_file_, example_call(spec_), colour));
+    const bool is_known = !good && nobody_waits(status);
+    if ((late || is_known) && !std::exchange(warned_, true)) view_.complain(picture);
+    if (first_time) view_.announce(welcome(status, spec_.auth.keys, hints(), colour));
+  }
+
+  WelcomeHints hints() const {
+    return {.ca_file = ca_file_,
+            .example_call = example_call(spec_),
+            .file_words = file_words(context_, location_)};
   }
 
   Task<void> watch_interrupts() {
@@ -172,7 +165,7 @@ class Up {
 
   Task<void> tick() {
     while (true) {
-      co_await context_.clock.sleep_for(redraw_interval);
+      co_await context_.clock.sleep_for(status_redraw_interval);
       changed_.notify();
     }
   }
@@ -231,10 +224,26 @@ std::vector<std::string> only_servers(const Arguments& arguments) {
 /// this machine.
 std::vector<std::string> said_at_start(const model::Spec& spec) {
   std::vector<std::string> out = spec.notes;
-  const model::ScalingSpec& scaling = spec.scaling;
-  if (scaling.min != 0 || scaling.max != 0 || scaling.calls_per_task != 0 || scaling.hours) {
-    out.push_back(fmt::format("`scaling` works on AWS alone; here {} task{}, and `berth scale` changes that.",
-                              spec.tasks.count, spec.tasks.count == 1 ? " runs" : "s run"));
+  const std::vector<std::string> keys = model::keys_without_meaning(spec, model::Place::here);
+  if (!keys.empty()) {
+    out.push_back(fmt::format("`{}` {} nothing here: that is for `berth deploy`.", fmt::join(keys, "`, `"),
+                              keys.size() == 1 ? "means" : "mean"));
+  }
+  if (std::ranges::find(keys, "scaling") != keys.end()) {
+    out.push_back(fmt::format("{} task{} whatever the load; `berth scale` changes that.", spec.tasks.count,
+                              spec.tasks.count == 1 ? " runs" : "s run"));
+  }
+  const model::ListenerSpec& listener = spec.listener;
+  if (model::is_loopback(listener.address)) return out;
+  if (!listener.https) {
+    out.push_back(
+        fmt::format("without HTTPS, keys and calls cross the network to {} readable for all in between.",
+                    listener.address));
+  } else if (model::is_any_address(listener.address) && model::own_hosts(listener).empty() &&
+             listener.certificate_file.empty()) {
+    out.push_back(
+        "`listener.hosts` names no host, so the certificate is for localhost alone and clients on other "
+        "machines refuse it; write the names or addresses by which they come.");
   }
   return out;
 }
@@ -247,25 +256,33 @@ std::string log_tail(const std::string& path) {
 
 /// The end of `berth up -d`, when every task is healthy or their servers' time is over: what serves is left
 /// up, and only a service of which nothing does is stopped.
-Task<ExitCode> settle(Context& context, const model::Spec& spec, Control& control,
-                      const cluster::ServiceStatus& status) {
+Task<ExitCode> settle(Context& context, const model::Spec& spec, const SpecLocation& location,
+                      Control& control, const cluster::ServiceStatus& status) {
   bool colour = context.terminal.colour();
-  bool serves = std::ranges::count(status.tasks, "healthy", &cluster::TaskStatus::health) > 0;
-  if (!serves && !all_healthy(status)) {
+  const bool serves = std::ranges::count(status.tasks, "healthy", &cluster::TaskStatus::health) > 0;
+  if (!serves) {
     Result<void> stopped = co_await control.post("/down", "");
     if (!stopped) co_return report(context, "up", stopped.error());
     context.terminal.err("berth up: no task became healthy, so the service was stopped.\n");
     co_return ExitCode::unhealthy;
   }
-  context.terminal.out(
-      "\n" + welcome(status, spec.auth.keys, ca_file(context, spec.listener), example_call(spec), colour));
-  context.terminal.out(
-      paint(Paint::dim, "\nIt runs in the background: `berth down` drains and stops it.", colour) + "\n");
+  const WelcomeHints hints{.ca_file = ca_file(context, spec.listener),
+                           .example_call = example_call(spec),
+                           .file_words = file_words(context, location)};
+  context.terminal.out("\n" + welcome(status, spec.auth.keys, hints, colour));
+  const std::string how =
+      fmt::format("It runs in the background: `berth down{}` drains and stops it.\n", hints.file_words);
+  context.terminal.out("\n" + paint(Paint::dim, fitted(context.terminal, how), colour));
   if (all_answer(status)) co_return ExitCode::ok;
   std::string silent = silent_servers(status);
   if (silent.empty()) silent = "not every task became healthy.\n";
   context.terminal.err(fmt::format("berth up: {}The rest is up, and Berth goes on trying.\n", silent));
   co_return ExitCode::unhealthy;
+}
+
+ExitCode stopped_elsewhere(Context& context) {
+  context.terminal.err("berth up: another command stopped the service before it had come up.\n");
+  return ExitCode::not_running;
 }
 
 /// `berth up -d`: starts `berth up` in a session of its own and returns when every task is healthy.
@@ -292,33 +309,33 @@ Task<ExitCode> run_detached(Context& context, const model::Spec& spec, const Spe
     co_await context.clock.sleep_for(poll_interval);
     std::optional<std::string> ended = context.background.ended();
     if (ended) {
+      // It ends well where `berth down` asked it to.
+      if (ended->ends_with(" 0")) co_return stopped_elsewhere(context);
       context.terminal.err(
           fmt::format("berth up: the service did not come up; it {}.\n{}", *ended, printable(log_tail(log))));
       co_return ExitCode::failed;
     }
     Result<cluster::ServiceStatus> status = co_await control.status();
     if (!status) continue;
+    if (status->desired == 0) co_return stopped_elsewhere(context);
     Duration waited = context.clock.now() - begin;
     std::string picture = headline(*status, colour) + "\n" +
                           task_table(*status, context.clock.wall(), context.terminal.columns(), colour);
-    bool late = waited > time_to_start(spec) && !all_healthy(*status);
+    const bool late = (waited > time_to_start(spec) || nobody_waits(*status)) && !all_healthy(*status);
     bool slow = waited > patience && !all_healthy(*status);
     if (slow && !std::exchange(warned, true)) context.terminal.err(picture + "\nStill waiting…\n");
     if (!all_healthy(*status) && !late) continue;
     context.terminal.out(picture);
-    co_return co_await settle(context, spec, control, *status);
+    co_return co_await settle(context, spec, location, control, *status);
   }
 }
 
 }  // namespace
 
 Task<ExitCode> run_up(Context& context, const Arguments& arguments) {
-  std::optional<std::string> file;
-  if (!arguments.words().empty()) file = arguments.words()[0];
-  Result<SpecLocation> location = find_spec(context, file, Need::spec);
+  Result<SpecLocation> location = find_spec(context, given_file(arguments), Need::spec);
   if (!location) {
-    report(context, "up", location.error());
-    co_return ExitCode::invalid_spec;
+    co_return report(context, "up", location.error(), Cause::spec);
   }
   const SpecPart part{.only = only_servers(arguments), .leave_out_bad_entries = true};
   Result<model::Spec> spec = load_spec(context, *location, part);
@@ -330,14 +347,14 @@ Task<ExitCode> run_up(Context& context, const Arguments& arguments) {
     context.terminal.err(fitted(context.terminal, fmt::format("berth up: {}\n", printable(note))));
   }
   const Result<void> keys = check_keys(*spec, context.environment);
-  if (!keys) co_return report(context, "up", keys.error());
+  if (!keys) co_return report(context, "up", keys.error(), Cause::spec);
   Control control(context, location->state_directory);
   Result<cluster::ServiceStatus> running = co_await control.status();
   if (running) {
     context.terminal.err(fmt::format(
-        "berth up: {} is already up (pid {}). `berth status` shows it, `berth restart` replaces its tasks, "
-        "`berth down` stops it.\n",
-        running->service, running->pid));
+        "berth up: {0} is already up (pid {1}). `berth status{2}` shows it, `berth restart{2}` replaces its "
+        "tasks, `berth down{2}` stops it.\n",
+        running->service, running->pid, file_words(context, *location)));
     co_return ExitCode::already_running;
   }
   if (arguments.has("detach"))

@@ -6,6 +6,7 @@
 
 #include "cli/all_verbs.h"
 #include "cli/aws_session.h"
+#include "cli/help.h"
 #include "cli/text.h"
 #include "model/nearest_name.h"
 
@@ -25,6 +26,7 @@ constexpr Option key_option{.name = "key",
 constexpr Option init_options[] = {{.name = "force", .meaning = "replace a berth.yaml that is there"},
                                    {.name = "print", .meaning = "print it instead of writing it"}};
 constexpr Option up_options[] = {
+    file_option,
     {.name = "detach", .letter = 'd', .meaning = "go on in the background once every task is healthy"},
     {.name = "only", .value = "NAMES", .meaning = "of several servers take these, as in --only git,files"}};
 constexpr Option status_options[] = {file_option, json_option, on_option, region_option, profile_option};
@@ -56,6 +58,7 @@ constexpr Option call_options[] = {
     key_option,
     json_option,
     {.name = "timeout", .value = "SECONDS", .meaning = "how long it may take; default 300"}};
+constexpr Option prompts_options[] = {file_option, server_option, key_option, json_option};
 constexpr Option connect_options[] = {
     file_option,
     json_option,
@@ -112,7 +115,7 @@ constexpr Option destroy_options[] = {
     region_option,
     profile_option};
 constexpr Option plain_options[] = {file_option};
-constexpr Option validate_options[] = {json_option};
+constexpr Option validate_options[] = {file_option, json_option};
 constexpr Option doctor_options[] = {file_option, key_option,    json_option,
                                      on_option,   region_option, profile_option};
 constexpr Option schema_options[] = {
@@ -198,7 +201,9 @@ constexpr Verb verb_table[] = {
      .summary = "show tasks, health and URLs",
      .usage = "[--json] [--on aws|here]",
      .options = status_options,
-     .more = "Exit code 0 when every task is healthy, 6 when not, 4 when the service is not running.",
+     .more =
+         "Exit code 0 when every task is healthy and every server answers, 6 when not, 4 when the service "
+         "is not running.",
      .run = run_status_anywhere},
     {.name = "logs",
      .summary = "show what tasks and servers wrote",
@@ -233,6 +238,20 @@ constexpr Verb verb_table[] = {
              "the tool says that it "
              "failed.",
      .run = run_call},
+    {.name = "prompts",
+     .summary = "list the server's prompts, or get one",
+     .usage = "[PROMPT [NAME=VALUE…]] [--server NAME] [--json]",
+     .options = prompts_options,
+     .words_max = 64,
+     .more = "With a PROMPT: the messages that it makes of these arguments.",
+     .run = run_prompts},
+    {.name = "resources",
+     .summary = "list the server's resources, or read one",
+     .usage = "[URI] [--server NAME] [--json]",
+     .options = prompts_options,
+     .words_max = 1,
+     .more = "With a URI: its contents. Templates are listed with their {variables} in place.",
+     .run = run_resources},
     {.name = "connect",
      .summary = "print the line or file that connects a client",
      .usage = "[--client claude|cursor|vscode|json] [--on aws|here] [--show-key]",
@@ -355,39 +374,8 @@ constexpr Verb verb_table[] = {
     {.name = "version", .summary = "print the version", .usage = "", .run = run_version},
 };
 
-std::string general_help(std::size_t columns, bool colour) {
-  std::string out = paint(Paint::bold, "berth", colour) +
-                    " runs any MCP server as a secure, load-balanced, observable service.\n\nUsage: berth "
-                    "VERB [OPTIONS]\n\n";
-  std::vector<std::vector<Cell>> rows;
-  for (const Verb& verb : verb_table) {
-    if (!verb.hidden) rows.push_back({{std::string(verb.name), Paint::cyan}, {std::string(verb.summary)}});
-  }
-  out += table(rows, 2, colour, columns);
-  return out +
-         "\n`berth help VERB` tells more.\n\n"
-         "Exit codes: 0 ok · 1 failed · 2 usage · 3 berth.yaml is missing or has mistakes\n"
-         "            4 not running · 5 already running · 6 unhealthy\n"
-         "            7 the tool said that it failed · 8 not confirmed: nothing was changed\n"
-         "            130 interrupted\n";
-}
-
-std::string verb_help(const Verb& verb, std::size_t columns, bool colour) {
-  std::string usage = verb.usage.empty() ? "" : fmt::format(" {}", verb.usage);
-  std::string out =
-      fmt::format("Usage: {}{}\n\n{}", paint(Paint::bold, fmt::format("berth {}", verb.name), colour), usage,
-                  wrap(fmt::format("{}.", verb.summary), columns, 2));
-  if (!verb.more.empty()) out += "\n" + wrap(verb.more, columns, 2);
-  if (verb.options.empty()) return out;
-  std::vector<std::vector<Cell>> rows;
-  for (const Option& option : verb.options) {
-    std::string name = option.letter != 0 ? fmt::format("-{}, ", option.letter) : "    ";
-    name += fmt::format("--{}", option.name);
-    if (!option.value.empty()) name += fmt::format(" {}", option.value);
-    rows.push_back({{name, Paint::cyan}, {std::string(option.meaning)}});
-  }
-  return out + "\n" + table(rows, 2, colour, columns);
-}
+/// What `berth help` knows besides verbs.
+constexpr std::string_view exit_codes = "exit-codes";
 
 const Verb* find_verb(std::string_view name) {
   auto found = std::ranges::find(verb_table, name, &Verb::name);
@@ -418,6 +406,10 @@ ExitCode help(Context& context, const std::vector<std::string>& words) {
     context.terminal.out(general_help(context.terminal.columns(), colour));
     return ExitCode::ok;
   }
+  if (words[1] == exit_codes) {
+    context.terminal.out(exit_code_help(context.terminal.columns(), colour));
+    return ExitCode::ok;
+  }
   const Verb* verb = find_verb(words[1]);
   if (verb == nullptr) return unknown_verb(context, words[1]);
   context.terminal.out(verb_help(*verb, context.terminal.columns(), colour));
@@ -432,11 +424,20 @@ bool asks_for_help(const std::vector<std::string>& words) {
   return false;
 }
 
+/// `berth --file FILE VERB …` as `berth VERB --file FILE …`.
+std::vector<std::string> verb_first(std::vector<std::string> words) {
+  if (words.empty() || !(words[0] == "--file" || words[0].starts_with("--file="))) return words;
+  const auto verb = words.begin() + (words[0] == "--file" ? 2 : 1);
+  if (verb < words.end()) std::rotate(words.begin(), verb, verb + 1);
+  return words;
+}
+
 }  // namespace
 
 std::span<const Verb> verbs() { return verb_table; }
 
-Task<ExitCode> run(Context& context, const std::vector<std::string>& words) {
+Task<ExitCode> run(Context& context, const std::vector<std::string>& given) {
+  const std::vector<std::string> words = verb_first(given);
   if (words.empty()) {
     context.terminal.err(general_help(context.terminal.columns(), false));
     co_return ExitCode::usage;

@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "cli/testing/fake_context.h"
+#include "cli/text.h"
 #include "model/parse.h"
 #include "model/testing/golden.h"
 
@@ -13,10 +16,67 @@ namespace {
 using model::testing::expect_golden;
 using testing::World;
 
-TEST(Help, lists_verbs_and_exit_codes) {
+TEST(Help, shows_every_verb_on_one_screen) {
   World world;
+  world.terminal.width = 80;
   EXPECT_EQ(world.run({"help"}), 0);
-  expect_golden("help.txt", world.terminal.output);
+  const std::string& text = world.terminal.output;
+  expect_golden("help.txt", text);
+  // One row of 24 is the prompt's.
+  EXPECT_LE(std::ranges::count(text, '\n'), 23);
+  for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1)
+    EXPECT_LE(display_width(text.substr(at, text.find('\n', at) - at)), 80u);
+  for (const Verb& verb : verbs()) {
+    if (!verb.hidden) EXPECT_TRUE(text.contains(verb.name)) << verb.name;
+  }
+}
+
+TEST(Help, tells_what_exit_codes_mean) {
+  World world;
+  world.terminal.width = 80;
+  EXPECT_EQ(world.run({"help", "exit-codes"}), 0);
+  expect_golden("help_exit_codes.txt", world.terminal.output);
+  EXPECT_TRUE(model::testing::repository_file("docs/cli.md").contains(world.terminal.output));
+}
+
+/// A verb and the words that it needs.
+const std::vector<std::vector<std::string>> lines_about_a_service{
+    {"up"},        {"status"},   {"logs"},    {"tools"},      {"call", "x"}, {"prompts"},
+    {"resources"}, {"connect"},  {"restart"}, {"scale", "2"}, {"down"},      {"plan"},
+    {"deploy"},    {"rollback"}, {"destroy"}, {"traces"},     {"template"},  {"cost"},
+    {"audit"},     {"diagram"},  {"doctor"},  {"validate"}};
+
+TEST(ExitCode, is_3_for_every_verb_where_there_is_no_file) {
+  for (const std::vector<std::string>& words : lines_about_a_service) {
+    World world;
+    EXPECT_EQ(world.run(words), 3) << words[0] << ": " << world.terminal.errors;
+    std::vector<std::string> named = words;
+    named.insert(named.end(), {"--file", "none.yaml"});
+    EXPECT_EQ(world.run(named), 3) << words[0] << ": " << world.terminal.errors;
+    named = words;
+    named.insert(named.begin(), "--file=none.yaml");
+    EXPECT_EQ(world.run(named), 3) << words[0] << ": " << world.terminal.errors;
+  }
+}
+
+TEST(ExitCode, is_2_for_every_verb_with_an_option_that_is_not_there) {
+  for (const Verb& verb : verbs()) {
+    World world;
+    EXPECT_EQ(world.run({std::string(verb.name), "--frobnicate"}), 2) << verb.name;
+  }
+}
+
+TEST(CommandLine, takes_the_file_before_and_after_the_verb) {
+  const std::vector<std::vector<std::string>> lines{{"--file", "sub/other.yaml", "validate"},
+                                                    {"--file=sub/other.yaml", "validate"},
+                                                    {"validate", "--file", "sub/other.yaml"},
+                                                    {"validate", "sub/other.yaml"}};
+  for (const std::vector<std::string>& words : lines) {
+    World world;
+    world.write("sub/other.yaml", "server: {builtin: workspace}\n");
+    EXPECT_EQ(world.run(words), 0) << world.terminal.errors;
+    EXPECT_TRUE(world.terminal.output.starts_with("sub/other.yaml is valid"));
+  }
 }
 
 TEST(Help, of_a_verb_shows_its_options) {
@@ -169,7 +229,7 @@ TEST(Up, with_mistakes_in_berth_yaml_prints_them_all_and_starts_nothing) {
 TEST(Up, without_the_secret_of_a_key_says_which_variable_is_missing) {
   World world;
   world.write("berth.yaml", "server: {builtin: workspace}\nauth: {keys: [{name: alice, env: ALICE}]}\n");
-  EXPECT_EQ(world.run({"up", "-d"}), 1);
+  EXPECT_EQ(world.run({"up", "-d"}), 3);
   EXPECT_EQ(world.terminal.errors,
             "berth up: The key \"alice\" is read from the environment variable ALICE, which is not set; "
             "export ALICE=… "
@@ -222,11 +282,31 @@ TEST(Validate, of_an_editors_file_counts_from_the_workspace) {
 TEST(Up, says_which_keys_do_nothing_here) {
   World world;
   world.write("berth.yaml",
-              "server: {builtin: workspace}\nscaling: {max: 6}\nauth: {keys: [{name: alice, env: ALICE}]}\n");
-  EXPECT_EQ(world.run({"up", "-d"}), 1);
+              "server: {builtin: workspace}\nscaling: {max: 6}\naws: {waf: true}\nauth: {keys: [{name: "
+              "alice, env: ALICE}]}\n");
+  EXPECT_EQ(world.run({"up", "-d"}), 3);
   EXPECT_TRUE(world.terminal.errors.starts_with(
-      "berth up: `scaling` works on AWS alone; here 3 tasks run, and `berth scale` changes that.\n"))
+      "berth up: `aws`, `scaling` mean nothing here: that is for `berth deploy`.\n"
+      "berth up: 3 tasks run whatever the load; `berth scale` changes that.\n"))
       << world.terminal.errors;
+}
+
+TEST(Up, says_how_others_reach_a_listener_that_they_can_reach) {
+  World world;
+  world.environment["ALICE"] = "twenty-characters-ok";
+  const std::string spec = "server: {builtin: workspace}\nauth: {keys: [{name: alice, env: ALICE}]}\n";
+  world.write("berth.yaml", spec + "listener: {address: 0.0.0.0}\n");
+  world.run({"up", "-d"});
+  EXPECT_TRUE(
+      world.terminal.errors.contains("`listener.hosts` names no host, so the certificate is for localhost"))
+      << world.terminal.errors;
+  World clear;
+  clear.environment = world.environment;
+  clear.write("berth.yaml", spec + "listener: {address: 0.0.0.0, https: false}\n");
+  clear.run({"up", "-d"});
+  EXPECT_TRUE(
+      clear.terminal.errors.contains("without HTTPS, keys and calls cross the network to 0.0.0.0 readable"))
+      << clear.terminal.errors;
 }
 
 TEST(Up, takes_only_what_it_is_told_of_several_servers) {
@@ -248,7 +328,7 @@ TEST(Validate, reads_the_keys_and_wants_good_ones_where_others_can_reach_them) {
   EXPECT_EQ(world.run({"validate"}), 3);
   EXPECT_NE(world.terminal.output.find("The key \"bob\" has fewer than 20 characters"), std::string::npos);
   EXPECT_EQ(world.terminal.output.find("nineteen-characters"), std::string::npos);
-  EXPECT_EQ(world.run({"up", "-d"}), 1);
+  EXPECT_EQ(world.run({"up", "-d"}), 3);
   world.environment["BOB"] = "twenty-characters-ok";
   EXPECT_EQ(world.run({"validate"}), 0) << world.terminal.output;
 }
@@ -277,13 +357,30 @@ TEST(Validate, finds_the_file_in_a_folder_above) {
 }
 
 TEST(VerbsOfARunningService, say_when_it_is_not_running) {
-  for (std::string verb : {"status", "restart", "down", "tools", "connect", "logs"}) {
+  const std::vector<std::vector<std::string>> lines{{"status"},    {"restart"},   {"down"},      {"tools"},
+                                                    {"connect"},   {"logs"},      {"call", "x"}, {"prompts"},
+                                                    {"resources"}, {"scale", "2"}};
+  for (const std::vector<std::string>& words : lines) {
     World world;
     world.write("berth.yaml", "server: {builtin: workspace}\n");
-    EXPECT_EQ(world.run({verb}), 4) << verb;
-    EXPECT_EQ(world.terminal.errors, "berth " + verb + ": The service in " + world.folder +
+    EXPECT_EQ(world.run(words), 4) << words[0];
+    EXPECT_EQ(world.terminal.errors, "berth " + words[0] + ": The service in " + world.folder +
                                          " is not running; start it with `berth up`.\n");
   }
+}
+
+TEST(Logs, mark_where_a_task_starts_and_write_numbers_for_people) {
+  World world;
+  world.write("berth.yaml", "server: {builtin: workspace}\n");
+  world.write(".berth/logs/task-1.jsonl",
+              "{\"time\":\"2026-11-22T10:00:01.000Z\",\"level\":\"info\",\"event\":\"task_started\","
+              "\"task\":\"1\",\"message\":\"pid 42\"}\n"
+              "{\"time\":\"2026-11-22T10:00:02.000Z\",\"level\":\"info\",\"event\":\"call\",\"task\":\"1\","
+              "\"seconds\":0.05,\"bytes\":12500000,\"share\":2.5e-4}\n");
+  EXPECT_EQ(world.run({"logs"}), 0) << world.terminal.errors;
+  EXPECT_EQ(world.terminal.output,
+            "── 2026-11-22 10:00:01 task 1 starts: pid 42 ──\n"
+            "10:00:02.000 1 info    call seconds=0.05 bytes=12500000 share=0.00025\n");
 }
 
 TEST(Logs, of_a_service_that_does_not_run_come_from_its_files) {
@@ -342,6 +439,58 @@ TEST(Init, takes_over_what_a_client_has_and_keeps_references_to_secrets) {
       written({{".mcp.json", R"({"mcpServers": {"files": {"command": "npx", "args": ["-y", "fs", "."]},
     "web": {"type": "http", "url": "https://e.example/mcp",
       "headers": {"Authorization": "Bearer ${TOKEN}"}}}})"}}));
+}
+
+TEST(Init, finds_how_the_server_of_a_folder_is_started) {
+  struct Folder {
+    std::vector<std::pair<std::string, std::string>> files;
+    std::string command;
+  };
+  const Folder folders[] = {
+      {{{"pyproject.toml", "[project]\nname = \"w\"\n"}, {"src/w/__main__.py", ""}},
+       "[uv, run, python, -m, w]"},
+      {{{"pyproject.toml", "[project]\nname = \"w\"\n"},
+        {"weather.py", "mcp = FastMCP('w')\n"},
+        {"a.py", ""}},
+       "[uv, run, python, weather.py]"},
+      {{{"pyproject.toml", "[tool.poetry.scripts]\nweather = \"w:main\"\n"}}, "[poetry, run, weather]"},
+      {{{"requirements.txt", "mcp\n"}, {"weather.py", "from mcp.server import Server\n"}},
+       "[python3, weather.py]"},
+      {{{"go.mod", "module example.com/tools\n"}, {"cmd/admin/main.go", ""}, {"cmd/tools/main.go", ""}},
+       "[go, run, ./cmd/tools]"},
+      {{{"go.mod", "module x\n"}, {"main.go", ""}, {"cmd/other/main.go", ""}}, "[go, run, \".\"]"},
+      {{{"deno.json", "{\"tasks\": {\"start\": \"deno run main.ts\"}}"}}, "[deno, task, start]"},
+      {{{"deno.jsonc", "{/* c */ \"exports\": \"./mod.ts\",}"}}, "[deno, run, -A, mod.ts]"},
+      {{{"package.json", R"({"name": "@me/tool", "bin": {"helper": "h.js", "tool": "./t.js"}})"}},
+       "[node, t.js]"},
+      {{{"manifest.json", R"({"server": {"type": "node", "entry_point": "s.js", "mcp_config":
+         {"command": "node", "args": ["${__dirname}/s.js"], "env": {"K": "${user_config.api_key}"}}}})"}},
+       "[node, ./s.js]\n  env: {K: \"${API_KEY}\"}"},
+  };
+  for (const Folder& folder : folders) {
+    World world;
+    for (const auto& [name, text] : folder.files) world.write(name, text);
+    EXPECT_EQ(world.run({"init"}), 0) << world.terminal.errors;
+    EXPECT_TRUE(world.read("berth.yaml").contains("\n  command: " + folder.command + "\n"))
+        << world.read("berth.yaml");
+  }
+}
+
+TEST(Init, takes_over_files_inputs_and_folders_of_an_editor) {
+  World world;
+  world.write(".vscode/mcp.json", R"({"inputs": [{"id": "key", "password": true}], "servers": {"a.b": {
+    "command": "node", "args": ["${workspaceFolder}/s.js", "--key=${input:key}"],
+    "env": {"R": "${env:REGION}"}, "envFile": "${workspaceFolder}/.env"}}})");
+  EXPECT_EQ(world.run({"init"}), 0) << world.terminal.errors;
+  EXPECT_TRUE(world.read("berth.yaml")
+                  .contains("  a-b:\n    command: [sh, -c, \"exec node ./s.js --key=\\\"$key\\\"\"]\n"
+                            "    env: {R: \"${env:REGION}\", key: \"${key}\"}\n    env_file: .env\n"))
+      << world.read("berth.yaml");
+  EXPECT_TRUE(world.terminal.errors.contains("The server \"a.b\" is a-b here and in its URL.\n"));
+  EXPECT_TRUE(world.terminal.errors.contains("  export key=…")) << world.terminal.errors;
+  world.environment.insert({{"key", "k"}, {"REGION", "r"}});
+  world.write(".env", "MORE=m\n");
+  EXPECT_EQ(world.run({"validate"}), 0) << world.terminal.output;
 }
 
 TEST(Init, takes_the_command_after_the_dashes) {

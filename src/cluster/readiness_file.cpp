@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+
 #include "base/descriptor.h"
 #include "codec/json.h"
 
@@ -19,6 +21,10 @@ std::string text_of_file(const std::string& path) {
   return text;
 }
 
+std::uint64_t count_of(json::Slice number) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(number.as_int().value_or(0), 0));
+}
+
 }  // namespace
 
 std::vector<ServerState> read_readiness_file(const std::string& path) {
@@ -31,7 +37,11 @@ std::vector<ServerState> read_readiness_file(const std::string& path) {
     const json::Slice server = servers.value();
     out.push_back({.name = server.find("name").as_string().value_or(""),
                    .ready = server.find("ready").as_bool().value_or(false),
-                   .reason = server.find("reason").as_string().value_or("")});
+                   .reason = server.find("reason").as_string().value_or(""),
+                   .refused = server.find("refused").as_bool().value_or(false),
+                   .not_separated = server.find("not_separated").as_string().value_or(""),
+                   .restarts = count_of(server.find("restarts")),
+                   .oom_kills = count_of(server.find("oom_kills"))});
   }
   return out;
 }

@@ -14,6 +14,7 @@
 #include "cluster/supervisor.h"
 #include "http/client.h"
 #include "http/server.h"
+#include "model/addresses.h"
 #include "monitoring/metrics.h"
 #include "monitoring/process.h"
 #include "network/front_door.h"
@@ -27,7 +28,12 @@ constexpr std::size_t alive_bytes_max = 64 * 1024;
 constexpr Duration control_drain_time = std::chrono::seconds(1);
 constexpr Duration poll_interval = std::chrono::milliseconds(5);
 
-bool is_loopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
+/// As a URL names it: for a listener on every address the one that reaches it from this machine.
+std::string host_in_url(const std::string& address) {
+  if (address == "0.0.0.0") return "127.0.0.1";
+  if (address == "::") return "[::1]";
+  return address.contains(':') ? "[" + address + "]" : address;
+}
 
 /// Targets of the front door are the tasks.
 class FrontDoorRegistry final : public TargetRegistry {
@@ -91,6 +97,8 @@ class ServiceImpl final : public Service {
     }
     status.limits_enforced = parts_.cgroups->enforced();
     status.limits = parts_.cgroups->explanation();
+    status.cpu_limit = options_.spec.tasks.cpu;
+    status.memory_limit_bytes = options_.spec.tasks.memory_bytes;
     const network::FrontDoorTotals totals = parts_.front_door->totals();
     status.requests = totals.requests;
     status.in_flight = totals.in_flight;
@@ -182,27 +190,50 @@ class ServiceImpl final : public Service {
     if (const auto asked = std::exchange(options_.on_down, nullptr)) asked();
   }
 
+  /// Where the listeners are reached from this machine.
+  std::vector<std::string> local_bases() const {
+    std::vector<std::string> out;
+    if (const auto http = parts_.front_door->http())
+      out.push_back(fmt::format("http://{}:{}", host_in_url(http->host), http->port));
+    if (const auto https = parts_.front_door->https()) {
+      // Every certificate names localhost, and no other name may do for all addresses.
+      const bool is_localhost = https->host == "127.0.0.1" || model::is_any_address(https->host);
+      const std::string host = is_localhost ? "localhost" : host_in_url(https->host);
+      out.push_back(fmt::format("https://{}:{}", host, https->port));
+    }
+    return out;
+  }
+
+  /// Where others reach the service, as far as the file says; a listener on loopback reaches nobody.
+  std::vector<std::string> outside_bases() const {
+    const model::ListenerSpec& listener = options_.spec.listener;
+    std::vector<std::string> out;
+    if (!listener.public_url.empty()) out.push_back(listener.public_url);
+    if (model::is_loopback(listener.address)) return out;
+    const auto https = parts_.front_door->https();
+    const std::uint16_t port = https ? https->port : parts_.front_door->http()->port;
+    for (const std::string& host : listener.hosts) {
+      out.push_back(
+          fmt::format("{}://{}:{}", https ? "https" : "http", host_in_url(model::host_of(host)), port));
+    }
+    return out;
+  }
+
   /// One server has /mcp, and each has /NAME/mcp, on every listener.
   std::vector<ServiceUrl> urls() const {
-    std::vector<std::string> bases;
-    const std::string& address = options_.spec.listener.address;
-    const bool any = address == "0.0.0.0" || address == "::";
-    const std::string shown = any ? "127.0.0.1" : address.contains(':') ? "[" + address + "]" : address;
-    if (const auto http = parts_.front_door->http())
-      bases.push_back(fmt::format("http://{}:{}", shown, http->port));
-    if (const auto https = parts_.front_door->https()) {
-      // The certificate names localhost.
-      bases.push_back(
-          fmt::format("https://{}:{}", is_loopback(address) || any ? "localhost" : shown, https->port));
-    }
     std::vector<ServiceUrl> out;
     const auto& servers = options_.spec.servers;
-    if (servers.size() == 1) {
-      for (const std::string& base : bases) out.push_back({servers[0].name, base + "/mcp"});
-    }
-    for (const model::ServerSpec& server : servers) {
-      for (const std::string& base : bases) out.push_back({server.name, base + "/" + server.name + "/mcp"});
-    }
+    const auto add = [&](const std::vector<std::string>& bases, bool is_outside) {
+      if (servers.size() == 1) {
+        for (const std::string& base : bases) out.push_back({servers[0].name, base + "/mcp", is_outside});
+      }
+      for (const model::ServerSpec& server : servers) {
+        for (const std::string& base : bases)
+          out.push_back({server.name, base + "/" + server.name + "/mcp", is_outside});
+      }
+    };
+    add(local_bases(), false);
+    add(outside_bases(), true);
     return out;
   }
 
@@ -245,7 +276,7 @@ class ServiceImpl final : public Service {
 };
 
 Result<void> check_exposure(const model::Spec& spec) {
-  if (is_loopback(spec.listener.address) || !spec.auth.keys.empty()) return {};
+  if (model::is_loopback(spec.listener.address) || !spec.auth.keys.empty()) return {};
   return fail(
       ErrorCode::permission_denied,
       fmt::format("listener.address {} can be reached from other machines and auth.keys is empty, so anybody "

@@ -47,7 +47,11 @@ std::string_view to_string(TaskPhase phase);
 struct ServerState {
   std::string name;
   bool ready = false;
-  std::string reason;  ///< when it does not: a sentence with its last words if it has any
+  std::string reason;          ///< when it does not: a sentence with its last words if it has any
+  bool refused = false;        ///< then: it cannot be started or reached at all, so that waiting is of no use
+  std::string not_separated = {};   ///< what of its processes' separation was refused; empty: nothing
+  std::uint64_t restarts = 0;  ///< its processes that ended without being told to
+  std::uint64_t oom_kills = 0;  ///< those of them that the kernel ended for want of memory
 };
 
 /// One task as `berth status` shows it.
@@ -72,6 +76,7 @@ struct TaskStatus {
 struct ServiceUrl {
   std::string server;
   std::string url;
+  bool outside = false;  ///< for clients elsewhere, by listener.public_url or hosts; else for this machine
 };
 
 struct ServiceStatus {
@@ -83,7 +88,9 @@ struct ServiceStatus {
   std::size_t desired = 0;
   std::vector<TaskStatus> tasks;
   bool limits_enforced = false;
-  std::string limits;  ///< a sentence: by what they are enforced, or why they are not
+  std::string limits;                    ///< a sentence: by what they are enforced, or why they are not
+  double cpu_limit = 0;                  ///< of each task, tasks.cpu; 0: not told
+  std::uint64_t memory_limit_bytes = 0;  ///< likewise
   std::uint64_t requests = 0;
   std::size_t in_flight = 0;
 };

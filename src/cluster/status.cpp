@@ -28,7 +28,13 @@ boost::json::object write_task(const TaskStatus& task) {
   for (const std::string& line : task.last_words) last_words.emplace_back(line);
   boost::json::array servers;
   for (const ServerState& server : task.servers)
-    servers.push_back({{"name", server.name}, {"ready", server.ready}, {"reason", server.reason}});
+    servers.push_back({{"name", server.name},
+                       {"ready", server.ready},
+                       {"reason", server.reason},
+                       {"refused", server.refused},
+                       {"not_separated", server.not_separated},
+                       {"restarts", server.restarts},
+                       {"oom_kills", server.oom_kills}});
   return {{"id", task.id},
           {"zone", task.zone},
           {"address", task.address},
@@ -117,6 +123,10 @@ TaskStatus read_task(const boost::json::value& value) {
       fields.read("name", server.name);
       fields.read("ready", server.ready);
       fields.read("reason", server.reason);
+      fields.read("refused", server.refused);
+      fields.read("not_separated", server.not_separated);
+      fields.read("restarts", server.restarts);
+      fields.read("oom_kills", server.oom_kills);
       task.servers.push_back(std::move(server));
     }
   }
@@ -127,7 +137,8 @@ TaskStatus read_task(const boost::json::value& value) {
 
 std::string to_json(const ServiceStatus& status) {
   boost::json::array urls;
-  for (const ServiceUrl& url : status.urls) urls.push_back({{"server", url.server}, {"url", url.url}});
+  for (const ServiceUrl& url : status.urls)
+    urls.push_back({{"server", url.server}, {"url", url.url}, {"outside", url.outside}});
   boost::json::array tasks;
   for (const TaskStatus& task : status.tasks) tasks.push_back(write_task(task));
   const boost::json::object object{{"service", status.service},
@@ -139,6 +150,8 @@ std::string to_json(const ServiceStatus& status) {
                                    {"tasks", std::move(tasks)},
                                    {"limits_enforced", status.limits_enforced},
                                    {"limits", status.limits},
+                                   {"cpu_limit", status.cpu_limit},
+                                   {"memory_limit_bytes", status.memory_limit_bytes},
                                    {"requests", status.requests},
                                    {"in_flight", status.in_flight}};
   return boost::json::serialize(object);
@@ -161,6 +174,8 @@ Result<ServiceStatus> parse_service_status(std::string_view text) {
   reader.read("desired", status.desired);
   reader.read("limits_enforced", status.limits_enforced);
   reader.read("limits", status.limits);
+  reader.read("cpu_limit", status.cpu_limit);
+  reader.read("memory_limit_bytes", status.memory_limit_bytes);
   reader.read("requests", status.requests);
   reader.read("in_flight", status.in_flight);
   if (const boost::json::array* urls = reader.array("urls")) {
@@ -169,6 +184,7 @@ Result<ServiceStatus> parse_service_status(std::string_view text) {
       const Reader fields(entry);
       fields.read("server", url.server);
       fields.read("url", url.url);
+      fields.read("outside", url.outside);
       status.urls.push_back(std::move(url));
     }
   }

@@ -11,7 +11,9 @@ TEST(ServiceStatus, ReadsBackWhatItWrites) {
   status.spec_file = "berth.yaml";
   status.pid = 42;
   status.started_unix_ms = 1795305600123;
-  status.urls = {{"everything", "http://127.0.0.1:8080/mcp"}};
+  status.urls = {{"everything", "http://127.0.0.1:8080/mcp"}, {"everything", "https://x/mcp", true}};
+  status.cpu_limit = 0.5;
+  status.memory_limit_bytes = 1u << 30;
   status.desired = 3;
   status.limits_enforced = true;
   status.limits = "CPU and memory limits are enforced by cgroup v2.";
@@ -29,12 +31,21 @@ TEST(ServiceStatus, ReadsBackWhatItWrites) {
   task.memory_bytes = 1 << 20;
   task.last_words = {"Error: no such module \"x\"", "at line 1"};
   task.servers = {{"good", true, ""}, {"bad", false, "It ended with exit code 1."}};
+  task.servers[1].refused = true;
+  task.servers[1].not_separated = "no Landlock";
+  task.servers[1].restarts = 5;
+  task.servers[1].oom_kills = 2;
   status.tasks = {task};
   const auto read = parse_service_status(to_json(status));
   ASSERT_TRUE(read) << read.error().message();
   EXPECT_EQ(to_json(*read), to_json(status));
   EXPECT_EQ(read->tasks.at(0).last_words, task.last_words);
   EXPECT_EQ(read->tasks.at(0).phase, TaskPhase::waiting);
+  EXPECT_EQ(read->tasks.at(0).servers.at(1).oom_kills, 2u);
+  EXPECT_EQ(read->tasks.at(0).servers.at(1).not_separated, "no Landlock");
+  EXPECT_TRUE(read->tasks.at(0).servers.at(1).refused);
+  EXPECT_EQ(read->memory_limit_bytes, 1u << 30);
+  EXPECT_TRUE(read->urls.at(1).outside);
   EXPECT_EQ(read->tasks.at(0).servers.at(1).reason, "It ended with exit code 1.");
 }
 

@@ -231,6 +231,7 @@ void SupervisorImpl::start(std::size_t number, const std::string& zone) {
   if (!launched) return cannot_start(number, zone, launched.error());
   RunningTask& task = **launched;
   running_[number] = std::move(*launched);
+  task.log->note("task_started", fmt::format("pid {}", task.process->pid()), clock_.wall());
   tell(ServiceEvent::Kind::task_started, task.id,
        fmt::format("task {} starts in zone {} at {} (pid {})", task.id, zone, net::to_string(task.endpoint()),
                    task.process->pid()));
@@ -358,6 +359,7 @@ void SupervisorImpl::on_exit(RunningTask& task, const net::ExitStatus& status) {
   ::unlink(options_.paths.readiness_file(task.id).c_str());
   if (task.told_to_stop) {
     ended_.erase(task.number);
+    restarts_.erase(task.number);  // the next one of this number is another task
     tell(ServiceEvent::Kind::task_gone, task.id, fmt::format("task {} has stopped", task.id));
     return;
   }

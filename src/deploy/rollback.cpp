@@ -113,7 +113,7 @@ Task<Result<RolledBack>> roll_back(StackWorld world, Names names, bool wait) {
   const std::string current = image == state->parameters.end() ? "" : image->second;
   const std::optional<Revision> previous = previous_of(*revisions, current);
   if (!previous) {
-    co_return fail(ErrorCode::not_found,
+    co_return fail(ErrorCode::conflict,
                    fmt::format("There is no earlier image to go back to: {} is the only one that {} ran.",
                                current, state->name));
   }

@@ -74,8 +74,8 @@ TEST(ClientFile, with_mistakes_has_precise_answers) {
             ".mcp.json:1:31: a.type is \"sse\", the transport of 2024-11-05; Berth reaches servers by "
             "Streamable HTTP "
             "(\"http\") or runs them (\"stdio\").");
-  EXPECT_EQ(first_problem(R"({"mcpServers": {"a": {"command": "x"})").substr(0, 31),
-            ".mcp.json:1:1: this is not JSON");
+  EXPECT_EQ(first_problem(R"({"mcpServers": {"a": {"command": "x"})"),
+            ".mcp.json:1:16: this is not JSON: the { here is never closed.");
   EXPECT_NE(first_problem("{\"mcpServers\": \"unclosed"), "");
   EXPECT_NE(first_problem("/*"), "");
   EXPECT_NE(first_problem("\"\\"), "");

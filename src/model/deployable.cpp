@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "model/units.h"
 
@@ -91,6 +92,23 @@ std::vector<std::string> deploy_problems(const Spec& spec) {
         fmt::format("aws.secrets gives {}, but nothing in the file says ${{{}}}; use it, for example in env, "
                     "or remove it.",
                     name, name));
+  }
+  return out;
+}
+
+std::vector<std::string> keys_without_meaning(const Spec& spec, Place place) {
+  constexpr std::string_view here[] = {"aws", "image", "permissions", "scaling"};
+  constexpr std::string_view aws[] = {
+      "limits.connections_max",        "listener.address",      "listener.certificate_file",
+      "listener.deregistration_delay", "listener.http_port",    "listener.https",
+      "listener.https_port",           "listener.idle_timeout", "listener.key_file",
+      "listener.public_url",           "listener.threads",      "tasks.restart_backoff_max",
+      "tasks.restart_backoff_min"};
+  const std::span<const std::string_view> known =
+      place == Place::here ? std::span<const std::string_view>(here) : std::span<const std::string_view>(aws);
+  std::vector<std::string> out;
+  for (const std::string& key : spec.keys) {
+    if (std::ranges::find(known, key) != known.end()) out.push_back(key);
   }
   return out;
 }

@@ -16,6 +16,11 @@ std::string fargate_size_problem(double cpu, std::uint64_t memory_bytes);
 /// Everything that keeps `spec` from being deployed, one sentence each; empty if nothing does.
 std::vector<std::string> deploy_problems(const Spec& spec);
 
+/// Keys that the file gives and that mean nothing where the service is to run: blocks about AWS here, and on
+/// AWS what its load balancer and ECS do in their own way.
+enum class Place : unsigned char { here, aws };
+std::vector<std::string> keys_without_meaning(const Spec& spec, Place place);
+
 /// Keys of the service's own secret: `variables` without those that aws.secrets takes from elsewhere.
 std::vector<std::string> secret_variables(const Spec& spec);
 

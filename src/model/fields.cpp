@@ -36,8 +36,17 @@ constexpr Field server_table[] = {
     by_hand(argv, "native", "A program written with Berth's C++ library; it is the task itself."),
     rows::plain<&ServerSpec::environment>(
         table, "env",
-        "Environment variables for the server, besides a minimal environment (PATH, HOME, "
-        "LANG, TMPDIR). `${NAME}` and `${NAME:-default}` are taken from the environment of `berth up`."),
+        "Environment variables for the server, besides those that every server gets (see above). "
+        "`${NAME}` and `${NAME:-default}` are taken from the environment of `berth up`."),
+    by_hand(text, "env_file",
+            "A file of `NAME=value` lines with further variables for the server, relative to the file. `env` "
+            "goes before."),
+    {.key = "inherit",
+     .kind = texts,
+     .meaning = "Further variables that the server gets from the environment of `berth up` (in a container: "
+                "of the task) where they are set: names, or beginnings such as `AWS_*`. `env` goes before.",
+     .max = 100,
+     .locate = &at<&ServerSpec::inherit>},
     rows::plain<&ServerSpec::headers>(
         table, "headers", "Header fields sent to `url` with every request; `${NAME}` as in `env`."),
     rows::plain<&ServerSpec::directory>(text, "cwd", "Working directory of the server, relative to the file.",
@@ -119,8 +128,10 @@ constexpr Field health_check_table[] = {
 };
 
 constexpr Field listener_table[] = {
-    rows::plain<&ListenerSpec::address>(
-        text, "address", "The IP address to listen on. Anything but loopback needs `auth.keys`."),
+    rows::plain<&ListenerSpec::address>(text, "address",
+                                        "The IP address to listen on. Anything but loopback needs "
+                                        "`auth.keys`; HTTPS listens there and HTTP on "
+                                        "127.0.0.1, or HTTP there where `https` is false."),
     ranged<&ListenerSpec::http_port>(port, "http_port", 1, 65535, "Port of the HTTP listener.", {},
                                      "first free from 8080"),
     ranged<&ListenerSpec::https_port>(port, "https_port", 1, 65535, "Port of the HTTPS listener.", {},
@@ -133,9 +144,14 @@ constexpr Field listener_table[] = {
                                          "goes with the certificate"),
     {.key = "hosts",
      .kind = texts,
-     .meaning = "Further Host names that are ours; others are answered 403 (DNS rebinding).",
+     .meaning = "Further Host names that are ours, which the certificate of Berth's local CA names, too; "
+                "others are answered 403 (DNS rebinding).",
      .max = 100,
      .locate = &at<&ListenerSpec::hosts>},
+    rows::plain<&ListenerSpec::public_url>(
+        text, "public_url",
+        "The URL of the service outside, where a proxy or tunnel stands before it: what `up`, `status` and "
+        "`connect` print for clients, as `https://mcp.example.com`. Its host is one of `hosts`."),
     {.key = "origins",
      .kind = texts,
      .meaning = "Origins of web pages that may call, besides our own; others are answered 403.",

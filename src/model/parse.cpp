@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <set>
 
+#include "base/shown_url.h"
+#include "model/addresses.h"
 #include "model/aws_checks.h"
 #include "model/reader.h"
 #include "model/server_reader.h"
@@ -201,6 +203,7 @@ class SpecParser {
           fmt::format("listener.http_port and https_port are both {}; give them different ports.",
                       *listener.http_port));
     }
+    check_public_url(listener);
     Milliseconds slow = listener.slow_start;
     if (slow.count() != 0 && slow < std::chrono::seconds(30)) {
       reader_.problem_at("listener.slow_start",
@@ -225,6 +228,22 @@ class SpecParser {
     }
   }
 
+  void check_public_url(ListenerSpec& listener) {
+    std::string& url = listener.public_url;
+    if (url.empty()) return;
+    const bool scheme = url.starts_with("https://") || url.starts_with("http://");
+    const bool plain =
+        std::ranges::all_of(url, [](char c) { return c > 0x20 && c < 0x7f && c != '?' && c != '#'; });
+    if (!scheme || !plain || public_host(listener).empty() || url.contains('@')) {
+      reader_.problem_at(
+          "listener.public_url",
+          fmt::format(
+              "listener.public_url is \"{}\"; write a URL with a host, as in https://mcp.example.com.",
+              shown_url(url)));
+    }
+    while (url.ends_with('/')) url.pop_back();
+  }
+
   void check_address(const ListenerSpec& listener) {
     if (!is_address(listener.address)) {
       std::string instead =
@@ -245,6 +264,7 @@ class SpecParser {
     SpecReading reading;
     reading.problems = reader_.take_problems();
     collect_variables(reader_, spec_);
+    spec_.keys = reader_.keys();
     reading.spec = std::move(spec_);
     return reading;
   }
@@ -294,8 +314,6 @@ SpecReading read_spec(const SpecSource& source) {
   if (!root) return SpecReading{.spec = {}, .problems = {root.error()}};
   return SpecParser(source).run(*root);
 }
-
-bool is_loopback(std::string_view address) { return address.starts_with("127.") || address == "::1"; }
 
 bool is_client_file(std::string_view path) { return path.ends_with(".json"); }
 

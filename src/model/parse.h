@@ -64,9 +64,6 @@ SpecReading read_client_file(const SpecSource& source);
 /// True for a path that names a client's file (it ends in .json).
 bool is_client_file(std::string_view path);
 
-/// Whether an IP address is reached from this machine alone, so that a listener there needs no keys.
-bool is_loopback(std::string_view address);
-
 /// Either kind by its name; the failure is invalid_argument with one problem a line.
 Result<Spec> parse_spec(const SpecSource& source);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "model/inherited.h"
 #include "model/testing/golden.h"
 
 namespace berth::model {
@@ -46,6 +47,53 @@ tasks: {count: 3, zones: [a, b, c], cpu: 0.5, memory: 1GB}
   EXPECT_EQ(spec.tasks.zones, (std::vector<std::string>{"a", "b", "c"}));
   EXPECT_EQ(spec.tasks.cpu, 0.5);
   EXPECT_EQ(spec.tasks.memory_bytes, std::uint64_t{1} << 30);
+}
+
+TEST(Spec, puts_variables_to_inherit_into_the_environment_of_the_server_where_they_are_set) {
+  const std::map<std::string, std::string> environment{
+      {"AWS_REGION", "eu-west-1"}, {"AWS_PROFILE", "dev"}, {"TOKEN", "t0k"}, {"OTHER", "x"}};
+  const std::string text =
+      "server: {command: node x.js, env: {AWS_PROFILE: prod}, inherit: [TOKEN, AWS_*, NOT_SET]}";
+  const ServerSpec server = good(text, environment).servers[0];
+  EXPECT_EQ(server.environment, (std::map<std::string, std::string>{
+                                    {"AWS_PROFILE", "prod"}, {"AWS_REGION", "eu-west-1"}, {"TOKEN", "t0k"}}));
+  EXPECT_TRUE(server.inherit.empty());
+}
+
+TEST(Spec, keeps_what_to_inherit_for_the_machine_that_will_run_it) {
+  SpecSource kept = source("server: {command: node x.js, inherit: [TOKEN]}", {{"TOKEN", "t0k"}});
+  kept.keep_variables = true;
+  const Spec spec = read_spec(kept).spec;
+  EXPECT_TRUE(spec.servers[0].environment.empty());
+  const std::string again = write_spec(spec);
+  EXPECT_EQ(good(again, {{"TOKEN", "there"}}).servers[0].environment.at("TOKEN"), "there") << again;
+}
+
+TEST(Spec, says_what_cannot_be_inherited) {
+  EXPECT_EQ(
+      problems("server:\n  command: x\n  inherit: [\"*\"]\n"),
+      "berth.yaml:3:3: server.inherit holds \"*\"; write names of variables, or their beginnings with a "
+      "star at the end: [GITHUB_TOKEN, AWS_*].\n");
+  EXPECT_EQ(problems("server:\n  builtin: workspace\n  inherit: [A]\n"),
+            "berth.yaml:3:3: server.inherit is only used with command and native; remove it.\n");
+}
+
+TEST(Inherited, are_what_programs_and_package_runners_need_and_no_secret_of_others) {
+  const std::map<std::string, std::string> environment{{"https_proxy", "p"},
+                                                       {"HTTPS_PROXY", "p"},
+                                                       {"npm_config_registry", "r"},
+                                                       {"NPM_CONFIG_CAFILE", "c"},
+                                                       {"PIP_INDEX_URL", "i"},
+                                                       {"UV_INDEX_URL", "i"},
+                                                       {"LOGNAME", "me"},
+                                                       {"LC_CTYPE", "C"},
+                                                       {"REQUESTS_CA_BUNDLE", "b"},
+                                                       {"GITHUB_TOKEN", "s"},
+                                                       {"AWS_SECRET_ACCESS_KEY", "s"},
+                                                       {"PATHS", "x"}};
+  std::map<std::string, std::string> expected = environment;
+  for (const char* const name : {"GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "PATHS"}) expected.erase(name);
+  EXPECT_EQ(inherited_variables(environment), expected);
 }
 
 TEST(Spec, is_named_after_its_folder) {
@@ -225,9 +273,14 @@ constexpr Mistake mistakes[] = {
      "2:34: auth.keys[1] has the same name as a key before it, \"a\"; give each key its own."},
     {"server: {builtin: workspace}\nauth: {keys: secret}",
      "2:14: auth.keys takes a list; write auth.keys: [{name: alice, env: ALICE_KEY}]."},
-    {"server: [unclosed",
-     "1:1: this is not YAML: end of sequence flow not found; check the indentation, colons and quotes here "
-     "and on the line before."},
+    {"server: [unclosed", "1:9: this is not YAML: the [ here is never closed."},
+    {"name: x\ntasks: {zones: [a, b\n  count: 3}\n# it's\nserver: {builtin: workspace}",
+     "3:11: this is not YAML: } does not close the [ of line 2."},
+    {"name: \"x\nserver: {builtin: workspace}\n", "1:7: this is not YAML: the \" here is never closed."},
+    {"server:\n\tbuiltin: workspace\n", "2:1: this is not YAML: a tab indents here; use blanks."},
+    {"listener: {public_url: mcp.example.com}\nserver: {builtin: workspace}",
+     "1:12: listener.public_url is \"mcp.example.com\"; write a URL with a host, as in "
+     "https://mcp.example.com."},
     {"server: {builtin: workspace}\n---\nname: b\n",
      "3:1: a second YAML document starts here, after `---`; a file describes one service: remove it."},
     {"? [a]\n: b\n", "1:3: a key must be a plain word here, as in `name: value`."},

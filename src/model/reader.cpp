@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "model/inherited.h"
 #include "model/nearest_name.h"
 #include "model/shell_words.h"
 #include "model/spec.h"
@@ -200,6 +201,12 @@ std::vector<Problem> Reader::take_problems() {
   return std::move(problems_);
 }
 
+std::vector<std::string> Reader::keys() const {
+  std::vector<std::string> out;
+  for (const auto& [path, place] : places_) out.push_back(path);
+  return out;
+}
+
 std::string Reader::resolve(const std::string& path) const {
   std::filesystem::path whole = std::filesystem::path(source_.directory) / path;
   std::string normal = whole.lexically_normal().string();
@@ -377,6 +384,24 @@ std::map<std::string, std::string> Reader::read_table(const YamlNode& value, con
       problem(item, fmt::format("{} holds a NUL byte, which no text may; remove it.", inner));
     }
     out[key.text] = literal ? item.text : substitute(item, item.text, inner);
+  }
+  return out;
+}
+
+std::map<std::string, std::string> Reader::read_inherited(const std::vector<std::string>& patterns,
+                                                          const std::string& path) {
+  std::map<std::string, std::string> out;
+  for (const std::string& pattern : patterns) {
+    const std::string_view name(pattern.data(), pattern.size() - (pattern.ends_with('*') ? 1 : 0));
+    if (!is_variable_name(name)) {
+      problem_at(path, fmt::format("{} holds \"{}\"; write names of variables, or their beginnings with a "
+                                   "star at the end: [GITHUB_TOKEN, AWS_*].",
+                                   path, pattern));
+    }
+    if (source_.keep_variables) continue;
+    for (const auto& variable : source_.environment) {
+      if (names_variable(pattern, variable.first)) out.insert(variable);
+    }
   }
   return out;
 }

@@ -46,6 +46,9 @@ class Reader {
   void problem_at(const std::string& path, std::string text);
   bool has(const std::string& path) const { return places_.contains(path); }
 
+  /// The paths of all keys met so far, in order.
+  std::vector<std::string> keys() const;
+
   /// The path of a file named in the spec: absolute, or relative to the spec's folder.
   std::string resolve(const std::string& path) const;
 
@@ -59,6 +62,11 @@ class Reader {
   }
   /// NAME=value lines of the file that `value` names; nothing where SpecSource gives no way to read it.
   std::map<std::string, std::string> read_env_file(const YamlNode& value, const std::string& path);
+  /// The variables of the environment that `patterns` name (model/inherited.h): none where variables are kept
+  /// for another machine. Says which of them name nothing.
+  std::map<std::string, std::string> read_inherited(const std::vector<std::string>& patterns,
+                                                    const std::string& path);
+  bool keeps_variables() const { return source_.keep_variables; }
   /// What substitute() left in place for another machine (SpecSource::keep_variables).
   const std::set<std::string>& kept_variables() const { return kept_; }
 

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "model/fields.h"
+#include "model/inherited.h"
 #include "model/spec.h"
 #include "model/units.h"
 
@@ -217,6 +218,16 @@ scaling: {min: 3, max: 6, calls_per_task: 50, hours: {days: mon-fri, from: "07:0
 - A file has at most 1 MiB, 32 levels and 20,000 values.
 )";
 
+void append_inherited(std::string& out) {
+  out +=
+      "\n## What every server gets\n\nOf the environment of `berth up` (in a container: of the task) each "
+      "hosted server gets these variables, where they are set. `env` sets others, and `inherit` names "
+      "others to pass on; the variables of `auth.keys` are never passed on by themselves.\n\n"
+      "| for | variables |\n|---|---|\n";
+  for (const InheritedGroup& group : inherited_groups())
+    out += fmt::format("| {} | `{}` |\n", group.purpose, fmt::join(group.names, "`, `"));
+}
+
 }  // namespace
 
 std::string json_schema() {
@@ -237,6 +248,7 @@ std::string json_schema() {
 std::string reference_markdown() {
   Defaults defaults;
   std::string out(reference_intro);
+  append_inherited(out);
   append_table(out, "The file", "Either `server` or `servers` is needed; nothing else is.", spec_fields(),
                &defaults.spec);
   append_blocks(out, "", spec_fields(), &defaults.spec, defaults);

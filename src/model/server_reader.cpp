@@ -33,6 +33,7 @@ std::string url_problem(const std::string& url) {
 ServerSpec ServerReader::read(const YamlNode& node, const std::string& path) {
   ServerSpec server;
   std::vector<std::string> arguments;
+  std::map<std::string, std::string> from_file;
   auto by_hand = [&](const Field& field, const YamlNode& value, const std::string& inner) {
     if (field.locate != nullptr) return false;
     if (field.kind == FieldKind::argv) {
@@ -46,6 +47,9 @@ ServerSpec ServerReader::read(const YamlNode& node, const std::string& path) {
       choice.locate = [](void*) -> void* { return nullptr; };
       reader_.read_value(choice, value, nullptr, inner);
       server.builtin = value.text;
+    } else if (field.key == "env_file") {
+      server.env_file = value.text;
+      from_file = reader_.read_env_file(value, inner);
     } else {
       server.url = reader_.substitute(value, reader_.read_text(value, inner).value_or(""), inner);
     }
@@ -54,6 +58,12 @@ ServerSpec ServerReader::read(const YamlNode& node, const std::string& path) {
   reader_.read_block(node, server_fields(), &server, path, by_hand);
   if (node.kind != YamlNode::Kind::map) return server;
   check_kind(server, node, path);
+  // What the entry itself says goes before, whichever is written first.
+  server.environment.merge(from_file);
+  if (!server.inherit.empty()) {
+    server.environment.merge(reader_.read_inherited(server.inherit, path + ".inherit"));
+    if (!reader_.keeps_variables()) server.inherit.clear();
+  }
   if (!arguments.empty() && server.command.empty() && !reader_.has(path + ".command") &&
       !reader_.has(path + ".native")) {
     reader_.problem_at(path + ".args",
@@ -96,9 +106,10 @@ void ServerReader::check_kind(ServerSpec& server, const YamlNode& node, const st
         path + ".headers",
         fmt::format("{}.headers is only used with url; remove it, or use env for a command.", path));
   }
-  if ((first == "url" || first == "builtin") && !server.environment.empty()) {
-    reader_.problem_at(path + ".env",
-                       fmt::format("{}.env is only used with command and native; remove it.", path));
+  for (const char* const key : {"env", "env_file", "inherit"}) {
+    const std::string inner = join_path(path, key);
+    if ((first == "url" || first == "builtin") && reader_.has(inner))
+      reader_.problem_at(inner, fmt::format("{} is only used with command and native; remove it.", inner));
   }
 }
 
@@ -167,6 +178,7 @@ void ServerReader::read_client_key(ServerSpec& server, const YamlNode& key, cons
     // What the entry itself says goes before its file, whichever is written first.
     for (auto& [name, given] : reader_.read_table(value, inner)) server.environment[name] = given;
   } else if (key.text == "envFile") {
+    server.env_file = value.text;
     server.environment.merge(reader_.read_env_file(value, inner));
   } else if (key.text == "headers") {
     server.headers = reader_.read_table(value, inner);

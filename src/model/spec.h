@@ -29,9 +29,13 @@ struct ServerSpec {
   std::vector<std::string> command;                ///< kind command, native (argv of the task itself)
   std::string builtin;                             ///< "workspace"
   std::string url;                                 ///< http://… of an MCP endpoint
-  std::map<std::string, std::string> environment;  ///< besides PATH, HOME, LANG, TMPDIR
-  std::map<std::string, std::string> headers;      ///< kind url: sent upstream
-  std::string directory;                           ///< working directory; default: the spec's folder
+  std::map<std::string, std::string> environment;  ///< besides what every server gets (model/inherited.h)
+  std::string env_file;  ///< whose variables are part of `environment`, as the file names it; else empty
+  /// Further variables of Berth's own environment, as names or beginnings with `*`. Reading a file puts those
+  /// that are set into `environment`, but where variables are kept for another machine.
+  std::vector<std::string> inherit;
+  std::map<std::string, std::string> headers;  ///< kind url: sent upstream
+  std::string directory;                       ///< working directory; default: the spec's folder
   EraChoice era = EraChoice::automatic;
   Isolation isolation = Isolation::principal;
   std::size_t children_max = 16;              ///< 429 with Retry-After above
@@ -74,6 +78,7 @@ struct ListenerSpec {
   std::string certificate_file;  ///< PEM chain; default: issued by Berth's local CA
   std::string key_file;
   std::vector<std::string> hosts;    ///< further Host names of ours (DNS rebinding guard)
+  std::string public_url;            ///< of the service outside, without the server's path; empty: none
   std::vector<std::string> origins;  ///< browser origins allowed besides our own
   Balancing balancing = Balancing::round_robin;
   Milliseconds idle_timeout{60'000};  ///< ALB's default; no byte either way
@@ -208,6 +213,8 @@ struct Spec {
   /// Names that ${NAME} in the spec and auth.keys' `env` ask for, sorted, each once: filled with
   /// SpecSource::keep_variables. A ${NAME:-default} counts when the environment has NAME.
   std::vector<std::string> variables;
+  std::vector<std::string>
+      keys;  ///< that the file gives, as paths: "listener.https"; of a client's file none
   std::vector<std::string> notes;  ///< what reading changed or left out; sentences to show
   bool keeps_variables = false;    ///< env and headers hold ${NAME} as it was written
   std::string directory;           ///< folder of the spec file (absolute)

@@ -31,6 +31,10 @@ class TreeBuilder final : public YAML::EventHandler {
   explicit TreeBuilder(const YamlLimits& limits) : limits_(limits) {}
 
   YamlNode take_root() { return std::move(root_); }
+  /// Whether the last text in quotes begins there.
+  bool ends_in_quotes_from(std::size_t line, std::size_t column) const {
+    return line == last_quoted_.line && column == last_quoted_.column;
+  }
 
   void OnDocumentStart(const YAML::Mark& /*mark*/) override {}
   void OnDocumentEnd() override {}
@@ -44,6 +48,7 @@ class TreeBuilder final : public YAML::EventHandler {
     YamlNode node = make(YamlNode::Kind::scalar, mark);
     node.text = value;
     node.quoted = tag == "!";
+    if (node.quoted) last_quoted_ = {node.line, node.column, {}};
     add(std::move(node), mark, anchor, 1);
   }
 
@@ -136,6 +141,7 @@ class TreeBuilder final : public YAML::EventHandler {
 
   const YamlLimits& limits_;
   YamlNode root_;
+  Problem last_quoted_;
   std::size_t nodes_ = 0;
   std::vector<Open> stack_;
   std::map<YAML::anchor_t, Anchored> anchors_;
@@ -169,7 +175,102 @@ class TextBuffer final : public std::streambuf {
   std::string text_;
 };
 
-Problem from_yaml(const YAML::Exception& error) {
+/// Where a text that is no YAML goes wrong more plainly than the parser says, which notices an open bracket
+/// or quote only where it gives up: a bracket or quote that is never closed, or a tab that indents. Looks at
+/// the text once, and knows of YAML what it needs for that.
+class Blame {
+ public:
+  explicit Blame(std::string_view text) : text_(text) {}
+
+  std::optional<Problem> find() {
+    for (; at_ < text_.size() && !found_; advance()) step();
+    if (!found_ && quote_ != 0)
+      found_ = problem_at(quote_place_, fmt::format("the {} here is never closed", quote_));
+    if (!found_ && !open_.empty())
+      found_ =
+          problem_at(open_.back().place, fmt::format("the {} here is never closed", open_.back().bracket));
+    return found_;
+  }
+
+ private:
+  struct Place {
+    std::size_t line = 1, column = 1;
+  };
+  struct Open {
+    char bracket;
+    Place place;
+  };
+
+  static Problem problem_at(Place place, const std::string& what) {
+    return {place.line, place.column, fmt::format("this is not YAML: {}.", what)};
+  }
+
+  void advance() {
+    if (at_ == text_.size()) return;
+    const char c = text_[at_++];
+    const bool is_start = (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+    if (c == '\n') {
+      ++place_.line;
+      place_.column = 1;
+      indents_ = true;
+      if (quote_ == 0 && open_.empty()) before_ = '\n';
+    } else if (is_start) {
+      ++place_.column;
+    }
+  }
+
+  void step() {
+    const char c = text_[at_];
+    if (quote_ != 0) return in_quotes(c);
+    if (c == '\t' && indents_ && open_.empty()) {
+      found_ = problem_at(place_, "a tab indents here; use blanks");
+      return;
+    }
+    if (c == ' ' || c == '\t' || c == '\r' || c == '\n') return;
+    const bool is_comment = c == '#' && (at_ == 0 || text_[at_ - 1] == ' ' || text_[at_ - 1] == '\n');
+    if (is_comment) {
+      while (at_ + 1 < text_.size() && text_[at_ + 1] != '\n') advance();
+      return;
+    }
+    indents_ = false;
+    const bool begins_value = std::string_view("\n:-[{,?").contains(before_);
+    if ((c == '"' || c == '\'') && begins_value) {
+      quote_ = c;
+      quote_place_ = place_;
+    } else if ((c == '[' || c == '{') && (begins_value || !open_.empty())) {
+      open_.push_back({c, place_});
+    } else if ((c == ']' || c == '}') && !open_.empty()) {
+      if ((open_.back().bracket == '[') != (c == ']')) {
+        found_ = problem_at(place_, fmt::format("{} does not close the {} of line {}", c,
+                                                open_.back().bracket, open_.back().place.line));
+      }
+      open_.pop_back();
+    }
+    before_ = c;
+  }
+
+  void in_quotes(char c) {
+    if (c == '\\' && quote_ == '"') return advance();
+    if (c != quote_) return;
+    // Two of them stand for one.
+    if (quote_ == '\'' && at_ + 1 < text_.size() && text_[at_ + 1] == '\'') return advance();
+    quote_ = 0;
+    before_ = c;
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  Place place_;
+  bool indents_ = true;  ///< nothing but blanks on this line so far
+  char before_ = '\n';   ///< the last character that is no blank; a line break at the start of a line
+  char quote_ = 0;       ///< inside such quotes
+  Place quote_place_;
+  std::vector<Open> open_;
+  std::optional<Problem> found_;
+};
+
+Problem from_yaml(const YAML::Exception& error, std::string_view text) {
+  if (std::optional<Problem> plain = Blame(text).find()) return *plain;
   std::string what = error.msg;
   if (what.empty()) what = "this is not YAML";
   if (error.mark.is_null()) return {0, 0, fmt::format("the file is not YAML: {}.", what)};
@@ -196,6 +297,9 @@ std::expected<YamlNode, Problem> parse_yaml(std::string_view text, const YamlLim
     YAML::Parser parser(stream);
     parser.HandleNextDocument(builder);
     YamlNode root = builder.take_root();
+    // To the parser, a quote that is never closed ends with the file.
+    const std::optional<Problem> open = Blame(text).find();
+    if (open && builder.ends_in_quotes_from(open->line, open->column)) return std::unexpected(*open);
     TreeBuilder further(limits);
     if (parser.HandleNextDocument(further)) {
       YamlNode second = further.take_root();
@@ -207,7 +311,7 @@ std::expected<YamlNode, Problem> parse_yaml(std::string_view text, const YamlLim
   } catch (const Refused& refused) {
     return std::unexpected(refused.problem);
   } catch (const YAML::Exception& error) {
-    return std::unexpected(from_yaml(error));
+    return std::unexpected(from_yaml(error, text));
   }
 }
 

@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "model/addresses.h"
 #include "network/door_metrics.h"
 #include "network/health_check.h"
 #include "network/loops.h"
@@ -48,8 +49,6 @@ std::size_t thread_count(const model::ListenerSpec& listener) {
   if (listener.threads > 0) return listener.threads;
   return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, threads_default_max);
 }
-
-bool is_loopback(std::string_view address) { return address.starts_with("127.") || address == "::1"; }
 
 class FrontDoorImpl final : public FrontDoor {
  public:
@@ -149,11 +148,13 @@ Result<net::Endpoint> FrontDoorImpl::bind(const std::string& address, std::optio
 
 Result<void> FrontDoorImpl::listen() {
   const model::ListenerSpec& listener = options_.listener;
-  const std::string http_address = is_loopback(listener.address) ? listener.address : "127.0.0.1";
+  const bool is_secure = options_.tls && listener.https;
+  const std::string http_address =
+      model::is_loopback(listener.address) || !is_secure ? listener.address : "127.0.0.1";
   auto http = bind(http_address, listener.http_port, http_port_first, nullptr);
   if (!http) return Failure(http.error());
   http_ = std::move(*http);
-  if (options_.tls && listener.https) {
+  if (is_secure) {
     auto https = bind(listener.address, listener.https_port, https_port_first, options_.tls);
     if (!https) return Failure(https.error());
     https_ = std::move(*https);

@@ -73,16 +73,6 @@ std::string suffix_of(const std::vector<std::string>& hosts) {
   return fmt::format("-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]);
 }
 
-/// Names alone: Claude Code's TLS library (BoringSSL) refuses an authority with constraints on addresses
-/// ("unsupported name constraint type").
-std::string name_constraints(const std::vector<std::string>& hosts) {
-  std::string out = "critical,permitted;DNS:localhost";
-  for (const std::string& host : hosts) {
-    if (!is_address(host)) out += ",permitted;DNS:" + host;
-  }
-  return out;
-}
-
 std::string alternative_names(const std::vector<std::string>& hosts) {
   std::string out = "DNS:localhost,IP:127.0.0.1,IP:::1";
   for (const std::string& host : hosts) out += (is_address(host) ? ",IP:" : ",DNS:") + host;
@@ -156,15 +146,16 @@ struct Identity {
   std::string pem() const { return to_pem(certificate.get()) + to_pem(key.get()); }
 };
 
-Result<Identity> make_authority(const std::vector<std::string>& hosts, const std::string& name,
-                                WallTime now) {
+/// For servers alone. Its names are not constrained: they would have to be known for as long as clients trust
+/// it, and listener.hosts may change.
+Result<Identity> make_authority(WallTime now) {
   Identity authority{nullptr, make_key()};
-  authority.certificate = begin_certificate(name, authority.key, now, authority_validity);
+  authority.certificate = begin_certificate("Berth local authority", authority.key, now, authority_validity);
   const auto is_signed = sign(authority.certificate, authority.certificate.get(), authority.key,
                               {{NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
                                {NID_key_usage, "critical,keyCertSign,cRLSign"},
-                               {NID_subject_key_identifier, "hash"},
-                               {NID_name_constraints, name_constraints(hosts)}});
+                               {NID_ext_key_usage, "serverAuth"},
+                               {NID_subject_key_identifier, "hash"}});
   if (!is_signed) return Failure(is_signed.error());
   return authority;
 }
@@ -195,20 +186,25 @@ Result<Identity> parse_identity(const std::string& pem, const std::string& path)
   return identity;
 }
 
-/// The authority in the file, made when there is none or when it will not outlive another certificate.
-Result<Identity> load_authority(const std::string& path, const std::vector<std::string>& hosts,
-                                const std::string& name, WallTime now) {
+/// Whether it can vouch for any host, and for as long as a certificate of today.
+bool is_usable(const Identity& authority, WallTime now) {
+  const bool is_constrained = X509_get_ext_by_NID(authority.certificate.get(), NID_name_constraints, -1) >= 0;
+  return !is_constrained && not_after(authority.certificate.get()) - now >= leaf_validity;
+}
+
+/// The authority in the file, made when there is none or when it is of no further use.
+Result<Identity> load_authority(const std::string& path, WallTime now) {
   for (int attempt = 0; attempt < 2; ++attempt) {
     Existing existing = Existing::keep;
     const auto pem = read_file(path);
     if (pem) {
       auto known = parse_identity(*pem, path);
-      if (!known || not_after(known->certificate.get()) - now >= leaf_validity) return known;
+      if (!known || is_usable(*known, now)) return known;
       existing = Existing::replace;
     } else if (pem.error().code() != ErrorCode::not_found) {
       return Failure(pem.error());
     }
-    auto made = make_authority(hosts, name, now);
+    auto made = make_authority(now);
     if (!made) return made;
     const auto written = write_file(path, made->pem(), 0600, existing);
     if (written) return made;
@@ -246,10 +242,8 @@ Result<ServerCertificate> local_certificate(const std::string& directory,
   if (!names) return Failure(names.error());
   const auto folder = make_private_folder(directory);
   if (!folder) return Failure(folder.error());
-  const std::string suffix = suffix_of(*names);
-  const std::string ca_path = directory + "/ca" + suffix + ".pem";
-  const std::string name = "Berth local authority" + (suffix.empty() ? "" : " " + suffix.substr(1));
-  const auto authority = load_authority(directory + "/ca" + suffix + ".key", *names, name, now);
+  const std::string ca_path = directory + "/ca.pem";
+  const auto authority = load_authority(directory + "/ca.key", now);
   if (!authority) return Failure(authority.error());
   const std::string ca_pem = to_pem(authority->certificate.get());
   const auto shown = read_file(ca_path);
@@ -257,7 +251,7 @@ Result<ServerCertificate> local_certificate(const std::string& directory,
     const auto written = write_file(ca_path, ca_pem, 0644, Existing::replace);
     if (!written) return Failure(written.error());
   }
-  const auto leaf = load_leaf(directory + "/server" + suffix + ".key", *authority, *names, now);
+  const auto leaf = load_leaf(directory + "/server" + suffix_of(*names) + ".key", *authority, *names, now);
   if (!leaf) return Failure(leaf.error());
   return ServerCertificate{to_pem(leaf->certificate.get()), Secret(to_pem(leaf->key.get())),
                            not_after(leaf->certificate.get()), ca_path};

@@ -22,11 +22,9 @@ struct ServerCertificate {
 /// A certificate for localhost, 127.0.0.1, ::1 and `hosts` (DNS names or numeric addresses) from the local
 /// authority in `directory`, valid for 397 days at most; both are made when missing, and the certificate
 /// anew when fewer than 30 days are left. The authority's key (ECDSA P-256) never leaves `directory` (mode
-/// 0700, key 0600) and its name constraints (RFC 5280 §4.2.1.10) keep it from vouching for any name but
-/// localhost and those of `hosts` (addresses are not constrained: BoringSSL refuses that); a different set
-/// of hosts has an authority of its own, so that trust once given is never widened. Several processes may
-/// ask at once. Errors: permission_denied and others name the path; invalid_argument for a host that is
-/// none, or an authority file that is damaged.
+/// 0700, key 0600) and vouches for servers alone. It is the same whatever `hosts` are, so that clients which
+/// trust it go on doing so when they change. Several processes may ask at once. Errors: permission_denied
+/// and others name the path; invalid_argument for a host that is none, or an authority file that is damaged.
 Result<ServerCertificate> local_certificate(const std::string& directory,
                                             const std::vector<std::string>& hosts, WallTime now);
 

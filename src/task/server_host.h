@@ -13,6 +13,10 @@ namespace berth::task {
 struct HostHealth {
   bool ready = false;
   std::string reason;  ///< when not ready: a sentence with the server's last words if it has any
+  /// When not ready: that it cannot be started or reached at all (no such command; a connection or
+  /// credentials that are refused), so that nobody needs to wait for its start. It is tried again anyway.
+  bool refused = false;
+  std::string not_separated;  ///< what of the separation of its processes this machine refused; a sentence
   std::size_t processes = 0;
   std::uint64_t restarts = 0;   ///< processes (of a url, contacts) that ended without being told to
   std::uint64_t oom_kills = 0;  ///< those of them that the kernel ended for want of memory

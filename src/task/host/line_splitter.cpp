@@ -25,8 +25,8 @@ std::span<char> LineSplitter::space() {
   }
   if (buffer_.size() - end_ < read_bytes_min) {
     const std::size_t ceiling = line_bytes_max_ + buffer_bytes_usual;
-    buffer_.resize(std::max(end_ + read_bytes_min,
-                            std::min(ceiling, std::max(buffer_bytes_usual, buffer_.size() * 2))));
+    buffer_.resize(
+        std::max(end_ + read_bytes_min, std::min(ceiling, std::max(buffer_bytes_usual, buffer_.size() * 2))));
   }
   return {buffer_.data() + end_, buffer_.size() - end_};
 }

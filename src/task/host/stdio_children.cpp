@@ -42,12 +42,15 @@ void StdioHost::spawn(ChildId id, const PoolKey& key, mcp::Era era) {
   if (!launched) {
     if (is_probe) return give_up_probe();
     last_failure_ = launched.error().message();
+    cannot_start_ = launched.error().code() == ErrorCode::not_found ||
+                    launched.error().code() == ErrorCode::permission_denied;
     log_.error("server_start_failed", {{"server", spec_.name}, {"reason", last_failure_}});
     return policy_.child_ended(id, PoolPolicy::End::usual, clock_.now());
   }
+  cannot_start_ = false;
   if (const std::string problem = (*launched)->separation_problem();
-      !problem.empty() && !told_of_separation_) {
-    told_of_separation_ = true;
+      !problem.empty() && not_separated_.empty()) {
+    not_separated_ = problem;
     log_.warning("server_not_separated", {{"server", spec_.name}, {"reason", problem}});
   }
   ChildOptions options;

@@ -129,7 +129,8 @@ class StdioHost final : public ServerHost, public ChildOwner {
   bool named_modern_ = false;     ///< a refusal of initialize listed 2026-07-28
   std::optional<ChildId> probe_;  ///< while it has not spoken
   TimePoint probe_started_{};
-  bool told_of_separation_ = false;
+  bool cannot_start_ = false;  ///< the last launch failed: there is no such command, or it may not be run
+  std::string not_separated_;  ///< what of the separation was refused
   PoolPolicy policy_;
   std::map<ChildId, std::shared_ptr<Child>> children_;
   struct Queued {

@@ -316,6 +316,8 @@ HostHealth StdioHost::health() const {
   health.ready = !draining_ &&
                  (policy_.ready_children() > 0 || (spec_.warm == 0 && policy_.failures() == 0)) &&
                  policy_.open();
+  health.refused = cannot_start_;
+  health.not_separated = not_separated_;
   if (!health.ready) health.reason = not_ready_reason();
   return health;
 }

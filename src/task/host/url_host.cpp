@@ -56,8 +56,8 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
   void session_lost(const std::shared_ptr<UrlSession>& session) override;
   const std::vector<mcp::HeaderParam>* tool_params(std::string_view tool) override;
   Task<void> learn_tools() override;
-  void reached() override { set_contact(true, {}); }
-  void unreachable(const std::string& why) override { set_contact(false, why); }
+  void reached() override { set_contact({}); }
+  void unreachable(const std::string& why) override { set_contact(fail(ErrorCode::unavailable, why)); }
   void park(const std::shared_ptr<UrlCall>& call) override { parked_[call->state()] = call; }
   void unpark(const UrlCall& call) override { parked_.erase(call.state()); }
   void call_ended() override {
@@ -72,7 +72,7 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
  private:
   PoolKey key_of(const mcp::Caller& caller);
   PoolKey first_key() const { return {scope_of(mcp::Caller{}, spec_.isolation), {}}; }
-  void set_contact(bool reached, const std::string& why);
+  void set_contact(const Result<void>& contact);
   Task<void> keep_contact();
   Task<Result<void>> check();
   Task<void> probe();
@@ -113,6 +113,7 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
   std::size_t calls_ = 0;
   std::uint64_t reconnects_ = 0;
   bool ready_ = false;
+  bool refused_ = false;  ///< the last contact was: the upstream is not there, or lets nobody in
   bool draining_ = false;
   std::string reason_;
   std::unique_ptr<Timer> timer_;
@@ -143,16 +144,18 @@ PoolKey UrlHost::key_of(const mcp::Caller& caller) {
 
 // --- Contact
 
-void UrlHost::set_contact(bool reached, const std::string& why) {
-  if (ready_ && !reached) {
+void UrlHost::set_contact(const Result<void>& contact) {
+  reason_ = contact ? std::string() : contact.error().message();
+  refused_ = !contact && (contact.error().code() == ErrorCode::unavailable ||
+                          contact.error().code() == ErrorCode::permission_denied);
+  if (ready_ && !contact) {
     ++reconnects_;
-    log_.warning("upstream_lost", {{"server", spec_.name}, {"reason", why}});
+    log_.warning("upstream_lost", {{"server", spec_.name}, {"reason", reason_}});
     check_now_.notify();
-  } else if (!ready_ && reached) {
+  } else if (!ready_ && contact) {
     log_.info("upstream_ready", {{"server", spec_.name}});
   }
-  ready_ = reached;
-  reason_ = why;
+  ready_ = contact.has_value();
 }
 
 Task<void> UrlHost::keep_contact() {
@@ -160,7 +163,7 @@ Task<void> UrlHost::keep_contact() {
   Duration retry = check_retry_min;
   for (;;) {
     const Result<void> checked = co_await check();
-    set_contact(checked.has_value(), checked ? std::string() : checked.error().message());
+    set_contact(checked);
     reap_sessions();
     timer->arm(clock_.now() + (checked ? check_interval : retry), [this] { check_now_.notify(); });
     retry = checked ? check_retry_min : std::min(retry * 2, check_retry_max);
@@ -530,6 +533,7 @@ HostHealth UrlHost::health() const {
   HostHealth health;
   health.ready = ready_ && !draining_;
   health.restarts = reconnects_;
+  health.refused = refused_;
   if (!health.ready) health.reason = draining_ ? "The server is shutting down." : reason_;
   return health;
 }

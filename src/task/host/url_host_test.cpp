@@ -332,8 +332,10 @@ TEST_F(UrlHostTest, knows_a_lost_session_however_the_upstream_says_so) {
 TEST_F(UrlHostTest, takes_what_a_new_session_refuses_for_the_answer_to_the_call) {
   make();
   Observer& refused = call(R"({"name":"refused"})", caller);
-  EXPECT_EQ(refused.error(),
-            "The upstream http://10.0.0.1:8000/mcp answered HTTP 400 where a result was due.");
+  EXPECT_EQ(
+      refused.error(),
+      "The upstream http://10.0.0.1:8000/mcp answered HTTP 400 where a result was due. It said: no such "
+      "thing");
   EXPECT_EQ(upstream.count("POST", "\"tools/call\""), 2u);
   EXPECT_EQ(upstream.count("POST", "\"initialize\""), 2u);
   EXPECT_EQ(echo().result(), R"({"tool":"echo"})");
@@ -498,7 +500,8 @@ TEST_F(UrlHostTest, is_not_ready_while_nothing_listens_and_recovers_by_itself) {
 TEST_F(UrlHostTest, does_not_take_a_refusal_or_a_failure_for_an_era) {
   upstream.discover_status = 503;
   make();
-  EXPECT_EQ(host->health().reason, "The upstream http://10.0.0.1:8000/mcp: The upstream answered HTTP 503.");
+  EXPECT_EQ(host->health().reason,
+            "The upstream http://10.0.0.1:8000/mcp: The upstream answered HTTP 503. It said: no");
   upstream.discover_status = 405;
   clock.advance(seconds(1));
   EXPECT_TRUE(host->health().ready);
@@ -582,6 +585,13 @@ TEST(UrlWire, judges_answers_to_discover) {
   EXPECT_EQ(judge(400, R"({"jsonrpc":"2.0","id":1,"error":{"code":-32020,"message":"x"}})"),
             mcp::Era::modern);
   for (const int status : {401, 403, 429, 500, 502, 503}) EXPECT_FALSE(judge(status, modern)) << status;
+  EXPECT_EQ(
+      judge(403, R"({"error":"forbidden","error_description":"Seat limit reached"})").error().message(),
+      "The upstream refused Berth with HTTP 403; set its credentials under `headers`. It said: Seat limit "
+      "reached");
+  EXPECT_EQ(judge(503, "<html>down</html>").error().message(), "The upstream answered HTTP 503.");
+  EXPECT_EQ(judge(503, "Maintenance until 9\nmore").error().message(),
+            "The upstream answered HTTP 503. It said: Maintenance until 9");
 }
 
 }  // namespace

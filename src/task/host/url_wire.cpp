@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "base/utf8.h"
 #include "mcp/headers.h"
 #include "monitoring/trace.h"
 
@@ -29,6 +30,25 @@ std::optional<std::int64_t> retry_after(const http::Headers& headers) {
   const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), seconds);
   if (error != std::errc{} || seconds < 0) return std::nullopt;
   return seconds;
+}
+
+constexpr std::size_t words_bytes_max = 300;
+
+/// What the body of a refusal says, as a sentence to append; empty for pages and for what is no text.
+std::string own_words(std::string_view body) {
+  std::string text;
+  if (const auto error = body_error(body)) {
+    text = error->message;
+  } else if (const auto parsed = json::parse(body); parsed && parsed->is(json::Kind::object)) {
+    // OAuth (RFC 6750) and most APIs put it under one of these.
+    for (const char* const name : {"error_description", "message", "error", "detail"}) {
+      if (text.empty()) text = parsed->find(name).as_string().value_or("");
+    }
+  } else if (!body.starts_with('<')) {
+    text = body;
+  }
+  text = replace_invalid_utf8(cut_utf8(text.substr(0, text.find_first_of("\r\n")), words_bytes_max));
+  return text.empty() ? "" : fmt::format(" It said: {}", text);
 }
 
 }  // namespace
@@ -58,12 +78,13 @@ void add_trace_header(http::Headers& headers, std::string_view trace_parent) {
 
 Result<mcp::Era> judge_discover(int status, std::string_view body) {
   if (status == 401 || status == 403) {
-    return fail(
-        ErrorCode::permission_denied,
-        fmt::format("The upstream refused Berth with HTTP {}; set its credentials under `headers`.", status));
+    return fail(ErrorCode::permission_denied,
+                fmt::format("The upstream refused Berth with HTTP {}; set its credentials under `headers`.{}",
+                            status, own_words(body)));
   }
   if (status == 408 || status == 429 || status >= 500) {
-    return fail(ErrorCode::unavailable, fmt::format("The upstream answered HTTP {}.", status));
+    return fail(ErrorCode::unavailable,
+                fmt::format("The upstream answered HTTP {}.{}", status, own_words(body)));
   }
   const Result<json::Slice> parsed = json::parse(body);
   const Message message = parsed ? read_message(*parsed) : Message{};
@@ -97,12 +118,12 @@ mcp::Outcome status_outcome(int status, const http::Headers& headers, std::strin
   if (status == 401 || status == 403) {
     return mcp::Outcome::failure(
         mcp::code::internal_error,
-        fmt::format("The upstream {} refused Berth with HTTP {}; set its credentials under `headers`.",
-                    upstream, status));
+        fmt::format("The upstream {} refused Berth with HTTP {}; set its credentials under `headers`.{}",
+                    upstream, status, own_words(body)));
   }
-  return mcp::Outcome::failure(
-      mcp::code::internal_error,
-      fmt::format("The upstream {} answered HTTP {} where a result was due.", upstream, status));
+  return mcp::Outcome::failure(mcp::code::internal_error,
+                               fmt::format("The upstream {} answered HTTP {} where a result was due.{}",
+                                           upstream, status, own_words(body)));
 }
 
 bool is_session_lost(int status, std::string_view body) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/addresses.h"
+
 namespace berth::task {
 
 namespace {
@@ -55,6 +57,7 @@ HostGuard::HostGuard(const model::ListenerSpec& listener) {
   for (const std::string& host : listener.hosts) {
     hosts_.emplace_back(without_port(host).value_or(host));
   }
+  if (std::string host = model::public_host(listener); !host.empty()) hosts_.push_back(std::move(host));
   for (const std::string& origin : listener.origins) origins_.emplace_back(without_slash(origin));
 }
 

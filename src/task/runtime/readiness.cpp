@@ -35,15 +35,19 @@ bool Readiness::look() {
   bool each_did = true;
   bool one_answers = false;
   bool silent_are_remote = true;
+  bool none_starts = true;
   for (WatchedServer& server : options_.servers) {
-    const bool answers = server.host->health().ready;
+    const HostHealth health = server.host->health();
+    const bool answers = health.ready;
     server.answered = server.answered || answers;
     each_did = each_did && server.answered;
+    none_starts = none_starts && (server.answered || health.refused);
     one_answers = one_answers || answers;
     silent_are_remote = silent_are_remote && (answers || server.remote);
   }
   const bool late = clock_.now() - began_ >= options_.patience;
-  began_serving_ = began_serving_ || each_did || (late && (one_answers || silent_are_remote));
+  began_serving_ =
+      began_serving_ || each_did || ((late || none_starts) && (one_answers || silent_are_remote));
   if (!options_.file.empty()) tell_file();
   return is_ready();
 }
@@ -71,6 +75,8 @@ void Readiness::tell_file() {
     text += (text.empty() ? R"({"name":)" : R"(,{"name":)") + json_quote(server.name);
     text +=
         health.ready ? R"(,"ready":true)" : R"(,"ready":false,"reason":)" + json_quote(why_silent(health));
+    if (!health.ready && health.refused) text += R"(,"refused":true)";
+    if (!health.not_separated.empty()) text += R"(,"not_separated":)" + json_quote(health.not_separated);
     text += R"(,"restarts":)" + std::to_string(health.restarts) + R"(,"oom_kills":)" +
             std::to_string(health.oom_kills) + "}";
   }

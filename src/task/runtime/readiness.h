@@ -19,9 +19,9 @@ struct WatchedServer {
 };
 
 /// Whether a task may be sent requests. It may once every server has answered once, or, when `patience` is
-/// over, if a server answers or every silent one is remote. From then on it may until it drains: a server
-/// that fails later fails its own callers alone, and a balancer that took the task out, or ended it, for one
-/// server would take the others with it.
+/// over or no silent one can be started or reached, if a server answers or every silent one is remote. From
+/// then on it may until it drains: a server that fails later fails its own callers alone, and a balancer that
+/// took the task out, or ended it, for one server would take the others with it.
 class Readiness {
  public:
   struct Options {

@@ -70,6 +70,16 @@ TEST_F(ReadinessTest, BeginsThoughNothingAnswersWhereEachSilentServerIsRemote) {
   EXPECT_TRUE(readiness.look());
 }
 
+TEST_F(ReadinessTest, DoesNotWaitForAServerThatCannotBeStarted) {
+  bad.state.refused = true;
+  Readiness readiness = make();
+  EXPECT_TRUE(readiness.look());
+  good.state.ready = false;
+  good.state.refused = true;
+  Readiness nothing = make();
+  EXPECT_FALSE(nothing.look()) << "a task without a server that answers is of no use";
+}
+
 TEST_F(ReadinessTest, ShowsWhoIsSilentAlsoWhenItIsReady) {
   Readiness readiness = make();
   clock.advance(30s);
@@ -96,9 +106,13 @@ TEST_F(ReadinessTest, KeepsWhatItKnowsInAFileOfItsOwnersAlone) {
   struct stat status{};
   ASSERT_EQ(::stat(file.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777u, 0600u);
-  bad.state.ready = true;
+  bad.state.refused = true;
+  bad.state.not_separated = "no Landlock";
   readiness.look();
-  EXPECT_TRUE(text().contains(R"({"name":"bad","ready":true,"restarts":3)"));
+  EXPECT_TRUE(text().contains(R"("refused":true,"not_separated":"no Landlock")")) << text();
+  bad.state = {.ready = true, .reason = {}, .not_separated = {}, .restarts = 3};
+  readiness.look();
+  EXPECT_TRUE(text().contains(R"({"name":"bad","ready":true,"restarts":3)")) << text();
   std::filesystem::remove_all(folder);
 }
 

@@ -135,7 +135,7 @@ TEST_F(TaskRuntime, WrongMethodsAreToldTheRightOnes) {
 TEST_F(TaskRuntime, HealthIsOfTheProcessAndReadinessOfTheServers) {
   start();
   EXPECT_EQ(ask("GET", "/healthz"), "200 {\"status\":\"alive\",\"task\":\"1\"}");
-  fakes.hosts[0]->state = {false, "It said \"no\".", 0, 3};
+  fakes.hosts[0]->state = {.reason = "It said \"no\".", .not_separated = {}, .processes = 0, .restarts = 3};
   EXPECT_EQ(ask("GET", "/readyz"),
             "503 {\"ready\":false,\"servers\":{\"demo\":false},\"reasons\":[\"demo: It does not answer; the "
             "log says "
@@ -248,7 +248,10 @@ TEST_F(TaskRuntime, SuccessIsNotLoggedAtTheDefaultLevel) {
 TEST_F(TaskRuntime, ReadinessTellsAServersLastWordsToHoldersOfAKeyAlone) {
   options.keys.emplace_back("alice", Secret("key-of-alice"));
   start();
-  fakes.hosts[0]->state = {false, "Its last words: postgres://user:password@db", 0, 3};
+  fakes.hosts[0]->state = {.reason = "Its last words: postgres://user:password@db",
+                           .not_separated = {},
+                           .processes = 0,
+                           .restarts = 3};
   for (const char* key : {"", "key-of-mallory"}) {
     const std::string told = ask("GET", "/readyz", with("X-API-Key", key));
     EXPECT_TRUE(told.starts_with("503 ")) << told;
@@ -279,7 +282,7 @@ TEST_F(TaskRuntime, WaitsForTheSlowestServersTimeBeforeItServesWithoutOne) {
   options.spec.servers[1].name = "slow";
   options.spec.servers[1].start_timeout = 60s;
   start();
-  fakes.hosts[1]->state = {false, "", 1, 0};
+  fakes.hosts[1]->state = {.reason = "", .not_separated = {}, .processes = 1, .restarts = 0};
   clock.advance(59s);
   EXPECT_TRUE(ask("GET", "/readyz").starts_with("503 "));
   clock.advance(1s);

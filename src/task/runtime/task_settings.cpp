@@ -8,6 +8,7 @@
 
 #include "aws/services.h"
 #include "base/random.h"
+#include "model/addresses.h"
 #include "model/parse.h"
 #include "model/units.h"
 #include "task/runtime/telemetry.h"

@@ -37,7 +37,9 @@ class StubHost final : public ServerHost {
   void watch_resource(const mcp::Caller&, const std::string&) override {}
   void unwatch_resource(const mcp::Caller&, const std::string&) override {}
   void session_closed(const std::string&) override {}
-  HostHealth health() const override { return {true, "", 1, 0}; }
+  HostHealth health() const override {
+    return {.ready = true, .reason = {}, .not_separated = {}, .processes = 1};
+  }
   Task<std::size_t> drain(TimePoint) override { co_return 0; }
 
   mcp::Outcome outcome = mcp::Outcome::success(R"({"content":[]})");
