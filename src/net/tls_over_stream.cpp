@@ -45,6 +45,7 @@ class BridgedTlsStream final : public Stream {
       }
     }
     clear_->set_deadline(std::nullopt);
+    dataless_.on_data(connection_.get());
     co_return check_authenticated(connection_.get(), context_->kind(), clear_->remote());
   }
 
@@ -53,10 +54,17 @@ class BridgedTlsStream final : public Stream {
       ERR_clear_error();
       std::size_t count = 0;
       const int outcome = SSL_read_ex(connection_.get(), into.data(), into.size(), &count);
-      if (outcome == 1) co_return count;
+      if (outcome == 1) {
+        dataless_.on_data(connection_.get());
+        co_return count;
+      }
       const int need = SSL_get_error(connection_.get(), outcome);
       if (need == SSL_ERROR_ZERO_RETURN) co_return std::size_t{0};
       if (need != SSL_ERROR_WANT_READ) co_return Failure(broken("reading from"));
+      if (dataless_.too_many(connection_.get())) {
+        co_return fail(ErrorCode::unavailable,
+                       "reading from " + to_string(clear_->remote()) + ": " + std::string(dataless_problem));
+      }
       const auto fed = co_await feed();
       if (!fed) co_return Failure(fed.error());
       if (*fed == 0) co_return std::size_t{0};
@@ -118,6 +126,7 @@ class BridgedTlsStream final : public Stream {
   SslPointer connection_;
   BIO* incoming_ = nullptr;  ///< owned by the connection, as is
   BIO* outgoing_ = nullptr;
+  DatalessBytes dataless_;
   std::array<char, tls_record_bytes_max> buffer_{};
 };
 

@@ -18,6 +18,10 @@ namespace {
 /// After that many reads without a wait the reader lets others run.
 constexpr int immediate_records_max = 32;
 
+/// How often one call of OpenSSL may read from the socket: it goes on by itself while what it reads holds no
+/// data, for as long as the peer keeps sending. Two reads bring any record.
+constexpr int reads_per_attempt = 2;
+
 /// How long a read waits for room to answer a key update in.
 constexpr Duration key_update_pause = std::chrono::milliseconds(1);
 
@@ -35,6 +39,9 @@ class TlsStream final : public Stream {
         connection_(std::move(connection)),
         remote_(std::move(remote)) {
     SSL_set_fd(connection_.get(), socket_->descriptor());
+    BIO* const reader = SSL_get_rbio(connection_.get());
+    BIO_set_callback_arg(reader, static_cast<char*>(static_cast<void*>(&reads_left_)));
+    BIO_set_callback_ex(reader, count_read);
     socket_->set_probe([this] { return look(); });
   }
   ~TlsStream() override { close(); }
@@ -53,6 +60,7 @@ class TlsStream final : public Stream {
       if (wake != Wake::ready) co_return co_await socket_->failed_wait(wake, about("TLS handshake with"));
     }
     socket_->set_deadline(std::nullopt);
+    dataless_.on_data(connection_.get());
     co_return check_authenticated(connection_.get(), context_->kind(), remote_);
   }
 
@@ -63,6 +71,7 @@ class TlsStream final : public Stream {
       const int outcome =
           attempt([&] { return SSL_read_ex(connection_.get(), into.data(), into.size(), &count); });
       if (outcome == 1) {
+        dataless_.on_data(connection_.get());
         if (++immediate_reads_ >= immediate_records_max) {
           immediate_reads_ = 0;
           co_await socket_->yield();
@@ -72,6 +81,7 @@ class TlsStream final : public Stream {
       const int need = SSL_get_error(connection_.get(), outcome);
       if (need == SSL_ERROR_ZERO_RETURN) co_return std::size_t{0};
       immediate_reads_ = 0;
+      if (is_chatter(need)) co_return Failure(broken_by_chatter());
       if (need == SSL_ERROR_WANT_WRITE) {
         // A key update wants to be answered and the socket has no room; a writer may be waiting for it too.
         co_await socket_->clock().sleep_for(key_update_pause);
@@ -121,9 +131,32 @@ class TlsStream final : public Stream {
   int attempt(Call call) {
     ERR_clear_error();
     errno = 0;
+    reads_left_ = reads_per_attempt;
     const int outcome = call();
     number_ = errno;
     return outcome;
+  }
+
+  /// OpenSSL is told "not now" when the call has read enough; the socket is then still readable, so that the
+  /// wait for it is a turn of the loop.
+  static long count_read(BIO* reader, int operation, const char*, std::size_t, int, long, int outcome,
+                         std::size_t*) {
+    if (operation != BIO_CB_READ) return outcome;
+    auto* const left = static_cast<int*>(static_cast<void*>(BIO_get_callback_arg(reader)));
+    if (--*left >= 0) return outcome;
+    BIO_set_retry_read(reader);
+    return -1;
+  }
+
+  /// Whether what was read last is more than any peer sends without data.
+  bool is_chatter(int need) const {
+    return (need == SSL_ERROR_WANT_READ || need == SSL_ERROR_WANT_WRITE) &&
+           dataless_.too_many(connection_.get());
+  }
+
+  Error broken_by_chatter() {
+    broken_ = true;
+    return Error(ErrorCode::unavailable, about("reading from") + ": " + std::string(dataless_problem));
   }
 
   std::string about(std::string_view verb) const { return std::string(verb) + " " + to_string(remote_); }
@@ -155,6 +188,7 @@ class TlsStream final : public Stream {
     const int outcome = attempt([&] { return SSL_peek_ex(connection_.get(), &byte, 1, &count); });
     if (outcome == 1) return PeerState::has_sent;
     const int need = SSL_get_error(connection_.get(), outcome);
+    if (is_chatter(need)) return PeerState::gone;
     return need == SSL_ERROR_WANT_READ || need == SSL_ERROR_WANT_WRITE ? PeerState::quiet : PeerState::gone;
   }
 
@@ -204,6 +238,8 @@ class TlsStream final : public Stream {
   bool broken_ = false;
   int number_ = 0;  ///< errno of the last attempt
   int immediate_reads_ = 0;
+  int reads_left_ = 0;  ///< of the attempt; OpenSSL's reader counts it down
+  DatalessBytes dataless_;
 };
 
 }  // namespace

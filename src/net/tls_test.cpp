@@ -1,6 +1,7 @@
 #include "net/tls.h"
 
 #include <gtest/gtest.h>
+#include <openssl/bio.h>
 
 #include <functional>
 #include <string>
@@ -9,6 +10,7 @@
 #include "net/network.h"
 #include "net/testing/certificates.h"
 #include "net/testing/memory_network.h"
+#include "net/tls_context.h"
 
 namespace berth::net {
 namespace {
@@ -276,6 +278,104 @@ TEST_P(TlsTest, AWatchTellsWhenThePeerLeavesAndBytesEndIt) {
   loop_.run_for(20ms);
   EXPECT_EQ(told, 1);
   EXPECT_FALSE(server_.stream->quiet());
+}
+
+/// A client that speaks TLS record by record, as no client of ours does.
+class RecordClient {
+ public:
+  RecordClient(Stream& clear, std::shared_ptr<TlsContext> context)
+      : clear_(clear),
+        context_(std::move(context)),
+        connection_(context_->make_connection(false, "localhost")) {
+    incoming_ = BIO_new(BIO_s_mem());
+    outgoing_ = BIO_new(BIO_s_mem());
+    BIO_set_mem_eof_return(incoming_, -1);
+    SSL_set_bio(connection_.get(), incoming_, outgoing_);
+  }
+
+  Task<void> handshake() {
+    std::vector<char> part(16 * 1024);
+    while (true) {
+      const bool done = SSL_do_handshake(connection_.get()) == 1;
+      co_await flush();
+      if (done) co_return;
+      const auto count = co_await clear_.read_some(part);
+      EXPECT_TRUE(count && *count > 0);
+      if (!count || *count == 0) co_return;
+      BIO_write(incoming_, part.data(), static_cast<int>(*count));
+    }
+  }
+
+  /// So many key updates (RFC 8446 §4.6.3), then one record with `data`, if there is any.
+  Task<void> send(int key_updates, std::string data) {
+    for (int i = 0; i < key_updates; ++i) {
+      EXPECT_EQ(SSL_key_update(connection_.get(), SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+      EXPECT_EQ(SSL_do_handshake(connection_.get()), 1);
+    }
+    if (!data.empty()) EXPECT_GT(SSL_write(connection_.get(), data.data(), static_cast<int>(data.size())), 0);
+    co_await flush();
+  }
+
+ private:
+  Task<void> flush() {
+    char* data = nullptr;
+    const long size = BIO_get_mem_data(outgoing_, &data);
+    const std::string bytes(data, static_cast<std::size_t>(size));
+    static_cast<void>(BIO_reset(outgoing_));
+    // A server that has hung up needs no more.
+    [[maybe_unused]] const auto written = co_await clear_.write(bytes);
+  }
+
+  Stream& clear_;
+  std::shared_ptr<TlsContext> context_;
+  SslPointer connection_;
+  BIO* incoming_ = nullptr;  // owned by the connection, as is
+  BIO* outgoing_ = nullptr;
+};
+
+Task<void> count_turns(Executor executor, const bool& done, int& turns) {
+  while (!done) {
+    ++turns;
+    co_await step(executor);
+  }
+}
+
+Task<void> read_until_failure(Stream& stream, std::string& received, std::string& failure, bool& done) {
+  std::vector<char> buffer(1000);
+  while (true) {
+    const auto count = co_await stream.read_some(buffer);
+    if (!count) failure = count.error().message();
+    if (!count || *count == 0) break;
+    received.append(buffer.data(), *count);
+  }
+  stream.close();
+  done = true;
+}
+
+TEST_P(TlsTest, RecordsWithoutDataNeitherHoldTheLoopNorGoOnForEver) {
+  run(connect_clear());
+  RecordClient client(*clear_client_, *make_tls_client(identity().ca_pem));
+  TaskScope scope(loop_.get_executor());
+  scope.spawn(client.handshake());
+  scope.spawn(
+      accept(std::move(clear_server_), *make_tls_server(identity().server()), clock_->now() + 5s, server_));
+  finish(scope);
+  ASSERT_TRUE(server_.stream) << server_.text();
+  std::string received;
+  std::string failure;
+  bool done = false;
+  int turns = 0;
+  scope.spawn(read_until_failure(*server_.stream, received, failure, done));
+  scope.spawn(count_turns(loop_.get_executor(), done, turns));
+  // A client that renews its keys now and then is served ...
+  scope.spawn(client.send(500, "one"));
+  scope.spawn(client.send(500, "two"));
+  // ... and one that does nothing else is not.
+  scope.spawn(client.send(8000, ""));
+  finish(scope);
+  EXPECT_EQ(received, "onetwo");
+  EXPECT_TRUE(failure.ends_with("it sends records without data")) << failure;
+  EXPECT_GE(turns, 3);
 }
 
 class KernelTlsTest : public TlsTest {};
