@@ -7,6 +7,8 @@
 #include "cli/files.h"
 #include "cli/talk.h"
 #include "cli/text.h"
+#include "codec/json.h"
+#include "model/parse.h"
 
 namespace berth::cli {
 namespace {
@@ -63,6 +65,21 @@ Task<Result<cluster::ServiceStatus>> Control::status() {
   Result<http::Response> response = co_await fetch(std::move(request));
   if (!response) co_return Failure(response.error());
   co_return cluster::parse_service_status(response->body);
+}
+
+Task<Result<std::vector<std::string>>> Control::differing_keys(const model::Spec& spec) {
+  http::ClientRequest request;
+  request.method = "POST";
+  request.target = "/differences";
+  request.body = model::write_spec(spec);
+  Result<http::Response> response = co_await fetch(std::move(request));
+  if (!response) co_return Failure(response.error());
+  std::vector<std::string> keys;
+  const Result<berth::json::Slice> answer = berth::json::parse(response->body);
+  if (!answer) co_return Failure(answer.error());
+  for (berth::json::Elements each(answer->find("keys")); each.next();)
+    keys.push_back(each.value().as_string().value_or(""));
+  co_return keys;
 }
 
 Task<Result<void>> Control::post(std::string target, std::string body) {

@@ -19,6 +19,8 @@ class Control {
 
   Task<Result<cluster::ServiceStatus>> status();
   /// `body` is JSON or empty.
+  /// The keys in which `spec` differs from what runs.
+  Task<Result<std::vector<std::string>>> differing_keys(const model::Spec& spec);
   Task<Result<void>> post(std::string target, std::string body);
   /// The log lines as they come; the target is "/logs?…".
   Task<Result<std::unique_ptr<http::ClientResponse>>> logs(std::string target);

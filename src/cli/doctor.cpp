@@ -178,19 +178,21 @@ class Doctor {
   /// By what the first silent server is: a command can be run by hand, a URL cannot.
   std::string remedy_for(const cluster::TaskStatus& task) const {
     const auto silent = std::ranges::find(task.servers, false, &cluster::ServerState::ready);
-    const auto server = silent == task.servers.end()
-                            ? spec_.servers.begin()
-                            : std::ranges::find(spec_.servers, silent->name, &model::ServerSpec::name);
+    const std::string name = silent != task.servers.end() ? silent->name
+                             : spec_.servers.empty()      ? std::string()
+                                                          : spec_.servers.front().name;
+    return remedy_for(name, fmt::format("`berth logs --task {}` has what it wrote.", task.id));
+  }
+
+  std::string remedy_for(const std::string& name, const std::string& where) const {
+    const auto server = std::ranges::find(spec_.servers, name, &model::ServerSpec::name);
     if (server != spec_.servers.end() && server->kind == model::ServerSpec::Kind::url) {
       return fmt::format(
           "See whether the upstream of `{}` runs, and whether its `url` and `headers` in the file "
           "are right; Berth goes on asking it.",
           server->name);
     }
-    return fmt::format(
-        "Run the server's command by itself to see whether it starts; `berth logs --task {}` has "
-        "what it wrote.",
-        task.id);
+    return "Run the server's command by itself to see whether it starts; " + where;
   }
 
   void check_key() {
@@ -220,7 +222,7 @@ class Doctor {
         good(name, fmt::format("{} lists its tools", url));
       } else {
         bad(name, fmt::format("tools/list at {}: {}", url, result.error().message()),
-            "`berth logs -f` shows what the server says.");
+            remedy_for(server.name, "`berth logs -f` shows what it writes."));
       }
     }
   }

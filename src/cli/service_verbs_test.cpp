@@ -200,6 +200,7 @@ TEST(Status, shows_shares_restarts_of_servers_and_what_is_not_separated) {
       {.name = "git", .ready = true, .not_separated = "no Landlock", .restarts = 2, .oom_kills = 1}};
   running.status.tasks[1].servers = {{.name = "git", .ready = true, .restarts = 3}};
   running.status.urls.push_back({"everything", "https://mcp.example.com/mcp", true});
+  running.status.hosts = {"mcp.example.com", "mcp.lan"};
   EXPECT_EQ(running.world.run({"status"}), 0);
   expect_golden("status_notes.txt", running.world.terminal.output);
 }
@@ -295,9 +296,23 @@ TEST(Up, of_a_service_that_runs_says_so_and_exits_with_5) {
   Running running;
   EXPECT_EQ(running.world.run({"up"}), 5);
   EXPECT_EQ(running.world.terminal.errors,
-            "berth up: everything is already up (pid 4711). `berth status` shows it, `berth restart` "
-            "replaces its tasks, "
-            "`berth down` stops it.\n");
+            "berth up: everything is already up (pid 4711). `berth status` shows it, `berth down` stops it.\n"
+            "What runs is what the file says.\n");
+}
+
+TEST(Up, of_a_service_that_runs_says_what_its_file_says_otherwise_and_what_takes_that) {
+  Running running;
+  running.control.answer = [answer = running.control.answer](const FakeService::Seen& request) {
+    if (request.target != "/differences") return answer(request);
+    EXPECT_TRUE(request.body.contains(R"("builtin": "workspace")")) << request.body;
+    return http::json_response(
+        200, R"({"keys": ["server.command", "tasks.count", "listener.http_port", "aws.waf"]})");
+  };
+  EXPECT_EQ(running.world.run({"up"}), 5);
+  EXPECT_TRUE(running.world.terminal.errors.ends_with(
+      "The file says otherwise now: `server.command`, `tasks.count`. `berth restart` takes that.\n"
+      "It says otherwise, too, and `berth down`, then `berth up`, takes it: `listener.http_port`.\n"))
+      << running.world.terminal.errors;
 }
 
 TEST(Logs, come_from_the_running_service) {

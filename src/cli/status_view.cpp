@@ -190,7 +190,18 @@ std::string url_lines(const cluster::ServiceStatus& status, bool colour) {
       if (!url.empty()) rows.push_back({{server.name}, {url, Paint::cyan}});
     }
   }
-  return table(rows, 2, colour);
+  std::string out = table(rows, 2, colour);
+  // Of a listener on loopback no URL names them: something before it does.
+  std::string others;
+  for (const std::string& host : status.hosts) {
+    const bool is_shown = std::ranges::any_of(
+        status.urls, [&](const cluster::ServiceUrl& url) { return url.url.contains("//" + host); });
+    if (!is_shown) others += (others.empty() ? "" : ", ") + host;
+  }
+  if (!others.empty())
+    out += paint(Paint::dim,
+                 fmt::format("  also by the name{} {}\n", others.contains(',') ? "s" : "", others), colour);
+  return out;
 }
 
 }  // namespace berth::cli

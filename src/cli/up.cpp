@@ -248,6 +248,35 @@ std::vector<std::string> said_at_start(const model::Spec& spec) {
   return out;
 }
 
+/// Whether a restart leaves it as it is: the name, and what the front door was made from.
+bool needs_down(const std::string& key) {
+  return key == "name" || key == "listener" || key.starts_with("listener.") ||
+         key == "limits.connections_max";
+}
+
+/// What the file says otherwise than what runs, and what takes that.
+std::string what_differs(const std::vector<std::string>& keys, const std::string& file_words) {
+  std::vector<std::string> restart;
+  std::vector<std::string> down;
+  // Blocks about AWS run nowhere here.
+  for (const std::string& key : keys) {
+    const std::string_view block = std::string_view(key).substr(0, key.find('.'));
+    if (block == "aws" || block == "image" || block == "permissions" || block == "scaling") continue;
+    (needs_down(key) ? down : restart).push_back(key);
+  }
+  std::string out;
+  if (restart.empty() && down.empty()) return "What runs is what the file says.\n";
+  if (!restart.empty()) {
+    out += fmt::format("The file says otherwise now: `{}`. `berth restart{}` takes that.\n",
+                       fmt::join(restart, "`, `"), file_words);
+  }
+  if (!down.empty()) {
+    out += fmt::format("It says otherwise, too, and `berth down{1}`, then `berth up`, takes it: `{0}`.\n",
+                       fmt::join(down, "`, `"), file_words);
+  }
+  return out;
+}
+
 std::string log_tail(const std::string& path) {
   Result<std::string> text = read_file(path, shown_log_bytes_max);
   if (!text) return {};
@@ -276,7 +305,8 @@ Task<ExitCode> settle(Context& context, const model::Spec& spec, const SpecLocat
   if (all_answer(status)) co_return ExitCode::ok;
   std::string silent = silent_servers(status);
   if (silent.empty()) silent = "not every task became healthy.\n";
-  context.terminal.err(fmt::format("berth up: {}The rest is up, and Berth goes on trying.\n", silent));
+  const std::string end = fmt::format("berth up: {}The rest is up, and Berth goes on trying.\n", silent);
+  context.terminal.err(fitted(context.terminal, end));
   co_return ExitCode::unhealthy;
 }
 
@@ -351,10 +381,13 @@ Task<ExitCode> run_up(Context& context, const Arguments& arguments) {
   Control control(context, location->state_directory);
   Result<cluster::ServiceStatus> running = co_await control.status();
   if (running) {
-    context.terminal.err(fmt::format(
-        "berth up: {0} is already up (pid {1}). `berth status{2}` shows it, `berth restart{2}` replaces its "
-        "tasks, `berth down{2}` stops it.\n",
-        running->service, running->pid, file_words(context, *location)));
+    const std::string words = file_words(context, *location);
+    const Result<std::vector<std::string>> keys_changed = co_await control.differing_keys(*spec);
+    const std::string text = fmt::format(
+        "berth up: {0} is already up (pid {1}). `berth status{2}` shows it, `berth down{2}` stops it.\n{3}",
+        running->service, running->pid, words,
+        keys_changed ? what_differs(*keys_changed, words) : std::string());
+    context.terminal.err(fitted(context.terminal, text));
     co_return ExitCode::already_running;
   }
   if (arguments.has("detach"))

@@ -12,12 +12,14 @@
 #include "base/signal.h"
 #include "cluster/log_reader.h"
 #include "codec/json.h"
+#include "model/parse.h"
 
 namespace berth::cluster {
 
 namespace {
 
 constexpr std::size_t body_bytes_max = 64 * 1024;
+constexpr std::size_t spec_bytes_max = 4u << 20;
 constexpr std::size_t lines_default = 50;
 constexpr std::size_t lines_max = 100'000;
 constexpr Duration follow_interval = std::chrono::milliseconds(100);
@@ -60,6 +62,7 @@ class ControlApiImpl final : public ControlApi {
     if (path == "/logs" && exchange.head().method == "GET") return serve_logs(exchange);
     if (path == "/scale" && exchange.head().method == "POST") return serve_scale(exchange);
     if (path == "/down" && exchange.head().method == "POST") return serve_down(exchange);
+    if (path == "/differences" && exchange.head().method == "POST") return serve_differences(exchange);
     return answer(exchange, answer_to(exchange.head()));
   }
 
@@ -72,13 +75,12 @@ class ControlApiImpl final : public ControlApi {
   http::Response answer_to(const http::RequestHead& head) {
     const std::string_view path = head.path();
     const bool known = path == "/status" || path == "/metrics" || path == "/restart" || path == "/logs" ||
-                       path == "/scale" || path == "/down";
+                       path == "/scale" || path == "/down" || path == "/differences";
     if (!known) {
-      return error_response(
-          404, "not_found",
-          fmt::format("The control API has no {}; it has /status, /scale, /restart, /down, /logs "
-                      "and /metrics.",
-                      path));
+      return error_response(404, "not_found",
+                            fmt::format("The control API has no {}; it has /status, /scale, /restart, /down, "
+                                        "/differences, /logs and /metrics.",
+                                        path));
     }
     if (path == "/status" && head.method == "GET")
       return http::json_response(200, to_json(service_.status()));
@@ -110,6 +112,26 @@ class ControlApiImpl final : public ControlApi {
     const auto scaled = service_.scale(static_cast<std::size_t>(*count));
     if (!scaled) return error_response(400, to_string(scaled.error().code()), scaled.error().message());
     return done(200);
+  }
+
+  Task<void> serve_differences(http::Exchange& exchange) {
+    const auto body = co_await exchange.read_body(spec_bytes_max);
+    http::Response response = differences(body ? *body : std::string());
+    co_await answer(exchange, std::move(response));
+  }
+
+  http::Response differences(const std::string& text) {
+    const model::SpecSource source{.text = text,
+                                   .file = "the file",
+                                   .directory = "/",
+                                   .environment = {},
+                                   .format = model::SpecSource::Format::berth_yaml};
+    const auto spec = model::parse_spec(source);
+    if (!spec) return error_response(400, to_string(spec.error().code()), spec.error().message());
+    std::string keys;
+    for (const std::string& key : service_.differing_keys(*spec))
+      keys += (keys.empty() ? "" : ",") + json_quote(key);
+    return http::json_response(200, fmt::format(R"({{"keys":[{}]}})", keys));
   }
 
   Task<void> serve_down(http::Exchange& exchange) {

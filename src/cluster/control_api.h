@@ -22,6 +22,7 @@ struct ControlApiOptions {
 ///   POST /scale {"count":N}               200 | 400 N is no number from 0 to tasks_max
 ///   POST /restart                         202
 ///   POST /down                            202, then the service drains
+///   POST /differences SPEC                200 {"keys":[…]}: what it says otherwise than what runs | 400
 ///   GET  /logs?lines=N&task=ID&follow=1   200 JSON lines (application/x-ndjson); streamed with follow | 404
 ///   GET  /metrics                         200 Prometheus text
 class ControlApi : public http::Service {

@@ -15,6 +15,7 @@
 #include "http/client.h"
 #include "http/server.h"
 #include "model/addresses.h"
+#include "model/difference.h"
 #include "monitoring/metrics.h"
 #include "monitoring/process.h"
 #include "network/front_door.h"
@@ -87,6 +88,7 @@ class ServiceImpl final : public Service {
     status.pid = ::getpid();
     status.started_unix_ms = to_unix_ms(started_);
     status.urls = urls();
+    status.hosts = model::own_hosts(options_.spec.listener);
     status.desired = supervisor_->desired();
     status.tasks = supervisor_->tasks();
     for (const network::TargetHealth& target : parts_.front_door->targets()) {
@@ -111,6 +113,10 @@ class ServiceImpl final : public Service {
       co_await clock_.sleep_for(poll_interval);
     }
     co_return true;
+  }
+
+  std::vector<std::string> differing_keys(const model::Spec& spec) const override {
+    return model::differing_keys(options_.spec, spec);
   }
 
   Result<void> scale(std::size_t count) override {

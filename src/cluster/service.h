@@ -47,11 +47,11 @@ std::string_view to_string(TaskPhase phase);
 struct ServerState {
   std::string name;
   bool ready = false;
-  std::string reason;          ///< when it does not: a sentence with its last words if it has any
-  bool refused = false;        ///< then: it cannot be started or reached at all, so that waiting is of no use
-  std::string not_separated = {};   ///< what of its processes' separation was refused; empty: nothing
-  std::uint64_t restarts = 0;  ///< its processes that ended without being told to
-  std::uint64_t oom_kills = 0;  ///< those of them that the kernel ended for want of memory
+  std::string reason;    ///< when it does not: a sentence with its last words if it has any
+  bool refused = false;  ///< then: it cannot be started or reached at all, so that waiting is of no use
+  std::string not_separated = {};  ///< what of its processes' separation was refused; empty: nothing
+  std::uint64_t restarts = 0;      ///< its processes that ended without being told to
+  std::uint64_t oom_kills = 0;     ///< those of them that the kernel ended for want of memory
 };
 
 /// One task as `berth status` shows it.
@@ -85,6 +85,7 @@ struct ServiceStatus {
   pid_t pid = 0;
   std::int64_t started_unix_ms = 0;
   std::vector<ServiceUrl> urls;
+  std::vector<std::string> hosts;  ///< names besides loopback by which clients may come
   std::size_t desired = 0;
   std::vector<TaskStatus> tasks;
   bool limits_enforced = false;
@@ -137,6 +138,8 @@ class Service {
   virtual Task<bool> wait_until_healthy(TimePoint deadline) = 0;
   /// invalid_argument above tasks_max.
   virtual Result<void> scale(std::size_t count) = 0;
+  /// What `spec`, as its file is now, says otherwise than what runs: keys as paths.
+  virtual std::vector<std::string> differing_keys(const model::Spec& spec) const = 0;
   /// Replaces every task, one after another, each only when its successor is healthy.
   virtual void restart() = 0;
   /// Stops accepting, finishes what is in flight, ends every task (SIGTERM; SIGKILL a little after

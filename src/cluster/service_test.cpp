@@ -12,6 +12,7 @@
 #include "cluster/task_file.h"
 #include "http/client.h"
 #include "http/server.h"
+#include "model/parse.h"
 #include "net/network.h"
 
 namespace berth::cluster {
@@ -183,6 +184,19 @@ TEST_F(ServiceTest, AKilledTaskIsReplacedWhileOthersAnswer) {
   };
   run(replaced());
   EXPECT_EQ(service_->status().tasks[0].restarts, 1u);
+}
+
+TEST_F(ServiceTest, SaysWhatAFileSaysOtherwiseThanWhatRuns) {
+  options_.spec.tasks.count = 1;
+  options_.spec.servers[0].directory = folder_;
+  start();
+  model::Spec spec = options_.spec;
+  EXPECT_EQ(control("POST", "/differences", model::write_spec(spec)).body, R"({"keys":[]})");
+  spec.tasks.count = 2;
+  spec.tasks.cpu = 1;
+  EXPECT_EQ(control("POST", "/differences", model::write_spec(spec)).body,
+            R"({"keys":["tasks.count","tasks.cpu"]})");
+  EXPECT_EQ(control("POST", "/differences", "nmae: x").status, 400);
 }
 
 TEST_F(ServiceTest, TheControlApiAnswersTheVerbs) {

@@ -139,6 +139,8 @@ std::string to_json(const ServiceStatus& status) {
   boost::json::array urls;
   for (const ServiceUrl& url : status.urls)
     urls.push_back({{"server", url.server}, {"url", url.url}, {"outside", url.outside}});
+  boost::json::array hosts;
+  for (const std::string& host : status.hosts) hosts.emplace_back(host);
   boost::json::array tasks;
   for (const TaskStatus& task : status.tasks) tasks.push_back(write_task(task));
   const boost::json::object object{{"service", status.service},
@@ -146,6 +148,7 @@ std::string to_json(const ServiceStatus& status) {
                                    {"pid", status.pid},
                                    {"started_unix_ms", status.started_unix_ms},
                                    {"urls", std::move(urls)},
+                                   {"hosts", std::move(hosts)},
                                    {"desired", status.desired},
                                    {"tasks", std::move(tasks)},
                                    {"limits_enforced", status.limits_enforced},
@@ -186,6 +189,11 @@ Result<ServiceStatus> parse_service_status(std::string_view text) {
       fields.read("url", url.url);
       fields.read("outside", url.outside);
       status.urls.push_back(std::move(url));
+    }
+  }
+  if (const boost::json::array* hosts = reader.array("hosts")) {
+    for (const boost::json::value& host : *hosts) {
+      if (host.is_string()) status.hosts.push_back(boost::json::value_to<std::string>(host));
     }
   }
   if (const boost::json::array* tasks = reader.array("tasks")) {

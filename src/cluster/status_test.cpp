@@ -12,6 +12,7 @@ TEST(ServiceStatus, ReadsBackWhatItWrites) {
   status.pid = 42;
   status.started_unix_ms = 1795305600123;
   status.urls = {{"everything", "http://127.0.0.1:8080/mcp"}, {"everything", "https://x/mcp", true}};
+  status.hosts = {"mcp.lan"};
   status.cpu_limit = 0.5;
   status.memory_limit_bytes = 1u << 30;
   status.desired = 3;
@@ -46,6 +47,7 @@ TEST(ServiceStatus, ReadsBackWhatItWrites) {
   EXPECT_TRUE(read->tasks.at(0).servers.at(1).refused);
   EXPECT_EQ(read->memory_limit_bytes, 1u << 30);
   EXPECT_TRUE(read->urls.at(1).outside);
+  EXPECT_EQ(read->hosts, status.hosts);
   EXPECT_EQ(read->tasks.at(0).servers.at(1).reason, "It ended with exit code 1.");
 }
 

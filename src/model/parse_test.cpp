@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "model/difference.h"
 #include "model/inherited.h"
 #include "model/testing/golden.h"
 
@@ -94,6 +95,22 @@ TEST(Inherited, are_what_programs_and_package_runners_need_and_no_secret_of_othe
   std::map<std::string, std::string> expected = environment;
   for (const char* const name : {"GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "PATHS"}) expected.erase(name);
   EXPECT_EQ(inherited_variables(environment), expected);
+}
+
+TEST(Difference, names_the_keys_that_a_file_says_otherwise_now) {
+  const Spec before = good(
+      "name: a\nserver: {command: node x.js, env: {A: a}}\ntasks: {count: 2}\nlistener: {http_port: 8080}\n");
+  EXPECT_TRUE(differing_keys(before, before).empty());
+  const Spec now = good(
+      "name: a\nserver: {command: node y.js, env: {A: b}}\ntasks: {count: 3, cpu: 1}\n"
+      "auth: {keys: [{name: al, env: AL}]}\n");
+  EXPECT_EQ(differing_keys(before, now),
+            (std::vector<std::string>{"server.command", "server.env", "tasks.count", "tasks.cpu",
+                                      "listener.http_port", "auth.keys"}));
+  const Spec two = good("name: a\nservers: {x: {builtin: workspace}, y: {builtin: workspace}}\n");
+  const Spec other = good("name: a\nservers: {x: {builtin: workspace, warm: 2}, z: {builtin: workspace}}\n");
+  EXPECT_EQ(differing_keys(two, other),
+            (std::vector<std::string>{"servers.x.warm", "servers.z", "servers.y"}));
 }
 
 TEST(Spec, is_named_after_its_folder) {

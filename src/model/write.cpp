@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.h"
+#include "model/difference.h"
 #include "model/fields.h"
 #include "model/parse.h"
 
@@ -123,6 +126,35 @@ std::string write_server(ServerSpec& server, Variables variables) {
   return write_block(server_fields(), &server, &standard, variables, members);
 }
 
+// ---- differences ----
+
+std::string write_field(const Field& field, void* block) {
+  return field.locate == nullptr ? std::string() : write_value(field, block, nullptr, Variables::raw);
+}
+
+void compare_blocks(std::span<const Field> fields, void* before, void* now, const std::string& path,
+                    std::vector<std::string>& out) {
+  for (const Field& field : fields) {
+    const std::string inner = path.empty() ? std::string(field.key) : fmt::format("{}.{}", path, field.key);
+    const bool always = field.kind == FieldKind::block && field.present == nullptr && field.locate != nullptr;
+    if (always) {
+      compare_blocks(field.fields, field.locate(before), field.locate(now), inner, out);
+    } else if (write_field(field, before) != write_field(field, now)) {
+      out.push_back(inner);
+    }
+  }
+}
+
+void compare_servers(ServerSpec& before, ServerSpec& now, const std::string& path,
+                     std::vector<std::string>& out) {
+  if (before.kind != now.kind || before.command != now.command || before.builtin != now.builtin ||
+      before.url != now.url) {
+    constexpr std::string_view kinds[] = {"command", "builtin", "url", "native"};
+    out.push_back(fmt::format("{}.{}", path, kinds[static_cast<std::size_t>(now.kind)]));
+  }
+  compare_blocks(server_fields(), &before, &now, path, out);
+}
+
 }  // namespace
 
 std::string write_spec(const Spec& spec) {
@@ -134,6 +166,29 @@ std::string write_spec(const Spec& spec) {
   members.add("servers", servers.object());
   Spec standard;
   return write_block(spec_fields(), &copy, &standard, variables, members) + "\n";
+}
+
+std::vector<std::string> differing_keys(const Spec& before, const Spec& now) {
+  Spec old_spec = before;
+  Spec new_spec = now;
+  const bool is_alone = old_spec.servers.size() == 1 && new_spec.servers.size() == 1;
+  std::vector<std::string> out;
+  for (ServerSpec& server : new_spec.servers) {
+    const auto known = is_alone ? old_spec.servers.begin()
+                                : std::ranges::find(old_spec.servers, server.name, &ServerSpec::name);
+    const std::string path = is_alone ? "server" : "servers." + server.name;
+    if (known == old_spec.servers.end()) {
+      out.push_back(path);
+    } else {
+      compare_servers(*known, server, path, out);
+    }
+  }
+  for (const ServerSpec& server : old_spec.servers) {
+    const auto still = std::ranges::find(new_spec.servers, server.name, &ServerSpec::name);
+    if (!is_alone && still == new_spec.servers.end()) out.push_back("servers." + server.name);
+  }
+  compare_blocks(spec_fields(), &old_spec, &new_spec, {}, out);
+  return out;
 }
 
 }  // namespace berth::model

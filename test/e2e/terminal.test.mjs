@@ -149,6 +149,21 @@ test('on a terminal of 80 by 24 how to stop is on the screen, and nothing is wid
   for (const line of lines) assert.ok(line.length <= 80, line);
 });
 
+test('up of a service that is up says what its file says otherwise, and what takes that', async (t) => {
+  const yaml = (count, port) => `name: d\nserver: {command: ${command}, env: {A: "\${B}"}}\n` +
+    `tasks: {count: ${count}}\nlistener: {http_port: ${port}}\n`;
+  const service = await detached(t, { 'berth.yaml': yaml(1, 18321) }, [], { B: 'secret-b' });
+  const same = await service.berth('up');
+  assert.match(same.err, /What runs is what the file says\./);
+  writeFileSync(join(service.folder, 'berth.yaml'), yaml(2, 18322));
+  service.environment.B = 'another';
+  const changed = await service.berth('up');
+  assert.equal(changed.code, 5);
+  assert.match(changed.err, /`server\.env`, `tasks\.count`\. `berth restart` takes that\./);
+  assert.match(changed.err, /`berth down`, then `berth up`, takes it: `listener\.http_port`\./);
+  assert.doesNotMatch(changed.out + changed.err, /secret-b|another/);
+});
+
 test('shell scripts can rely on exit codes', async (t) => {
   const yaml = `name: c\nserver: {command: ${command}}\ntasks: {count: 1}\n`;
   const service = await detached(t, { 'berth.yaml': yaml });

@@ -41,7 +41,7 @@ void StdioHost::spawn(ChildId id, const PoolKey& key, mcp::Era era) {
   if (is_probe) probe_started_ = clock_.now();
   if (!launched) {
     if (is_probe) return give_up_probe();
-    last_failure_ = launched.error().message();
+    last_failure_ = fmt::format("The server cannot be started: {}.", launched.error().message());
     cannot_start_ = launched.error().code() == ErrorCode::not_found ||
                     launched.error().code() == ErrorCode::permission_denied;
     log_.error("server_start_failed", {{"server", spec_.name}, {"reason", last_failure_}});

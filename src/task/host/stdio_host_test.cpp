@@ -274,12 +274,15 @@ TEST_F(StdioHostTest, runs_a_call_elsewhere_only_when_it_never_left) {
 }
 
 TEST_F(StdioHostTest, reports_a_missing_command_and_fails_calls_fast) {
-  launcher->refusal = Error(ErrorCode::not_found, "There is no command 'fake-server' in PATH (/bin).");
+  launcher->refusal = Error(ErrorCode::not_found, "there is no command 'fake-server' in PATH (/bin)");
   make();
   EXPECT_FALSE(host->health().ready);
-  EXPECT_EQ(host->health().reason, "There is no command 'fake-server' in PATH (/bin).");
+  EXPECT_EQ(host->health().reason,
+            "The server cannot be started: there is no command 'fake-server' in PATH (/bin).");
+  EXPECT_TRUE(host->health().refused);
   EXPECT_EQ(echo().error(),
-            "There is no command 'fake-server' in PATH (/bin). Berth starts it again in 0.1 s.");
+            "The server cannot be started: there is no command 'fake-server' in PATH (/bin). Berth starts it "
+            "again in 0.1 s.");
   const auto described = describe(caller);
   ASSERT_TRUE(described && !*described);
   EXPECT_EQ(described->error().code(), ErrorCode::unavailable);
