@@ -16,7 +16,7 @@ export const servers = [
     { thought: 'one', nextThoughtNeeded: false, thoughtNumber: 1, totalThoughts: 1 }] },
   { package: '@modelcontextprotocol/server-github', call: ['get_issue', {}] },
   { package: '@upstash/context7-mcp', call: ['resolve-library-id', {}] },
-  { package: '@bytebase/dbhub', args: ['--transport', 'stdio', '--dsn', 'sqlite:///{state}/farm.db'],
+  { package: '@bytebase/dbhub', args: ['--transport', 'stdio', '--dsn', 'sqlite://{state}/farm.db'],
     call: ['execute_sql', { sql: 'SELECT 6 * 7 AS answer' }] },
   { package: 'mongodb-mcp-server', env: { MDB_MCP_TELEMETRY: 'disabled' },
     call: ['list-knowledge-sources', { x: 1 }] },
