@@ -1,4 +1,6 @@
 // One request and its answer: the half of Session that speaks with targets.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -15,6 +17,8 @@ constexpr std::size_t attempts_max = 4;
 constexpr std::size_t atomic_write_bytes_max = 16 * 1024;
 
 constexpr std::string_view slow_body = "No part of the request body came within the idle timeout.";
+/// In the words in which tasks say it (mcp::unknown_end), so that a client knows one sentence.
+constexpr std::string_view unknown_end = "The call may have run; its end is unknown.";
 
 }  // namespace
 
@@ -236,16 +240,16 @@ Session::Relay Session::without_answer(const Result<std::size_t>& read, bool not
     return Relay::retry;
   }
   own_status_ = expired ? 504 : 502;
-  own_message_ = expired ? "The target did not answer within the idle timeout."
-                         : "The target closed the connection before it had answered; whether it acted on the "
-                           "request is not known.";
+  own_message_ = fmt::format("{} {}", unknown_end,
+                             expired ? "The target did not answer within the idle timeout."
+                                     : "The target closed the connection before it had answered.");
   count_broken_answer();
   return Relay::no_answer;
 }
 
 Session::Relay Session::malformed_answer() {
   own_status_ = 502;
-  own_message_ = "The target's answer is not HTTP/1.1.";
+  own_message_ = fmt::format("{} The target's answer is not HTTP/1.1.", unknown_end);
   count_broken_answer();
   return Relay::no_answer;
 }

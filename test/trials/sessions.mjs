@@ -76,13 +76,11 @@ export class SessionCaller extends Caller {
 
 /// {text} of a good result, or {error} with everything that was told instead.
 export function outcomeOf(answer) {
-  let body;
+  const error = `HTTP ${answer.status}: ${answer.text.slice(0, 500) || 'an empty body'}`;
   try {
-    body = answerOf(answer);
+    const { result } = answerOf(answer);
+    return result && !result.isError ? { text: result.content?.[0]?.text } : { error };
   } catch {
-    return { error: `HTTP ${answer.status}: ${answer.text.slice(0, 300) || 'an empty body'}` };
+    return { error };
   }
-  if (body.result && !body.result.isError) return { text: body.result.content?.[0]?.text };
-  const told = body.error ?? body.result;
-  return { error: `HTTP ${answer.status}: ${JSON.stringify(told).slice(0, 400)}` };
 }
