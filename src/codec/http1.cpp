@@ -1,8 +1,11 @@
 #include "codec/http1.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 namespace berth::http1 {
@@ -182,11 +185,14 @@ HeadStatus HeadParser::target() {
   if (at_ == end_) return more();
   if (*at_ != ' ') return bad("The request target holds a byte that must be percent-encoded.");
   head_.target = std::string_view(begin, static_cast<std::size_t>(at_ - begin));
-  const bool is_absolute = head_.target.starts_with("http://") || head_.target.starts_with("https://");
-  if (!head_.target.starts_with('/') && head_.target != "*" && !is_absolute) {
-    return bad("The request target must start with '/'.");
-  }
   ++at_;
+  if (head_.target.starts_with('/') || head_.target == "*") return HeadStatus::complete;
+  const bool is_absolute = head_.target.starts_with("http://") || head_.target.starts_with("https://");
+  if (!is_absolute) return bad("The request target must start with '/'.");
+  const std::string_view rest = head_.target.substr(head_.target.find("//") + 2);
+  const std::string_view authority = rest.substr(0, rest.find_first_of("/?"));
+  if (authority.empty() || !is_host_value(authority))
+    return bad("The request target names no host that HTTP can ask.");
   return HeadStatus::complete;
 }
 
@@ -447,6 +453,21 @@ Result<void> ChunkedDecoder::take_size(char byte) {
   return {};
 }
 
+/// A byte of an extension, or of the name or value of a trailer.
+Result<void> ChunkedDecoder::take_overhead(char byte) {
+  if (++overhead_ > chunk_overhead_bytes_max) return broken_chunk("extensions and trailers exceed 16 KiB");
+  if (state_ == State::trailer_name) {
+    if (byte == ':') state_ = State::trailer_value;
+    return byte == ':' || is_token_byte(byte) ? Result<void>() : broken_chunk("a trailer is no field");
+  }
+  if (byte == '\r') {
+    state_ = state_ == State::extension ? State::size_lf : State::trailer_lf;
+  } else if (!is_value_byte(byte)) {
+    return broken_chunk("an extension or trailer holds a control byte");
+  }
+  return {};
+}
+
 Result<void> ChunkedDecoder::take_line_feed(char byte, State next) {
   if (byte != '\n') return broken_chunk("a CR is not followed by LF");
   state_ = next;
@@ -469,18 +490,12 @@ Result<void> ChunkedDecoder::take(char byte) {
         state_ = State::final_lf;
         return {};
       }
-      state_ = State::trailer_line;
-      [[fallthrough]];
+      if (!is_token_byte(byte)) return broken_chunk("a trailer is no field");
+      state_ = State::trailer_name;
+      return take_overhead(byte);
     case State::extension:
-    case State::trailer_line:
-      if (++overhead_ > chunk_overhead_bytes_max)
-        return broken_chunk("extensions and trailers exceed 16 KiB");
-      if (byte == '\r') {
-        state_ = state_ == State::extension ? State::size_lf : State::trailer_lf;
-      } else if (!is_value_byte(byte)) {
-        return broken_chunk("an extension or trailer holds a control byte");
-      }
-      return {};
+    case State::trailer_name:
+    case State::trailer_value: return take_overhead(byte);
     case State::data:
     case State::done: return {};
   }
@@ -514,6 +529,17 @@ void append_chunk_head(std::string& out, std::size_t size) {
   } while (size != 0);
   while (count > 0) out.push_back(digits[--count]);
   out.append("\r\n");
+}
+
+std::string to_date(WallTime time) {
+  const std::time_t seconds = static_cast<std::time_t>(to_unix_ms(time) / 1000);
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  static constexpr const char* days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", days[parts.tm_wday], parts.tm_mday,
+                     months[parts.tm_mon], parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
 bool is_token(std::string_view text) {

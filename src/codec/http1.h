@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 
 /// HTTP/1.1 message syntax (RFC 9112) as pure functions over bytes. No sockets, no time.
@@ -58,8 +59,9 @@ enum class HeadStatus : std::uint8_t {
 
 /// Parses one head from the start of `bytes`. `problem` (may be null) receives a sentence on failure.
 /// Refuses what enables smuggling: Content-Length with Transfer-Encoding, differing or malformed lengths,
-/// white space before a colon, obs-fold, bare CR or LF, control bytes in values, several Host fields. One
-/// empty line before a request is skipped (RFC 9112 §2.2); an equal repeat of Content-Length is one field.
+/// white space before a colon, obs-fold, bare CR or LF, control bytes in values, several Host fields, an
+/// absolute target without an authority or with one that could be no Host. One empty line before a request
+/// is skipped (RFC 9112 §2.2); an equal repeat of Content-Length is one field.
 /// Feeding a head in parts gives `incomplete` and then what the whole gives.
 HeadStatus parse_request(std::string_view bytes, const HeadLimits& limits, HeadView& out,
                          std::string* problem = nullptr);
@@ -67,7 +69,14 @@ HeadStatus parse_request(std::string_view bytes, const HeadLimits& limits, HeadV
 HeadStatus parse_response(std::string_view bytes, const HeadLimits& limits, bool to_head_request,
                           HeadView& out, std::string* problem = nullptr);
 
-/// Decodes a chunked body (RFC 9112 §7.1) incrementally; extensions are skipped, trailers dropped.
+/// What a hop may add to a head that it passes on: the front door, as an Application Load Balancer, adds Host
+/// (to a request of HTTP/1.0), X-Forwarded-For, -Proto and -Port and X-Amzn-Trace-Id, a task on the way to a
+/// sister less. The next listener takes heads that are larger by so much: what one lets in the other does.
+inline constexpr std::size_t hop_fields_max = 5;
+inline constexpr std::size_t hop_bytes_max = 512;
+
+/// Decodes a chunked body (RFC 9112 §7.1) incrementally; extensions are skipped. Trailers are dropped, but
+/// they must be fields: what a head may not hold, they may not either.
 class ChunkedDecoder {
  public:
   /// Consumes from `input`, appends decoded data to `out`; returns bytes consumed. Stops where the body ends.
@@ -84,8 +93,9 @@ class ChunkedDecoder {
     data,
     data_cr,
     data_lf,
-    trailer,
-    trailer_line,
+    trailer,  ///< at the start of a line
+    trailer_name,
+    trailer_value,
     trailer_lf,
     final_lf,
     done
@@ -93,6 +103,7 @@ class ChunkedDecoder {
   Result<std::size_t> run(std::string_view input, std::string* out);
   Result<void> take(char byte);
   Result<void> take_size(char byte);
+  Result<void> take_overhead(char byte);
   Result<void> take_line_feed(char byte, State next);
   State state_ = State::size;
   std::uint64_t remaining_ = 0;
@@ -102,6 +113,9 @@ class ChunkedDecoder {
 
 /// "1a\r\n" before a chunk of that size.
 void append_chunk_head(std::string& out, std::size_t size);
+
+/// "Sun, 22 Nov 2026 15:04:05 GMT" (RFC 9110 §5.6.7).
+std::string to_date(WallTime time);
 
 bool is_token(std::string_view text);
 bool is_field_value(std::string_view text);

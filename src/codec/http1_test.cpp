@@ -119,6 +119,11 @@ const Case refused[] = {
     {"GET / http/1.1\r\nHost: a\r\n\r\n", "bad"},
     {"GET / HTTP/11\r\nHost: a\r\n\r\n", "bad"},
     {"GET x HTTP/1.1\r\nHost: a\r\n\r\n", "bad"},
+    {"GET http:///x HTTP/1.1\r\nHost: a\r\n\r\n", "bad"},
+    {"GET http://?x HTTP/1.1\r\nHost: a\r\n\r\n", "bad"},
+    {"GET https://user@a/x HTTP/1.1\r\nHost: a\r\n\r\n", "bad"},
+    {"GET http://a,b/x HTTP/1.1\r\nHost: a\r\n\r\n", "bad"},
+    {"GET HTTP://a/x HTTP/1.1\r\nHost: a\r\n\r\n", "bad"},
     {"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", "bad"},
     {"GET /\xC3\xA9 HTTP/1.1\r\nHost: a\r\n\r\n", "bad"},
     {"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "bad"},
@@ -243,6 +248,18 @@ TEST(ChunkedBody, DecodesAndRefusesTheSameInEveryFragmentation) {
   for (const auto& [wire, decoded] : cases) {
     for (std::size_t step = 1; step <= wire.size(); ++step)
       EXPECT_EQ(dechunk(wire, step), decoded) << wire << step;
+  }
+}
+
+TEST(Date, IsWrittenAsHttpWantsIt) {
+  EXPECT_EQ(to_date(WallTime(std::chrono::milliseconds(1795305600123))), "Sun, 22 Nov 2026 00:00:00 GMT");
+}
+
+TEST(ChunkedBody, TakesTrailersThatAreFieldsAlone) {
+  EXPECT_EQ(dechunk("0\r\nX-Sum: 1\r\nEmpty:\r\n\r\n", 1000), " +0");
+  for (const std::string_view trailer : {" folded", "\tfolded", "no colon", ": no name", "X : 1", "X: \x01",
+                                         "X: 1\rY: 2", "X\xC3: 1", "GET / HTTP/1.1"}) {
+    EXPECT_EQ(dechunk("0\r\nA: 1\r\n" + std::string(trailer) + "\r\n\r\n", 1000), "refused") << trailer;
   }
 }
 

@@ -1,10 +1,10 @@
 #include "network/forwarding.h"
 
 #include <fmt/format.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 #include <iterator>
 
 #include "base/log.h"
@@ -12,6 +12,16 @@
 namespace berth::network {
 
 namespace {
+
+/// What the longest of the fields below add to a head.
+constexpr std::size_t added_bytes_max =
+    std::string_view(
+        "Host: localhost\r\nContent-Length: \r\nX-Forwarded-For: , \r\nX-Forwarded-Proto: https\r\n"
+        "X-Forwarded-Port: 65535\r\n"
+        "X-Amzn-Trace-Id: Self=1-00000000-000000000000000000000000;\r\n")
+        .size() +
+    INET6_ADDRSTRLEN;
+static_assert(added_bytes_max <= http1::hop_bytes_max, "a task takes what the front door lets in");
 
 /// Field names are tokens, in which setting bit 5 changes nothing but the case of letters that matter here.
 bool is_name(std::string_view name, std::string_view lower) {
@@ -325,17 +335,6 @@ constexpr OwnStatus own_statuses[] = {
     {505, "HTTP Version Not Supported", "version_not_supported"},
 };
 
-std::string http_date(WallTime now) {
-  const std::time_t seconds = static_cast<std::time_t>(to_unix_ms(now) / 1000);
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  static constexpr const char* days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  static constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", days[parts.tm_wday], parts.tm_mday,
-                     months[parts.tm_mon], parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec);
-}
-
 }  // namespace
 
 std::string error_answer(int status, std::string_view message, WallTime now, bool keep_alive,
@@ -348,7 +347,7 @@ std::string error_answer(int status, std::string_view message, WallTime now, boo
   std::string out = fmt::format(
       "HTTP/1.1 {} {}\r\nServer: berth\r\nDate: {}\r\nContent-Type: application/json\r\n"
       "Content-Length: {}\r\n",
-      status, own.reason, http_date(now), body.size());
+      status, own.reason, http1::to_date(now), body.size());
   if (status == 405) out += "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
   if (status == 503) out += "Retry-After: 1\r\n";
   if (!keep_alive) out += "Connection: close\r\n";
