@@ -50,6 +50,7 @@ ErrorCode code_of_errno(int number) {
     case ETIMEDOUT: return ErrorCode::deadline_exceeded;
     case EMFILE:
     case ENFILE:
+    case ENOBUFS:
     case ENOMEM:
     case ENOSPC:
     case EAGAIN: return ErrorCode::resource_exhausted;

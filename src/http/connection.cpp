@@ -5,6 +5,7 @@
 #include <boost/asio/error.hpp>
 #include <boost/system/system_error.hpp>
 #include <exception>
+#include <memory>
 #include <utility>
 
 #include "base/check.h"
@@ -74,12 +75,21 @@ Connection::Connection(ServerShared& shared, std::unique_ptr<net::Stream> stream
       stream_(std::move(stream)),
       input_(*stream_),
       body_(input_),
-      place_(shared.connections.insert(shared.connections.end(), this)) {}
+      place_(shared.busy.insert(shared.busy.end(), this)) {}
 
-Connection::~Connection() { shared_.connections.erase(place_); }
+Connection::~Connection() { (idle_ ? shared_.idle : shared_.busy).erase(place_); }
 
-void Connection::close_if_idle() {
-  if (idle_) stream_->close();
+void Connection::set_idle(bool idle) {
+  if (idle == idle_) return;
+  idle_ = idle;
+  std::list<Connection*>& from = idle ? shared_.busy : shared_.idle;
+  std::list<Connection*>& to = idle ? shared_.idle : shared_.busy;
+  to.splice(to.end(), from, place_);
+}
+
+void Connection::end_idle() {
+  set_idle(false);
+  stream_->close();
 }
 
 Task<void> Connection::run() {
@@ -112,15 +122,15 @@ Task<bool> Connection::read_head() {
       }
       parsed = bytes.size();
     }
-    idle_ = bytes.empty();
-    if (idle_ && shared_.closing) co_return false;
+    if (bytes.empty() && shared_.closing) co_return false;
+    set_idle(bytes.empty());
     if (!timed_head) {
       timed_head = !idle_;
       const Duration timeout = idle_ ? shared_.limits.idle_timeout : shared_.limits.head_timeout;
       stream_->set_deadline(shared_.clock.now() + timeout);
     }
     const auto count = co_await input_.fill();
-    idle_ = false;
+    set_idle(false);
     if (count && *count > 0) continue;
     const bool too_slow = !count && count.error().code() == ErrorCode::deadline_exceeded;
     if (too_slow && !input_.bytes().empty()) co_await refuse(408, "The head of the request came too slowly.");
@@ -183,6 +193,18 @@ Task<void> Connection::serve_one() {
   // An answer cut short must look cut short.
   if (answer_ == Answer::streaming) keep_alive_ = false;
   if (!body_.done()) co_await drop_unread_body();
+  forget_head();
+}
+
+/// Where the address sanitizer watches, the memory of a head goes with its request instead of being used
+/// again, so that a view that outlives it is found.
+void Connection::forget_head() {
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+  std::destroy_at(&head_);
+  std::construct_at(&head_);
+#endif
+#endif
 }
 
 Task<void> Connection::drop_unread_body() {
@@ -282,14 +304,17 @@ bool Connection::put_head(int status, const Headers& headers) {
   append_number(out_, static_cast<std::uint64_t>(status));
   out_.push_back(' ');
   out_.append(reason_phrase(status)).append("\r\n");
+  bool is_dated = false;
   for (const auto field : headers.fields()) {
     if (is_framing_field(field.name)) continue;
+    is_dated = is_dated || equals_ignoring_case(field.name, "Date");
     if (!http1::is_token(field.name) || !http1::is_field_value(field.value)) {
       shared_.log.error("response_field_invalid", {{"path", head_.path()}, {"name", field.name}});
       return false;
     }
     append_field(out_, field.name, field.value);
   }
+  if (!is_dated) append_field(out_, "Date", shared_.date.at(shared_.clock.wall()));
   return true;
 }
 

@@ -23,7 +23,9 @@ struct ServerShared {
   Log& log;
   ServerLimits limits;
   http1::HeadLimits head_limits;
-  std::list<Connection*> connections;
+  std::list<Connection*> busy{};  ///< connections with a request, or a part of one
+  std::list<Connection*> idle{};  ///< those that wait for a request, the longest first
+  DateText date{};
   std::size_t exchanges = 0;  ///< being served now
   bool draining = false;      ///< every answer closes its connection
   bool closing = false;       ///< and idle connections close too
@@ -41,8 +43,8 @@ class Connection final : public Exchange {
 
   /// Until the connection is over.
   Task<void> run();
-  /// Ends the connection now if it waits for a request.
-  void close_if_idle();
+  /// Ends a connection that waits for a request.
+  void end_idle();
 
   const RequestHead& head() const override { return head_; }
   net::Endpoint remote() const override { return stream_->remote(); }
@@ -67,7 +69,9 @@ class Connection final : public Exchange {
   Task<Result<void>> prepare_to_read_body();
   Task<Result<void>> send(std::string_view first, std::string_view second);
 
+  void set_idle(bool idle);
   void take_head();
+  void forget_head();
   void arm_watch();
   void decide_keep_alive(const Headers& headers);
   /// Status line and fields into out_; false when a field cannot be sent.

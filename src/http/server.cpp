@@ -5,15 +5,11 @@
 
 #include "base/check.h"
 #include "http/connection.h"
+#include "net/accept_failures.h"
 
 namespace berth::http {
 
 namespace {
-
-using namespace std::chrono_literals;
-
-/// How long accepting rests when the system has no descriptor or memory for another connection.
-constexpr Duration accept_rest = 100ms;
 
 class ServerImpl final : public Server {
  public:
@@ -22,7 +18,8 @@ class ServerImpl final : public Server {
       : listener_(std::move(listener)),
         tls_(std::move(tls)),
         local_(listener_->local()),
-        shared_{service, clock, log, limits, {}, {}, 0},
+        shared_{service, clock, log, limits, {}},
+        failures_(clock, log, local_),
         changed_(clock.executor()),
         room_(clock.executor()),
         scope_(clock.executor()) {
@@ -55,7 +52,8 @@ class ServerImpl final : public Server {
     shared_.closing = true;
     listener_->close();
     room_.notify();
-    for (Connection* const connection : shared_.connections) connection->close_if_idle();
+    while (end_longest_idle()) {
+    }
     co_await wait_until_empty(TimePoint::max(), TimePoint::min());
     const std::size_t cut = shared_.exchanges;
     scope_.cancel();
@@ -73,7 +71,7 @@ class ServerImpl final : public Server {
     ~Open() {
       if (server_ == nullptr) return;
       --server_->open_;
-      server_->room_.notify();
+      if (server_->wants_room_) server_->room_.notify();
       server_->changed_.notify();
     }
 
@@ -96,20 +94,34 @@ class ServerImpl final : public Server {
 
   Task<void> accept_all() {
     while (!shared_.closing) {
-      if (open_ >= shared_.limits.connections_max) {
-        co_await room_.wait();
-        continue;
-      }
       auto accepted = co_await listener_->accept();
       if (accepted) {
-        scope_.spawn(converse(std::move(*accepted), Open(*this)));
+        co_await wait_for_room();
+        if (!shared_.closing) scope_.spawn(converse(std::move(*accepted), Open(*this)));
       } else if (accepted.error().code() == ErrorCode::cancelled) {
         co_return;
       } else {
-        shared_.log.warning("accept_failed", {{"problem", accepted.error().message()}});
-        co_await shared_.clock.sleep_for(accept_rest);
+        if (accepted.error().code() == ErrorCode::resource_exhausted) end_longest_idle();
+        co_await failures_.rest(accepted.error());
       }
     }
+  }
+
+  /// At the limit, whoever has asked for nothing for the longest time makes way. Where all are being served,
+  /// the connection that was just accepted waits, and those behind it in the kernel's queue.
+  Task<void> wait_for_room() {
+    while (open_ >= shared_.limits.connections_max && !shared_.closing) {
+      end_longest_idle();
+      wants_room_ = true;
+      co_await room_.wait();
+      wants_room_ = false;
+    }
+  }
+
+  bool end_longest_idle() {
+    if (shared_.idle.empty()) return false;
+    shared_.idle.front()->end_idle();
+    return true;
   }
 
   Task<void> converse(std::unique_ptr<net::Stream> stream, Open open) {
@@ -131,8 +143,10 @@ class ServerImpl final : public Server {
   std::shared_ptr<net::TlsContext> tls_;
   net::Endpoint local_;
   ServerShared shared_;
+  net::AcceptFailures failures_;
   std::size_t open_ = 0;
-  TimePoint deadline_{};  ///< of the drain
+  bool wants_room_ = false;  ///< an accepted connection waits for it
+  TimePoint deadline_{};     ///< of the drain
   Signal changed_;
   Signal room_;
   TaskScope scope_;

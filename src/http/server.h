@@ -11,11 +11,11 @@ namespace berth::http {
 
 /// Limits of one listener. Each has a name in berth.yaml (`limits.*`) and a documented answer.
 struct ServerLimits {
-  std::size_t head_bytes_max = 64 * 1024;             ///< 431 above
-  std::size_t head_fields_max = 100;                  ///< 431 above
-  std::size_t target_bytes_max = 16 * 1024;           ///< 414 above
-  std::size_t connections_max = 10'000;               ///< accept pauses above
-  Duration head_timeout = std::chrono::seconds(10);   ///< from the first byte of a head; 408
+  std::size_t head_bytes_max = 64 * 1024;            ///< 431 above
+  std::size_t head_fields_max = 100;                 ///< 431 above
+  std::size_t target_bytes_max = 16 * 1024;          ///< 414 above
+  std::size_t connections_max = 10'000;              ///< above, the longest idle one makes way
+  Duration head_timeout = std::chrono::seconds(10);  ///< from the first byte of a head; 408
   /// Between requests. Longer than the balancer's in front, which otherwise sends a request on a connection
   /// that has just closed and answers 502: an ALB's is 60 s by default and 120 s in Berth's template.
   Duration idle_timeout = std::chrono::seconds(130);

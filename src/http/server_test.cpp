@@ -1,9 +1,15 @@
 #include "http/server.h"
 
 #include <gtest/gtest.h>
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#endif
+#endif
 
 #include <functional>
 #include <stdexcept>
+#include <vector>
 
 #include "base/testing/sim_clock.h"
 #include "net/testing/memory_network.h"
@@ -38,11 +44,13 @@ class Demo final : public Service {
       exchange.on_disconnect([this] { ++disconnects; });
       co_await go_on.wait();
     }
+    last_target = exchange.head().target;
     if (path == "/throw") throw std::runtime_error("broken");
     if (path == "/nothing") co_return;
     Response response = text_response(200, exchange.head().method + " " + exchange.head().target);
     if (path == "/split") response.headers.add("X", "a\r\nSet-Cookie: b");
     if (path == "/close") response.headers.add("Connection", "close");
+    if (path == "/dated") response.headers.add("Date", "Sun, 06 Nov 1994 08:49:37 GMT");
     if (path == "/none") response.status = 204;
     if (path == "/host") response.body = *exchange.head().headers.get("host");
     if (path == "/large") response.body = std::string(1'000'000, 'x');
@@ -50,6 +58,7 @@ class Demo final : public Service {
   }
 
   int disconnects = 0;
+  std::string_view last_target;  ///< of a request that may be over
   Clock& clock_;
   Signal go_on;
 
@@ -113,8 +122,14 @@ class Peer {
     scope_.spawn(write(std::move(bytes)));
     clock_.run_until_idle();
   }
-  /// What came since the last call; a closed connection shows as "<end>".
-  std::string take() { return std::exchange(received_, {}); }
+  /// What came since the last call, without Date; a closed connection shows as "<end>".
+  std::string take() {
+    std::string text = take_all();
+    for (std::size_t at = 0; (at = text.find("Date: ")) != std::string::npos;)
+      text.erase(at, text.find('\n', at) + 1 - at);
+    return text;
+  }
+  std::string take_all() { return std::exchange(received_, {}); }
   void close() {
     stream_->close();
     clock_.run_until_idle();
@@ -390,17 +405,71 @@ TEST_F(HttpServer, TellsTheServiceThatTheClientHasGone) {
   EXPECT_EQ(server->connections(), 0u);
 }
 
-TEST_F(HttpServer, PausesAcceptingAtTheLimitOfConnections) {
-  auto first = connect();
-  const auto second = connect();
-  const auto third = connect();
+TEST_F(HttpServer, WaitsAtTheLimitOfConnectionsWhileAllAreBusy) {
+  std::vector<std::unique_ptr<Peer>> busy;
+  for (int i = 0; i < 3; ++i) {
+    busy.push_back(connect());
+    busy.back()->send("GET /some HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n");
+  }
   const auto fourth = connect();
   fourth->send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_EQ(server->connections(), 3u);
   EXPECT_EQ(fourth->take(), "");
-  first->close();
+  busy[0]->close();
   EXPECT_EQ(fourth->take(), ok("GET /a"));
 }
+
+TEST_F(HttpServer, TheLongestIdleConnectionMakesWayAtTheLimit) {
+  std::vector<std::unique_ptr<Peer>> peers;
+  for (int i = 0; i < 3; ++i) peers.push_back(connect());
+  // The oldest connection is not the one that has been idle for the longest time.
+  peers[0]->send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(peers[0]->take(), ok("GET /a"));
+  for (int i = 3; i < 5; ++i) {
+    peers.push_back(connect());
+    peers.back()->send("GET /b HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_EQ(peers.back()->take(), ok("GET /b"));
+  }
+  EXPECT_EQ(server->connections(), 3u);
+  EXPECT_EQ(peers[0]->take(), "");
+  EXPECT_EQ(peers[1]->take(), "<end>");
+  EXPECT_EQ(peers[2]->take(), "<end>");
+}
+
+TEST_F(HttpServer, EveryAnswerHasADate) {
+  const auto peer = connect();
+  peer->send("GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /stream HTTP/1.1\r\nHost: x\r\n\r\nnonsense\r\n");
+  clock.advance(1s);
+  const std::string text = peer->take_all();
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = text.find("\r\nDate: ", at)) != std::string::npos; ++at) {
+    const std::string date = text.substr(at + 8, 29);
+    EXPECT_TRUE(date.ends_with(" GMT")) << date;
+    ++count;
+  }
+  EXPECT_EQ(count, 3u) << text;
+}
+
+TEST_F(HttpServer, ADateOfTheServiceStays) {
+  const auto peer = connect();
+  peer->send("GET /dated HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string text = peer->take_all();
+  EXPECT_NE(text.find("\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"), std::string::npos) << text;
+  EXPECT_EQ(text.find("Date: "), text.rfind("Date: "));
+}
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+TEST_F(HttpServer, TheMemoryOfAHeadGoesWithItsRequest) {
+  const std::string target = "/a/target/longer/than/what/fits/into/a/string/itself";
+  const auto peer = connect();
+  peer->send("GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(peer->take(), ok("GET " + target));
+  ASSERT_EQ(demo.last_target.size(), target.size());
+  EXPECT_TRUE(__asan_address_is_poisoned(demo.last_target.data()));
+}
+#endif
+#endif
 
 TEST_F(HttpServer, DrainClosesIdleConnectionsAndLetsTheRestFinish) {
   const auto idle = connect();

@@ -181,6 +181,15 @@ void copy_fields(const http1::HeadView& head, Headers& out) {
   for (const http1::FieldView& field : head.fields) out.add(field.name, field.value);
 }
 
+std::string_view DateText::at(WallTime now) {
+  const std::int64_t second = to_unix_ms(now) / 1000;
+  if (second != second_) {
+    second_ = second;
+    text_ = http1::to_date(now);
+  }
+  return text_;
+}
+
 void append_field(std::string& out, std::string_view name, std::string_view value) {
   out.append(name).append(": ").append(value).append("\r\n");
 }

@@ -75,6 +75,16 @@ class BodyReader {
 /// Copies a parsed head's fields; keeps the memory of `out`.
 void copy_fields(const http1::HeadView& head, Headers& out);
 
+/// The value of Date (RFC 9110 §6.6.1), written anew once a second.
+class DateText {
+ public:
+  std::string_view at(WallTime now);
+
+ private:
+  std::int64_t second_ = -1;
+  std::string text_;
+};
+
 /// "Name: value\r\n".
 void append_field(std::string& out, std::string_view name, std::string_view value);
 void append_number(std::string& out, std::uint64_t number);

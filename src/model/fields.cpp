@@ -198,7 +198,7 @@ constexpr Field limits_table[] = {
     ranged<&LimitsSpec::target_bytes_max>(bytes, "target_bytes_max", 256, mb, "Path and query of a request.",
                                           "414"),
     ranged<&LimitsSpec::connections_max>(count, "connections_max", 10, many, "Connections of one listener.",
-                                         "new ones wait until others close"),
+                                         "the longest idle one is closed; all in use: new ones wait"),
     ranged<&LimitsSpec::sessions_max>(count, "sessions_max", 1, many, "Legacy sessions of one task.",
                                       "the oldest unused one of who holds most ends; all in use: 503"),
     ranged<&LimitsSpec::session_idle_timeout>(

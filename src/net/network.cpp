@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -158,11 +159,13 @@ class KernelNetwork final : public Network {
     const auto descriptor = open_socket(*address);
     if (!descriptor) return Failure(descriptor.error());
     if (!endpoint.is_unix()) set_option(*descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (sharing == PortSharing::reuse_port) set_option(*descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (sharing == PortSharing::further) set_option(*descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
     if (const int number = bind_and_listen(*descriptor, endpoint, *address); number != 0) {
       ::close(*descriptor);
       return Failure(listen_error(number, endpoint));
     }
+    // Only once it listens alone: of two that bind at the same time, the kernel lets one listen.
+    if (sharing == PortSharing::first) set_option(*descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
     return std::make_unique<KernelListener>(clock_, *descriptor,
                                             endpoint.is_unix() ? endpoint : local_endpoint(*descriptor));
   }
@@ -172,6 +175,12 @@ class KernelNetwork final : public Network {
   }
 
   Clock& clock() override { return clock_; }
+
+  std::size_t descriptors_max() const override {
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return Network::descriptors_max();
+    return files.rlim_cur;
+  }
 
  private:
   /// Takes the endpoint by value: the caller's may be gone by the time the connection stands.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <memory>
 
 #include "net/stream.h"
@@ -17,7 +18,10 @@ class Listener {
   virtual void close() = 0;
 };
 
-enum class PortSharing : std::uint8_t { exclusive, reuse_port };
+/// exclusive: nobody else has the port. first: the same, but listeners of this user that ask as `further` may
+/// join (SO_REUSEPORT); the kernel spreads connections over them. Somebody who has not asked `first` joins
+/// whoever has: a port that is to be one's own is claimed so before it is shared.
+enum class PortSharing : std::uint8_t { exclusive, first, further };
 
 /// The door to the network: kernel sockets in production, make_memory_network in tests.
 class Network {
@@ -28,6 +32,8 @@ class Network {
                                                    PortSharing sharing = PortSharing::exclusive) = 0;
   virtual Task<Result<std::unique_ptr<Stream>>> connect(const Endpoint& endpoint, TimePoint deadline) = 0;
   virtual Clock& clock() = 0;
+  /// How many sockets, pipes and files this process may have open at once.
+  virtual std::size_t descriptors_max() const { return std::numeric_limits<std::size_t>::max(); }
 };
 
 /// Kernel TCP and Unix sockets, non-blocking, TCP_NODELAY. `clock` outlives the network and its streams.

@@ -323,13 +323,19 @@ TEST(KernelNetwork, ExplainsWhatCannotBeListenedOn) {
   EXPECT_EQ(network->listen(Endpoint{"unix:/nowhere/x.sock", 0}).error().code(), ErrorCode::not_found);
 }
 
-TEST(KernelNetwork, SeveralListenersShareAPortWhenAsked) {
+TEST(KernelNetwork, SeveralListenersShareAPortThatIsTheirsAlone) {
   asio::io_context loop;
   const auto clock = make_real_clock(loop.get_executor());
   const auto network = make_network(*clock);
-  const auto first = network->listen(Endpoint{"127.0.0.1", 0}, PortSharing::reuse_port);
+  const auto first = network->listen(Endpoint{"127.0.0.1", 0}, PortSharing::first);
   ASSERT_TRUE(first);
-  EXPECT_TRUE(network->listen((*first)->local(), PortSharing::reuse_port));
+  const Endpoint endpoint = (*first)->local();
+  const auto second = network->listen(endpoint, PortSharing::further);
+  EXPECT_TRUE(second);
+  EXPECT_TRUE(network->listen(endpoint, PortSharing::further));
+  // Another service would begin like the first of these did.
+  EXPECT_EQ(network->listen(endpoint, PortSharing::first).error().code(), ErrorCode::conflict);
+  EXPECT_EQ(network->listen(endpoint, PortSharing::exclusive).error().code(), ErrorCode::conflict);
 }
 
 TEST(MemoryNetwork, ACutEndpointResetsItsStreamsUntilHealed) {

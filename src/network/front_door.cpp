@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "model/addresses.h"
+#include "net/connection_budget.h"
 #include "network/door_metrics.h"
 #include "network/health_check.h"
 #include "network/loops.h"
@@ -33,14 +34,21 @@ TargetGroupPolicy policy_of(const model::ListenerSpec& listener) {
   return policy;
 }
 
-ProxyOptions proxy_options(const FrontDoorOptions& options) {
+/// A connection holds one to its target while a request is answered.
+constexpr std::size_t descriptors_per_connection = 2;
+/// Listeners, health checks, the control socket, state and logs.
+constexpr std::size_t descriptors_reserved = 64;
+
+ProxyOptions proxy_options(const FrontDoorOptions& options, const net::Network& network, Log& log) {
   ProxyOptions proxy;
   proxy.balancing = options.listener.balancing;
   proxy.idle_timeout = options.listener.idle_timeout;
   proxy.head_timeout = options.limits.head_timeout;
   proxy.head_limits = {options.limits.head_bytes_max, options.limits.head_fields_max,
                        options.limits.target_bytes_max};
-  proxy.connections_max = options.limits.connections_max;
+  proxy.connections_max =
+      net::limit_connections({network.descriptors_max(), descriptors_reserved, descriptors_per_connection},
+                             options.limits.connections_max, log);
   proxy.connections = std::make_shared<std::atomic<std::size_t>>(0);
   return proxy;
 }
@@ -121,7 +129,7 @@ class FrontDoorImpl final : public FrontDoor {
 };
 
 std::unique_ptr<Loops> FrontDoorImpl::make_loops() {
-  ProxyOptions proxy = proxy_options(options_);
+  ProxyOptions proxy = proxy_options(options_, network_, log_);
   proxy.on_connect_failed = [this, alive = alive_](std::uint64_t key) {
     if (!*alive) return;
     group_.on_connect_failed(key, clock_.now());
@@ -196,6 +204,9 @@ void FrontDoorImpl::publish() {
   if (snapshot == published_) return;
   published_ = snapshot;
   RoutingTable table{snapshot, {}};
+  for (const TargetHealth& health : group_.health()) {
+    if (health.state == TargetState::draining) table.draining.push_back(health.key);
+  }
   for (const RoutedTarget& target : snapshot->targets) {
     auto& load = loads_[target.key];
     if (!load) load = std::make_shared<TargetLoad>(loops_->size());

@@ -533,7 +533,23 @@ TEST_F(FrontDoorTest, AnIdleClientConnectionIsClosedQuietly) {
   EXPECT_EQ(client.received, "");
 }
 
-TEST_F(FrontDoorTest, AboveItsLimitOfConnectionsAcceptingPauses) {
+TEST_F(FrontDoorTest, AtTheLimitOfConnectionsTheLongestIdleMakesWay) {
+  options.limits.connections_max = 2;
+  StubTarget& target = add_target();
+  Peer& first = request(get);
+  Peer& second = connect();
+  send(target.peers.front(), std::string(ok));
+  EXPECT_EQ(first_line(first.take()), "HTTP/1.1 200 OK");
+  // The second has never asked for anything, and the first has rested for a shorter time.
+  Peer& third = request(get);
+  clock.advance(1ms);
+  EXPECT_TRUE(second.ended);
+  EXPECT_FALSE(first.ended);
+  send(target.peers.front(), std::string(ok));
+  EXPECT_EQ(first_line(third.take()), "HTTP/1.1 200 OK");
+}
+
+TEST_F(FrontDoorTest, AtTheLimitOfConnectionsWithAllBusyAcceptingPauses) {
   options.limits.connections_max = 2;
   add_target();
   Peer& first = request(get);
@@ -629,6 +645,32 @@ TEST_F(FrontDoorTest, ItsMetricsNameEveryTarget) {
   EXPECT_NE(text.find("berth_target_answers_total{target=\"1\",zone=\"a\",status=\"2xx\"} 1\n"),
             std::string::npos);
   EXPECT_NE(text.find("berth_target_healthy{target=\"1\",zone=\"a\"} 1\n"), std::string::npos);
+}
+
+TEST_F(FrontDoorTest, TheMetricsOfATargetThatDrainsGoOn) {
+  StubTarget& target = add_target();
+  Peer& client = request(post("x"));
+  send(target.peers.front(), std::string(ok));
+  send(client, post("y"));
+  const auto deregister = [](FrontDoor& door) -> Task<void> { co_await door.deregister_target("1"); };
+  TaskScope scope(loop.get_executor());
+  scope.spawn(deregister(door()));
+  clock.advance(30ms);
+  const auto answers = [this] {
+    monitoring::MetricsWriter writer;
+    door().write_metrics(writer);
+    const std::string text = writer.text();
+    const std::string name = "berth_target_answers_total{target=\"1\",zone=\"a\",status=\"2xx\"} ";
+    const std::size_t at = text.find(name);
+    if (at == std::string::npos) return std::string("none");
+    const std::size_t value = at + name.size();
+    return text.substr(value, text.find('\n', value) - value);
+  };
+  EXPECT_EQ(answers(), "1");
+  send(target.peers.front(), std::string(ok));
+  EXPECT_EQ(answers(), "2");
+  clock.advance(30ms);
+  EXPECT_EQ(answers(), "none") << "it has left";
 }
 
 TEST_F(FrontDoorTest, APortInUseIsToldWithItsRemedyAndAnUnnamedOneIsSearched) {

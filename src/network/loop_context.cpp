@@ -63,11 +63,19 @@ void LoopContext::adopt(const RoutingTable& table) {
     next.push_back(known != upstreams.end() ? *known : std::make_shared<Upstream>(target, table.loads[i]));
   }
   for (const auto& upstream : upstreams) {
-    if (std::ranges::find(next, upstream) == next.end()) upstream->retire();
+    if (std::ranges::find(next, upstream) != next.end()) continue;
+    upstream->retire();
+    if (std::ranges::find(table.draining, upstream->key()) != table.draining.end()) next.push_back(upstream);
   }
   const std::lock_guard lock(mutex);
   upstreams = std::move(next);
   balancer_.adopt(table.snapshot);
+}
+
+bool LoopContext::end_longest_idle() {
+  if (idle.empty()) return false;
+  idle.front()->cut();
+  return true;
 }
 
 TraceId LoopContext::next_trace() {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -27,6 +28,8 @@ class Session;
 struct RoutingTable {
   std::shared_ptr<const Snapshot> snapshot;
   std::vector<std::shared_ptr<TargetLoad>> loads;  ///< by index of snapshot->targets
+  /// Targets that drain, by key: they get no requests, but finish some and are still counted.
+  std::vector<std::uint64_t> draining{};
 };
 
 struct ProxyOptions {
@@ -36,9 +39,12 @@ struct ProxyOptions {
   Duration head_timeout = std::chrono::seconds(10);
   Duration connect_timeout = std::chrono::seconds(5);
   http1::HeadLimits head_limits;
-  std::size_t connections_max = 8'000;                       ///< over all loops
+  /// Over all loops; above, the connection that has been idle for the longest time makes way.
+  std::size_t connections_max = 8'000;
   std::shared_ptr<std::atomic<std::size_t>> connections;     ///< client connections open in all loops
   std::function<void(std::uint64_t key)> on_connect_failed;  ///< called in this loop
+  /// The same: there are too many connections, and none of this loop is idle.
+  std::function<void()> on_full = [] {};
 };
 
 /// What one loop counts; read from other threads under a lock.
@@ -61,6 +67,9 @@ class LoopContext {
   void adopt(const RoutingTable& table);
   TraceId next_trace();
 
+  /// Ends the session that has waited for a request for the longest time; false when none does.
+  bool end_longest_idle();
+
   /// Notices within two ticks when the client of this session goes away; for answers that take their time.
   /// The quick ones, nearly all, cost no more than an entry in a list.
   void watch_client(Session& session);
@@ -74,10 +83,12 @@ class LoopContext {
   Clock& clock;
   Log& log;
   bool draining = false;
+  std::list<Session*> busy;
+  std::list<Session*> idle;  ///< sessions that wait for a request, the longest first
   std::atomic<std::size_t> in_flight{0};
   mutable std::mutex mutex;
   ProxyCounters counters;  ///< guarded by mutex, as are the counters in `upstreams`
-  /// By index of the snapshot, then those that left the group and whose counters are still shown.
+  /// By index of the snapshot, then those that drain.
   std::vector<std::shared_ptr<Upstream>> upstreams;  ///< the vector, too, is changed under mutex
 
  private:

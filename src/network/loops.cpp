@@ -111,6 +111,10 @@ class ThreadLoop {
     });
   }
 
+  void make_room() {
+    asio::post(io_, [this] { proxy_.make_room(); });
+  }
+
   void set_tls(std::shared_ptr<net::TlsContext> tls) {
     asio::post(io_, [this, tls = std::move(tls)] { proxy_.set_tls(tls); });
   }
@@ -161,6 +165,7 @@ class ThreadLoops final : public Loops {
       own.loop = i;
       own.on_connect_failed = [executor = control.executor(), tell = options.on_connect_failed](
                                   std::uint64_t key) { asio::post(executor, [tell, key] { tell(key); }); };
+      own.on_full = [this, i] { make_room_elsewhere(i); };
       loops_.push_back(std::make_unique<ThreadLoop>(std::move(own), log));
     }
     listeners_.resize(count);
@@ -176,16 +181,12 @@ class ThreadLoops final : public Loops {
   std::size_t size() const override { return loops_.size(); }
 
   Result<net::Endpoint> listen(const net::Endpoint& endpoint, std::shared_ptr<net::TlsContext> tls) override {
-    // Port sharing would hide that somebody else has the port: two services would take turns answering.
-    if (endpoint.port != 0) {
-      auto alone = loops_.front()->network().listen(endpoint);
-      if (!alone) return Failure(alone.error());
-      (*alone)->close();
-    }
+    // Port sharing alone would hide that somebody else has the port: two services would take turns answering.
     net::Endpoint shared = endpoint;
+    net::PortSharing sharing = net::PortSharing::first;
     std::vector<std::unique_ptr<net::Listener>> bound;
     for (const auto& loop : loops_) {
-      auto listener = loop->network().listen(shared, net::PortSharing::reuse_port);
+      auto listener = loop->network().listen(shared, std::exchange(sharing, net::PortSharing::further));
       if (!listener) return Failure(listener.error());
       shared = (*listener)->local();
       bound.push_back(std::move(*listener));
@@ -237,6 +238,14 @@ class ThreadLoops final : public Loops {
   }
 
  private:
+  /// Called in the loop of that number, which has no idle connection. The others may each end one, which is
+  /// more than is needed and does no harm.
+  void make_room_elsewhere(std::size_t full) {
+    for (std::size_t i = 0; i < loops_.size(); ++i) {
+      if (i != full) loops_[i]->make_room();
+    }
+  }
+
   Clock& control_;
   std::shared_ptr<std::atomic<std::size_t>> connections_;
   std::vector<std::unique_ptr<ThreadLoop>> loops_;

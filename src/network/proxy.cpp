@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "net/accept_failures.h"
 #include "network/session.h"
 
 namespace berth::network {
@@ -9,8 +10,8 @@ namespace berth::network {
 namespace {
 
 constexpr Duration handshake_max = std::chrono::seconds(10);
-/// How soon accepting is tried again when there are too many connections or too few descriptors.
-constexpr Duration accept_pause = std::chrono::milliseconds(20);
+/// How soon an accepted connection looks again whether another loop's connections have made way.
+constexpr Duration room_pause = std::chrono::milliseconds(20);
 
 }  // namespace
 
@@ -23,22 +24,18 @@ class Proxy::Registration {
     ++proxy_.context_.counters.connections;
   }
   ~Registration() {
-    if (session_) proxy_.sessions_.erase(session_);
     --proxy_.open_;
     proxy_.context_.options.connections->fetch_sub(1, std::memory_order_relaxed);
+    for (const auto& door : proxy_.doors_) {
+      if (door->wants_room) door->room.notify();
+    }
     if (proxy_.context_.draining) proxy_.changed_.notify();
   }
   Registration(const Registration&) = delete;
   Registration& operator=(const Registration&) = delete;
 
-  void begin(Session& session) {
-    session_ = &session;
-    proxy_.sessions_.insert(session_);
-  }
-
  private:
   Proxy& proxy_;
-  Session* session_ = nullptr;
 };
 
 Proxy::Proxy(ProxyOptions options, net::Network& network, Log& log)
@@ -49,7 +46,7 @@ Proxy::Proxy(ProxyOptions options, net::Network& network, Log& log)
 Proxy::~Proxy() = default;
 
 void Proxy::serve(std::unique_ptr<net::Listener> listener, std::shared_ptr<net::TlsContext> tls) {
-  doors_.push_back(std::make_unique<Door>(Door{std::move(listener), std::move(tls)}));
+  doors_.emplace_back(new Door{std::move(listener), std::move(tls), Signal(context_.clock.executor())});
   scope_.spawn(accept_all(*doors_.back()));
 }
 
@@ -60,22 +57,36 @@ void Proxy::set_tls(std::shared_ptr<net::TlsContext> tls) {
 }
 
 Task<void> Proxy::accept_all(Door& door) {
-  std::atomic<std::size_t>& connections = *context_.options.connections;
+  net::AcceptFailures failures(context_.clock, context_.log, door.listener->local());
   while (!context_.draining) {
-    if (connections.load(std::memory_order_relaxed) >= context_.options.connections_max) {
-      co_await context_.clock.sleep_for(accept_pause);
-      continue;
-    }
     auto accepted = co_await door.listener->accept();
     if (accepted) {
-      connections.fetch_add(1, std::memory_order_relaxed);
+      co_await wait_for_room(door);
+      context_.options.connections->fetch_add(1, std::memory_order_relaxed);
       scope_.spawn(serve_connection(std::move(*accepted), door.tls));
       continue;
     }
     if (accepted.error().code() == ErrorCode::cancelled) co_return;
-    context_.log.warning("accept_failed", {{"listener", net::to_string(door.listener->local())},
-                                           {"problem", accepted.error().message()}});
-    co_await context_.clock.sleep_for(accept_pause);
+    if (accepted.error().code() == ErrorCode::resource_exhausted) make_room();
+    co_await failures.rest(accepted.error());
+  }
+}
+
+/// At the limit, whoever has asked for nothing for the longest time makes way. Where all are being served,
+/// the connection that was just accepted waits, and those behind it in the kernel's queue.
+Task<void> Proxy::wait_for_room(Door& door) {
+  const std::atomic<std::size_t>& connections = *context_.options.connections;
+  const auto full = [&] {
+    return connections.load(std::memory_order_relaxed) >= context_.options.connections_max;
+  };
+  if (!full()) co_return;
+  const auto timer = context_.clock.make_timer();
+  while (full() && !context_.draining) {
+    if (!context_.end_longest_idle()) context_.options.on_full();
+    timer->arm(context_.clock.now() + room_pause, [&door] { door.room.notify(); });
+    door.wants_room = true;
+    co_await door.room.wait();
+    door.wants_room = false;
   }
 }
 
@@ -95,20 +106,14 @@ Task<void> Proxy::serve_connection(std::unique_ptr<net::Stream> stream,
   }
   if (context_.draining) co_return;
   const auto session = std::make_shared<Session>(context_, scope_, std::move(stream), scheme);
-  registration.begin(*session);
   co_await session->run();
-}
-
-void Proxy::close_idle() {
-  for (Session* const session : sessions_) {
-    if (session->idle()) session->cut();
-  }
 }
 
 Task<std::size_t> Proxy::drain(TimePoint deadline) {
   context_.draining = true;
   for (const auto& door : doors_) door->listener->close();
-  close_idle();
+  while (context_.end_longest_idle()) {
+  }
   const auto timer = context_.clock.make_timer();
   bool expired = false;
   timer->arm(deadline, [this, &expired] {
@@ -118,7 +123,7 @@ Task<std::size_t> Proxy::drain(TimePoint deadline) {
   while (open_ > 0 && !expired) co_await changed_.wait();
   timer->cancel();
   std::size_t cut = 0;
-  for (Session* const session : sessions_) {
+  for (Session* const session : context_.busy) {
     cut += session->exchanging() ? 1 : 0;
     session->cut();
   }

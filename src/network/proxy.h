@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <unordered_set>
 #include <vector>
 
 #include "network/loop_context.h"
@@ -24,6 +23,8 @@ class Proxy {
   /// For the connections to come on the listeners that have TLS.
   void set_tls(std::shared_ptr<net::TlsContext> tls);
   void adopt(const RoutingTable& table) { context_.adopt(table); }
+  /// Ends the connection that has been idle for the longest time, if there is one: another needs its place.
+  void make_room() { context_.end_longest_idle(); }
 
   /// Stops accepting, closes idle connections, lets requests in flight finish and cuts what is left at
   /// `deadline`; returns how many were cut. The proxy may be destroyed afterwards.
@@ -42,16 +43,16 @@ class Proxy {
   struct Door {
     std::unique_ptr<net::Listener> listener;
     std::shared_ptr<net::TlsContext> tls;
+    Signal room;  ///< for a connection that it has accepted
+    bool wants_room = false;
   };
   class Registration;
 
   Task<void> accept_all(Door& door);
+  Task<void> wait_for_room(Door& door);
   Task<void> serve_connection(std::unique_ptr<net::Stream> stream, std::shared_ptr<net::TlsContext> tls);
-  void close_idle();
-
   LoopContext context_;
   std::vector<std::unique_ptr<Door>> doors_;
-  std::unordered_set<Session*> sessions_;
   std::size_t open_ = 0;  ///< connections, also those still shaking hands
   Signal changed_;        ///< while draining: a connection has ended, or the deadline has come
   TaskScope scope_;

@@ -67,19 +67,46 @@ Session::Session(LoopContext& loop, TaskScope& scope, std::unique_ptr<net::Strea
 
 Session::~Session() { loop_.unwatch_client(*this); }
 
+void Session::set_idle(bool idle) {
+  if (idle == idle_) return;
+  idle_ = idle;
+  std::list<Session*>& from = idle ? loop_.busy : loop_.idle;
+  std::list<Session*>& to = idle ? loop_.idle : loop_.busy;
+  to.splice(to.end(), from, place_);
+}
+
 void Session::cut() {
+  set_idle(false);
   client_gone_ = true;
   client_->close();
   if (target_) target_->close();
 }
 
+/// Keeps a session in its loop's lists while it runs; an upload may outlive that for a moment.
+class Session::Presence {
+ public:
+  explicit Presence(Session& session) : session_(session) {
+    session.place_ = session.loop_.busy.insert(session.loop_.busy.end(), &session);
+  }
+  ~Presence() {
+    session_.set_idle(false);
+    session_.loop_.busy.erase(session_.place_);
+  }
+  Presence(const Presence&) = delete;
+  Presence& operator=(const Presence&) = delete;
+
+ private:
+  Session& session_;
+};
+
 Task<void> Session::run() {
+  const Presence presence(*this);
   while (true) {
     const http1::HeadStatus status = parse_head();
     if (status == http1::HeadStatus::incomplete) {
       prepare_read();
       const auto count = co_await client_->read_some(in_.space());
-      idle_ = false;
+      set_idle(false);
       if (!count || *count == 0) {
         co_await end_of_requests(count);
         co_return;
@@ -92,7 +119,7 @@ Task<void> Session::run() {
       co_return;
     }
     const After after = co_await exchange();
-    if (after == After::close) co_return;
+    if (after == After::close || (loop_.draining && in_.empty())) co_return;
   }
 }
 
@@ -120,7 +147,7 @@ http1::HeadStatus Session::parse_head() {
 void Session::prepare_read() {
   const TimePoint now = loop_.clock.now();
   if (in_.empty()) {
-    idle_ = true;
+    set_idle(true);
     head_deadline_ = {};
     client_->set_deadline(now + loop_.options.idle_timeout);
     return;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,7 +21,6 @@ class Session : public std::enable_shared_from_this<Session> {
   /// Returns when the connection has ended.
   Task<void> run();
 
-  bool idle() const { return idle_; }
   bool exchanging() const { return exchanging_; }
   /// Ends the connection at once, whatever it is doing.
   void cut();
@@ -36,9 +36,11 @@ class Session : public std::enable_shared_from_this<Session> {
     broken,     ///< the answer broke off, or the client has gone
   };
   class InFlight;
+  class Presence;
 
   // session.cpp: requests
   http1::HeadStatus parse_head();
+  void set_idle(bool idle);
   void prepare_read();
   Task<void> end_of_requests(Result<std::size_t> read);
   Task<void> refuse(http1::HeadStatus status);
@@ -90,6 +92,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::size_t scanned_ = 0;   ///< bytes already searched for the end of the head
   TimePoint head_deadline_;
   bool idle_ = false;
+  std::list<Session*>::iterator place_;  ///< in the loop's list of those that are idle or busy
   bool exchanging_ = false;
 
   // The request being answered. Views in request_ hold until more of the body is read.
