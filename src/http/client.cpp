@@ -1,6 +1,7 @@
 #include "http/client.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/post.hpp>
 #include <list>
 #include <optional>
@@ -9,6 +10,8 @@
 #include "base/check.h"
 #include "base/shown_url.h"
 #include "codec/http1.h"
+#include "http/inflater.h"
+#include "http/redirect.h"
 #include "http/wire.h"
 
 namespace berth::http {
@@ -16,6 +19,7 @@ namespace berth::http {
 namespace {
 
 constexpr http1::HeadLimits answer_head_limits{};
+constexpr std::size_t redirect_body_bytes_max = 16 * 1024;
 
 /// One connection to the endpoint: the stream with its unread bytes.
 struct Link {
@@ -96,14 +100,20 @@ class ClientResponseImpl final : public ClientResponse {
 
   const ResponseHead& head() const override { return head_; }
 
+  /// From now on the body is decoded.
+  void decode() {
+    head_.headers.remove("Content-Encoding");
+    head_.headers.remove("Content-Length");
+    decoding_ = std::make_unique<Decoding>();
+  }
+
   Task<Result<std::size_t>> read_some(std::span<char> into) override {
-    if (!link_) co_return std::size_t{0};
-    auto count = co_await link_->body.read_some(into);
-    give_back_when_done();
-    co_return count;
+    if (!decoding_) return read_raw(into);
+    return read_decoded(into);
   }
 
   Task<Result<std::string>> read_all(std::size_t bytes_max) override {
+    if (decoding_) co_return co_await read_all_decoded(bytes_max);
     if (!link_) co_return std::string();
     auto body = co_await link_->body.read_all(bytes_max);
     give_back_when_done();
@@ -115,6 +125,49 @@ class ClientResponseImpl final : public ClientResponse {
   }
 
  private:
+  struct Decoding {
+    Inflater inflater;
+    std::array<char, 16 * 1024> coded;
+    std::string_view ready;  ///< of `coded`
+  };
+
+  Task<Result<std::size_t>> read_raw(std::span<char> into) {
+    if (!link_) co_return std::size_t{0};
+    auto count = co_await link_->body.read_some(into);
+    give_back_when_done();
+    co_return count;
+  }
+
+  Task<Result<std::size_t>> read_decoded(std::span<char> into) {
+    while (true) {
+      auto decoded = decoding_->inflater.decode(decoding_->ready, into);
+      if (!decoded || *decoded > 0 || into.empty()) co_return decoded;
+      // What follows the end of the coded text is nothing, and read only to keep the connection.
+      auto count = co_await read_raw(decoding_->coded);
+      if (!count) co_return count;
+      if (*count == 0 && !decoding_->inflater.done()) {
+        co_return fail(ErrorCode::unavailable, "The body ended before its Content-Encoding did.");
+      }
+      if (*count == 0) co_return count;
+      decoding_->ready = std::string_view(decoding_->coded.data(), *count);
+    }
+  }
+
+  Task<Result<std::string>> read_all_decoded(std::size_t bytes_max) {
+    std::string body;
+    std::array<char, 16 * 1024> part;
+    while (true) {
+      const auto count = co_await read_decoded(part);
+      if (!count) co_return Failure(count.error());
+      if (*count == 0) co_return body;
+      if (*count > bytes_max - body.size()) {
+        co_return fail(ErrorCode::resource_exhausted,
+                       "The body is longer than the limit of " + std::to_string(bytes_max) + " bytes.");
+      }
+      body.append(part.data(), *count);
+    }
+  }
+
   void give_back_when_done() {
     if (!link_->body.done()) return;
     auto link = std::move(link_);
@@ -125,11 +178,17 @@ class ClientResponseImpl final : public ClientResponse {
   std::unique_ptr<Link> link_;  ///< null once the body has ended
   ResponseHead head_;
   bool keep_alive_;
+  std::unique_ptr<Decoding> decoding_;
 };
+
+bool is_decodable(std::string_view coding) {
+  return equals_ignoring_case(coding, "gzip") || equals_ignoring_case(coding, "x-gzip") ||
+         equals_ignoring_case(coding, "deflate");
+}
 
 /// How far a request got on one connection.
 struct Attempt {
-  std::unique_ptr<ClientResponse> response;
+  std::unique_ptr<ClientResponseImpl> response;
   std::optional<Error> error;
   bool was_answered = false;  ///< a byte of an answer came
 };
@@ -147,6 +206,54 @@ class ClientImpl final : public Client {
   ~ClientImpl() override { pool_->close(); }
 
   Task<Result<std::unique_ptr<ClientResponse>>> send(ClientRequest request) override {
+    for (int redirects = 0;; ++redirects) {
+      auto response = co_await send_once(request);
+      if (!response) co_return Failure(response.error());
+      if (request.redirects_max == 0 || !is_redirect((*response)->head().status)) {
+        co_return finished(request, std::move(*response));
+      }
+      if (request.delivery != nullptr) *request.delivery = {};
+      auto target = redirected((*response)->head(), request.method, origin(request));
+      if (target && redirects >= request.redirects_max) {
+        target = fail(ErrorCode::invalid_argument, "it goes on sending the request elsewhere");
+      }
+      if (!target) co_return Failure(target.error().within(about(request)));
+      // A short answer keeps its connection.
+      if (request.deadline != TimePoint{}) (*response)->set_deadline(request.deadline);
+      [[maybe_unused]] const auto ignored = co_await (*response)->read_all(redirect_body_bytes_max);
+      request.target = std::move(*target);
+    }
+  }
+
+ private:
+  std::string about(const ClientRequest& request) const {
+    return request.method + " " + shown_url(request.target) + " at " + name_;
+  }
+
+  /// Where a request goes, as a URL would say it.
+  UrlAddress origin(const ClientRequest& request) const {
+    const std::string scheme = options_.tls ? "https://" : "http://";
+    auto address = parse_url(scheme + options_.host_header + request.target);
+    return address ? std::move(*address) : UrlAddress{.target = request.target};
+  }
+
+  Result<std::unique_ptr<ClientResponse>> finished(const ClientRequest& request,
+                                                   std::unique_ptr<ClientResponseImpl> response) const {
+    const auto coding = response->head().headers.get("Content-Encoding");
+    if (!request.decodes_body || !coding || coding->empty() || equals_ignoring_case(*coding, "identity"))
+      return response;
+    if (!is_decodable(*coding)) {
+      return Failure(Error(ErrorCode::invalid_argument,
+                           "the answer is coded as '" + std::string(*coding) +
+                               "' (Content-Encoding), although it was asked to come as it is")
+                         .within(about(request)));
+    }
+    response->decode();
+    return response;
+  }
+
+  /// To this endpoint, on a connection that lives.
+  Task<Result<std::unique_ptr<ClientResponseImpl>>> send_once(const ClientRequest& request) {
     auto head = format_head(request);
     if (!head) co_return Failure(head.error());
     const bool is_safe = request.method == "GET" || request.method == "HEAD";
@@ -165,13 +272,11 @@ class ClientImpl final : public Client {
       const bool is_stale =
           is_reused && !attempt.was_answered && attempt.error->code() == ErrorCode::unavailable;
       if (!is_stale || !is_safe) {
-        co_return Failure(
-            attempt.error->within(request.method + " " + shown_url(request.target) + " at " + name_));
+        co_return Failure(attempt.error->within(about(request)));
       }
     }
   }
 
- private:
   Result<std::string> format_head(const ClientRequest& request) const {
     if (!http1::is_token(request.method) || request.target.empty() ||
         request.target.find_first_of(" \r\n\t") != std::string::npos) {

@@ -28,6 +28,12 @@ struct ClientRequest {
   /// deadline then counts anew from each part. An empty part before `body_bytes` fails the request.
   std::function<Result<std::string_view>(std::uint64_t offset)> body_part;
   std::uint64_t body_bytes = 0;
+  /// As often as an answer sends it elsewhere on the same origin, it is sent there; see redirected() for what
+  /// fails with invalid_argument instead, as does one redirect more.
+  int redirects_max = 0;
+  /// A body in gzip or deflate is decoded on the way, whoever asked for it; any other coding fails with
+  /// invalid_argument. The head then has no Content-Encoding and no Content-Length.
+  bool decodes_body = false;
   Delivery* delivery = nullptr;  ///< filled in as the request goes out, when not null
 };
 

@@ -82,6 +82,7 @@ class HttpClient : public ::testing::Test {
     request.method = std::move(method);
     request.target = std::move(target);
     request.body = std::move(body);
+    request.redirects_max = redirects_max;
     if (timeout) request.deadline = clock.now() + *timeout;
     delivery = {};
     request.delivery = &delivery;
@@ -106,6 +107,7 @@ class HttpClient : public ::testing::Test {
   ScriptedServer server{*network, clock};
   std::unique_ptr<Client> client;
   std::optional<Duration> timeout;
+  int redirects_max = 0;
   Delivery delivery;
   std::string outcome;
   TaskScope scope{loop.get_executor()};
@@ -217,6 +219,43 @@ TEST_F(HttpClient, ARequestOfWhichAPartWasHandedOverIsNotSentAgain) {
       << outcome;
   EXPECT_EQ(server.connections, 1u);
   EXPECT_EQ(server.requests.size(), 2u);
+}
+
+std::string moved(int status, std::string_view location) {
+  return "HTTP/1.1 " + std::to_string(status) + " Moved\r\nLocation: " + std::string(location) +
+         "\r\nContent-Length: 4\r\n\r\ngone";
+}
+
+TEST_F(HttpClient, FollowsARedirectWithinItsOriginWithTheWholeRequest) {
+  redirects_max = 2;
+  server.script({moved(307, "/y?z=1"), moved(308, "http://10.0.0.1/w#part"), hello});
+  EXPECT_EQ(fetch("POST", "abc", "/x"), "200 hello");
+  ASSERT_EQ(server.requests.size(), 3u);
+  EXPECT_TRUE(server.requests[1].starts_with("POST /y?z=1 HTTP/1.1\r\n")) << server.requests[1];
+  EXPECT_TRUE(server.requests[2].starts_with("POST /w HTTP/1.1\r\n"));
+  EXPECT_TRUE(server.requests[2].ends_with("\r\n\r\nabc"));
+  EXPECT_EQ(server.connections, 1u);
+}
+
+TEST_F(HttpClient, NamesARedirectThatItDoesNotFollow) {
+  redirects_max = 2;
+  const std::string where = "invalid_argument: POST /x at 10.0.0.1:80: ";
+  server.script({moved(301, "/y")});
+  EXPECT_EQ(fetch("POST", "a"), where +
+                                    "it answered POST with HTTP 301, which would make it a GET of "
+                                    "http://10.0.0.1/y; set the url to that");
+  server.script({moved(308, "https://10.0.0.1/y?key=secret")});
+  EXPECT_EQ(fetch("POST", "a"), where +
+                                    "it answered HTTP 308 and names another place, https://10.0.0.1/y; if "
+                                    "that is right, set the url to it");
+  server.script({"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"});
+  EXPECT_EQ(fetch("POST", "a"), where + "it answered HTTP 302 without saying where to go (Location)");
+  server.script({moved(307, "a"), moved(307, "b"), moved(307, "c")});
+  EXPECT_EQ(fetch("POST", "a"),
+            "invalid_argument: POST /b at 10.0.0.1:80: it goes on sending the request elsewhere");
+  redirects_max = 0;
+  server.script({moved(301, "/y")});
+  EXPECT_EQ(fetch("GET"), "301 gone") << "who has not asked for it gets the answer";
 }
 
 TEST_F(HttpClient, ForgetsIdleConnectionsThatTheServerClosedOrThatAreTooOld) {
