@@ -20,6 +20,8 @@ constexpr Duration drain_grace = std::chrono::milliseconds(200);
 /// After so many bytes in one go, others get their turn on the loop.
 constexpr std::size_t turn_bytes = 1u << 20;
 constexpr std::size_t oddity_bytes_max = 200;
+/// Thousands of answers: no server asks so much without reading any of it.
+constexpr std::size_t unread_answer_bytes_max = 1u << 20;
 
 std::unique_ptr<ChildSession> make_session(SessionOwner& owner, const ChildOptions& options) {
   if (options.era == mcp::Era::modern) return make_modern_session(owner, options.limits);
@@ -167,6 +169,8 @@ void Child::take_lines() {
   session_->settle(now);
   arm_timer();
   owner_.on_child_settled(*this);
+  if (session_->unread_answer_bytes() > unread_answer_bytes_max)
+    kill("it goes on asking and does not read the answers.");
   if (!lines_.too_long()) return;
   kill(fmt::format("it wrote a message longer than {} bytes (message_bytes_max).",
                    options_.message_bytes_max));

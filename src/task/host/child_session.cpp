@@ -141,7 +141,12 @@ void ChildSession::dispatch(json::Slice object, TimePoint now) {
   switch (message.kind) {
     case Message::Kind::result:
     case Message::Kind::error: return on_answer(message, now);
-    case Message::Kind::request: return on_request(message, now);
+    case Message::Kind::request: {
+      const std::size_t before = out_.size();
+      on_request(message, now);
+      unread_answer_bytes_ += out_.size() - before;
+      return;
+    }
     case Message::Kind::notification: return on_notification(message, now);
     case Message::Kind::invalid: break;
   }
@@ -292,6 +297,7 @@ void ChildSession::finish_line() {
 void ChildSession::take_output(std::string& into) {
   BERTH_CHECK(into.empty(), "the former output is not written yet");
   into.swap(out_);
+  unread_answer_bytes_ = 0;
   taken_bytes_ += into.size();
 }
 

@@ -103,6 +103,8 @@ class ChildSession {
 
   /// Moves the bytes to be written into `into` (which is empty).
   void take_output(std::string& into);
+  /// Of the bytes to be written, those that answer requests of the server.
+  std::size_t unread_answer_bytes() const { return unread_answer_bytes_; }
   /// Bytes taken so far.
   std::uint64_t taken_bytes() const { return taken_bytes_; }
 
@@ -175,6 +177,7 @@ class ChildSession {
   const SessionLimits limits_;
   Entries entries_;
   std::string out_;
+  std::size_t unread_answer_bytes_ = 0;
   std::string scratch_;
   std::int64_t next_number_ = 1;
   std::set<std::string> watched_;

@@ -307,6 +307,22 @@ TEST_F(StdioHostTest, backs_off_from_a_server_that_exits_before_it_answers) {
   EXPECT_GE(launcher->children().size(), 8u);
 }
 
+TEST_F(StdioHostTest, kills_a_child_that_asks_without_end_and_reads_no_answer) {
+  launcher->script.reads_input = false;
+  spec.era = model::EraChoice::legacy;
+  make();
+  child(0).say(R"({"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25"}})");
+  clock.run_until_idle();
+  Observer& victim = call(R"({"name":"echo"})");
+  launcher->script.reads_input = true;
+  for (int i = 0; i < 40'000; ++i)
+    child(0).say(fmt::format(R"({{"jsonrpc":"2.0","id":{},"method":"ping"}})", i));
+  clock.run_until_idle();
+  EXPECT_EQ(victim.error(),
+            "The call may have run; its end is unknown. "
+            "The server was killed by Berth: it goes on asking and does not read the answers.");
+}
+
 TEST_F(StdioHostTest, kills_a_child_that_writes_an_endless_line) {
   spec.message_bytes_max = 1 << 20;
   make();

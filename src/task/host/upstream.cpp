@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t small_body_bytes_max = 1u << 20;
 constexpr std::size_t read_bytes = 16 * 1024;
+constexpr int redirects_max = 5;
 
 bool is_event_stream(const http::Headers& headers) {
   const auto type = headers.get("Content-Type");
@@ -125,10 +126,13 @@ Task<Result<std::unique_ptr<http::ClientResponse>>> Upstream::send(std::string m
   request.method = std::move(method);
   request.target = address_->target;
   request.headers = std::move(headers);
+  request.headers.set("Accept-Encoding", "identity");
   for (const auto& [name, value] : spec_.headers) request.headers.set(name, value);
   request.body = std::move(body);
   request.deadline = deadline;
   request.delivery = delivery;
+  request.redirects_max = redirects_max;
+  request.decodes_body = true;
   const std::shared_ptr<http::Client> client = client_;
   auto response = co_await client->send(std::move(request));
   // The name may stand for another address by now.

@@ -41,6 +41,7 @@ class FakeUpstream final : public http::Service {
   std::string lost_body = R"({"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"gone"}})";
   int stream_status = 200;
   int discover_status = 400;
+  std::string moved_to;  ///< where /mcp redirects to
   std::vector<Seen> seen;
   std::deque<std::string> pushed;  ///< events for the open GET or listen stream
   int streams = 0;
@@ -67,6 +68,12 @@ class FakeUpstream final : public http::Service {
     Seen request{exchange.head().method, exchange.head().headers, {}};
     auto body = co_await exchange.read_body(1 << 20);
     request.body = body ? *body : "";
+    if (!moved_to.empty() && exchange.head().path() == "/mcp") {
+      http::Response moved = http::text_response(307, "");
+      moved.headers.set("Location", moved_to);
+      co_await exchange.respond(std::move(moved));
+      co_return;
+    }
     seen.push_back(request);
     if (request.verb == "GET") {
       co_await stream(exchange);
@@ -160,6 +167,12 @@ class FakeUpstream final : public http::Service {
       http::Response busy = http::text_response(429, "slow down");
       busy.headers.set("Retry-After", "7");
       co_await exchange.respond(std::move(busy));
+      co_return;
+    }
+    if (tool == "\"silent\"") {
+      Signal gone(executor_);
+      exchange.on_disconnect([&gone] { gone.notify(); });
+      co_await gone.wait();
       co_return;
     }
     if (tool == "\"mirror\"" && request.header("Mcp-Param-Region") != "eu") {
@@ -475,6 +488,31 @@ TEST_F(UrlHostTest, ends_a_call_that_is_never_answered) {
   EXPECT_EQ(hanging.error(),
             "The call may have run; its end is unknown. The upstream http://10.0.0.1:8000/mcp did not answer "
             "tools/call within 300 s (call_timeout).");
+}
+
+TEST_F(UrlHostTest, says_that_a_call_may_have_run_whose_upstream_resets_before_it_answers) {
+  make();
+  Observer& lost = call(R"({"name":"silent"})", caller);
+  EXPECT_EQ(lost.outcomes, 0);
+  const std::size_t calls_before = upstream.count("POST", "\"tools/call\"");
+  network->cut(net::Endpoint{"10.0.0.1", 8000});
+  clock.run_until_idle();
+  EXPECT_TRUE(
+      lost.error().starts_with("The call may have run; its end is unknown. The upstream "
+                               "http://10.0.0.1:8000/mcp: "))
+      << lost.error();
+  EXPECT_EQ(upstream.count("POST", "\"tools/call\""), calls_before) << "it is not sent again";
+}
+
+TEST_F(UrlHostTest, follows_its_upstream_within_the_origin_and_names_where_else_it_is_sent) {
+  upstream.moved_to = "/v2/mcp";
+  make();
+  EXPECT_EQ(echo().result(), R"({"tool":"echo"})");
+  upstream.moved_to = "https://other.example/mcp?key=2";
+  EXPECT_EQ(
+      echo().error(),
+      "The upstream http://10.0.0.1:8000/mcp: POST /mcp at 10.0.0.1:8000: it answered HTTP 307 and names "
+      "another place, https://other.example/mcp; if that is right, set the url to it");
 }
 
 TEST_F(UrlHostTest, passes_retry_after_on) {
