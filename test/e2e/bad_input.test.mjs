@@ -77,7 +77,7 @@ const cases = {
   'a null id': [() => post('{"jsonrpc":"2.0","id":null,"method":"ping"}'), 400, -32600],
   'a method that is a number': [() => post('{"jsonrpc":"2.0","id":1,"method":7}'), 400, -32600],
   'a wrong content type': [() => post(ping, { 'content-type': 'text/plain' }), 415],
-  'an Accept without event streams': [() => modernCall({ accept: 'application/json' }), 406],
+  'an Accept without any form of an answer': [() => modernCall({ accept: 'text/html' }), 406],
 
   'no version header': [() => modernCall({ 'mcp-protocol-version': undefined }), 400, -32020],
   'a version header unlike the body': [

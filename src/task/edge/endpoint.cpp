@@ -1,6 +1,7 @@
 #include "task/endpoint.h"
 
 #include "base/check.h"
+#include "task/edge/answer_form.h"
 #include "task/edge/answers.h"
 #include "task/edge/legacy_edge.h"
 #include "task/edge/modern_edge.h"
@@ -75,6 +76,7 @@ class EndpointImpl final : public Endpoint {
   };
 
   Task<void> post(http::Exchange& exchange, const RequestContext& context);
+  Task<void> take(http::Exchange& exchange, const RequestContext& context, mcp::McpHeaders headers);
   Task<void> dispatch(Incoming& incoming);
   Task<void> batch(const Incoming& incoming, json::Slice array);
 
@@ -85,8 +87,25 @@ class EndpointImpl final : public Endpoint {
   Signal idle_;
 };
 
+/// Clients are to accept both forms of an answer (Streamable HTTP, Sending Messages); one that accepts one of
+/// them gets that.
 Task<void> EndpointImpl::post(http::Exchange& exchange, const RequestContext& context) {
-  Incoming incoming{exchange, context, {}, mcp::read_headers(exchange.head().headers), {}, {}};
+  mcp::McpHeaders headers = mcp::read_headers(exchange.head().headers);
+  const bool takes_json = mcp::accepts(headers, "application/json");
+  const bool takes_events = mcp::accepts(headers, "text/event-stream");
+  if (takes_json == takes_events) co_return co_await take(exchange, context, std::move(headers));
+  if (takes_json) {
+    JsonForm form(exchange, shared_.world.spec.message_bytes_max);
+    co_await take(form, context, std::move(headers));
+  } else {
+    EventForm form(exchange);
+    co_await take(form, context, std::move(headers));
+  }
+}
+
+Task<void> EndpointImpl::take(http::Exchange& exchange, const RequestContext& context,
+                              mcp::McpHeaders headers) {
+  Incoming incoming{exchange, context, {}, std::move(headers), {}, {}};
   if (!mcp::is_json_content(incoming.headers)) {
     ++shared_.counters.refused;
     mcp::RpcError error{
@@ -133,12 +152,14 @@ Task<void> EndpointImpl::post(http::Exchange& exchange, const RequestContext& co
 
 Task<void> EndpointImpl::dispatch(Incoming& incoming) {
   const bool is_request = incoming.message.kind == mcp::Message::Kind::request;
-  const bool acceptable = mcp::accepts(incoming.headers, "application/json") &&
-                          mcp::accepts(incoming.headers, "text/event-stream");
+  const bool takes_events = mcp::accepts(incoming.headers, "text/event-stream");
+  const bool needs_events = incoming.message.known == mcp::Method::listen;
+  const bool acceptable =
+      takes_events || (!needs_events && mcp::accepts(incoming.headers, "application/json"));
   if (is_request && !acceptable) {
     ++shared_.counters.refused;
     mcp::RpcError error{mcp::code::server_error,
-                        "Not Acceptable: Accept must list both application/json and text/event-stream.",
+                        "Not Acceptable: Accept must list application/json and text/event-stream.",
                         {}};
     co_await answer_error(incoming.exchange, 406, incoming.message.id, std::move(error));
     co_return;

@@ -94,7 +94,6 @@ Task<bool> send_news(ListenRun& run, SseStream& stream, std::string_view id) {
 }
 
 Task<void> serve_listen(Shared& shared, const Incoming& incoming, ListenRun& run) {
-  const Gauge counted(shared.counters.listen_streams);
   SseStream stream(shared, incoming.exchange);
   const std::string_view id = incoming.message.id;
   incoming.exchange.on_disconnect([&run] { run.leave(); });
@@ -139,6 +138,8 @@ Task<void> listen(Shared& shared, const Incoming& incoming, const mcp::Caller& c
   }
   const bool admitted = co_await admit_stream(shared, incoming.exchange, incoming.message.id);
   if (!admitted) co_return;
+  // From here on, not once the server has answered: many may ask at the same time.
+  const Gauge counted(shared.counters.listen_streams);
   const auto description = co_await shared.describe(caller);
   if (!description) {
     co_await answer_refusal(incoming.exchange, incoming.message.id, refusal_of_host(description.error()));

@@ -108,7 +108,7 @@ Task<bool> ModernEdge::open_state(const Incoming& incoming, mcp::ModernRequest& 
 }
 
 Task<bool> ModernEdge::check_param_headers(const Incoming& incoming, const mcp::Caller& caller) {
-  if (!tool_headers_.knows(caller.principal)) co_await tool_headers_.load(caller);
+  co_await tool_headers_.learn(caller);
   const auto plain = incoming.parts.name.as_plain_string();
   const std::string decoded = plain ? std::string() : incoming.parts.name.as_string().value_or("");
   const auto* const params = tool_headers_.find(caller.principal, plain ? *plain : decoded);

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "codec/json.h"
 #include "task/edge/testing/fixture.h"
 
@@ -192,7 +194,9 @@ TEST(ModernEdge, RefusesBadInputPrecisely) {
   const Row table[] = {
       {"POST", {both}, body, "415 -32000"},
       {"POST", {{"Content-Type", "text/plain"}, both}, body, "415 -32000"},
-      {"POST", {json, {"Accept", "application/json"}}, body, "406 -32000"},
+      {"POST", {json, {"Accept", "application/json"}}, body, "200 result"},
+      {"POST", {json, {"Accept", "text/event-stream"}}, body, "200 sse"},
+      {"POST", {json, {"Accept", "text/event-stream"}}, "{", "400 -32700"},
       {"POST", {json, {"Accept", "text/html"}}, body, "406 -32000"},
       {"POST", {json, {"Accept", "*/*"}}, body, "200 result"},
       {"POST", {json, {"Accept", "application/json"}, {"Accept", "text/event-stream"}}, body, "200 result"},
@@ -254,6 +258,51 @@ TEST(ModernEdge, ComparesMirroredArgumentsWithTheirHeaders) {
   fleet.bus().publish("fake", {mcp::Change::Kind::tools_list, {}, {}});
   fleet.modern("tools/call", R"({"name":"t","arguments":{}})");
   EXPECT_EQ(lists, 2);
+}
+
+TEST(ModernEdge, AClientThatAcceptsJsonAloneGetsTheAnswerAlone) {
+  Fleet fleet;
+  const std::string call = R"({"jsonrpc":"2.0","id":7,"method":"tools/call",)"
+                           R"("params":{"name":"slow","_meta":{"progressToken":"p"}}})";
+  const auto sent =
+      fleet.send("POST", {{"Content-Type", "application/json"}, {"Accept", "application/json"}}, call);
+  auto& started = fleet.host().last();
+  started.notify("notifications/progress", R"({"progress":1})");
+  fleet.clock.advance(20s);
+  EXPECT_EQ(summary(sent), "unanswered");
+  started.end(Outcome::success(R"({"content":[]})"));
+  fleet.run();
+  EXPECT_EQ(summary(sent), "200 result");
+  EXPECT_EQ(sent->header("Content-Type"), "application/json");
+  EXPECT_EQ(sent->body(), R"({"jsonrpc":"2.0","id":7,"result":{"content":[]}})");
+}
+
+TEST(ModernEdge, AClientThatAcceptsEventsAloneGetsAnEvent) {
+  Fleet fleet;
+  const auto sent =
+      fleet.send("POST", {{"Content-Type", "application/json"}, {"Accept", "text/event-stream"}},
+                 R"({"jsonrpc":"2.0","id":7,"method":"ping"})");
+  EXPECT_TRUE(sent->is_finished());
+  EXPECT_EQ(sent->header("Content-Type"), "text/event-stream");
+  EXPECT_EQ(sent->events(), (std::vector<std::string>{R"({"jsonrpc":"2.0","id":7,"result":{}})"}));
+}
+
+TEST(ModernEdge, CallsThatComeAtOnceAskForTheToolsOnce) {
+  Fleet fleet;
+  fleet.host().handlers.erase("tools/list");
+  std::vector<Fleet::Sent> sent;
+  for (int i = 0; i < 50; ++i) sent.push_back(fleet.modern("tools/call", R"({"name":"t","arguments":{}})"));
+  const auto count = [&](std::string_view method) {
+    return std::ranges::count(fleet.host().started, method, [](const auto& call) { return call->method; });
+  };
+  EXPECT_EQ(count("tools/list"), 1);
+  EXPECT_EQ(count("tools/call"), 0);
+  const auto other = fleet.modern("tools/call", R"({"name":"t","arguments":{}})", {.principal = "bob"});
+  EXPECT_EQ(count("tools/list"), 2) << "what one may see is no answer for another";
+  fleet.host().started.front()->end(Outcome::success(R"({"tools":[]})"));
+  fleet.run();
+  EXPECT_EQ(count("tools/list"), 2);
+  EXPECT_EQ(count("tools/call"), 50);
 }
 
 TEST(ModernEdge, DoesNotLetASlowToolListHoldUpACallForLong) {
@@ -439,6 +488,20 @@ TEST(Listen, IsRefusedWithoutAFilterAndAboveTheLimit) {
   fleet.run();
   EXPECT_TRUE(first->is_served());
   EXPECT_EQ(summary(fleet.modern("subscriptions/listen", R"({"notifications":{}})")), "200 sse");
+}
+
+TEST(Listen, CountsTowardsTheLimitWhileTheServerIsStillAsked) {
+  Fleet fleet;
+  fleet.limits.listen_streams_max = 1;
+  Signal described(fleet.loop.get_executor());
+  fleet.host().before_describe = [&]() -> Task<void> { co_await described.wait(); };
+  const std::string_view filter = R"({"notifications":{"toolsListChanged":true}})";
+  const auto first = fleet.modern("subscriptions/listen", filter);
+  fleet.host().before_describe = nullptr;
+  EXPECT_EQ(summary(fleet.modern("subscriptions/listen", filter)), "503 -32000");
+  described.notify();
+  fleet.run();
+  EXPECT_EQ(summary(first), "200 sse");
 }
 
 TEST(Drain, LetsCallsFinishAndCutsTheRestAtTheDeadline) {

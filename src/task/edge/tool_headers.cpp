@@ -46,6 +46,40 @@ bool ToolHeaders::knows(const std::string& principal) const {
   return at != entries_.end() && shared_.now() < at->second.fresh_until;
 }
 
+/// While it lives, others wait. When it ends, also because its client has left, they look again.
+class ToolHeaders::Loading {
+ public:
+  Loading(ToolHeaders& owner, const std::string& principal)
+      : owner_(owner), at_(owner.loading_.emplace(principal, std::make_shared<Waiting>()).first) {}
+  ~Loading() {
+    for (Signal* const waiting : *at_->second) waiting->notify();
+    owner_.loading_.erase(at_);
+  }
+  Loading(const Loading&) = delete;
+  Loading& operator=(const Loading&) = delete;
+
+ private:
+  ToolHeaders& owner_;
+  decltype(loading_)::iterator at_;
+};
+
+Task<void> ToolHeaders::learn(const mcp::Caller& caller) {
+  while (!knows(caller.principal)) {
+    const auto under_way = loading_.find(caller.principal);
+    if (under_way == loading_.end()) {
+      const Loading loading(*this, caller.principal);
+      co_await load(caller);
+      continue;
+    }
+    const std::shared_ptr<Waiting> waiting = under_way->second;
+    Signal loaded(shared_.world.clock.executor());
+    const auto place = waiting->insert(waiting->end(), &loaded);
+    const auto leave = [&](Signal*) { waiting->erase(place); };
+    const std::unique_ptr<Signal, decltype(leave)> registration(&loaded, leave);
+    co_await loaded.wait();
+  }
+}
+
 Task<void> ToolHeaders::load(const mcp::Caller& caller) {
   Entry entry;
   const TimePoint deadline = shared_.now() + load_timeout;

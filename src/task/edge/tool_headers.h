@@ -1,11 +1,13 @@
 #pragma once
 
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/signal.h"
 #include "task/edge/shared.h"
 
 namespace berth::task::edge {
@@ -17,10 +19,10 @@ class ToolHeaders {
   explicit ToolHeaders(Shared& shared) : shared_(shared) {}
 
   using Params = std::vector<mcp::HeaderParam>;
-  bool knows(const std::string& principal) const;
-  /// Asks the server for its tools. When it does not answer within seconds, nothing is required of clients
-  /// for a while: a call is worth more than a header.
-  Task<void> load(const mcp::Caller& caller);
+  /// Asks the server for its tools, unless they are known; calls that come meanwhile wait for the same one.
+  /// When there is no answer within seconds, nothing is required of clients for a while: a call is worth more
+  /// than a header.
+  Task<void> learn(const mcp::Caller& caller);
   /// nullptr: nothing annotated.
   const Params* find(const std::string& principal, std::string_view tool) const;
 
@@ -30,10 +32,17 @@ class ToolHeaders {
     TimePoint fresh_until;
     std::shared_ptr<void> subscription;
   };
+  /// Those who wait for the list of one principal that is under way.
+  using Waiting = std::list<Signal*>;
+  class Loading;
+
+  bool knows(const std::string& principal) const;
+  Task<void> load(const mcp::Caller& caller);
   void read_page(json::Slice result, Entry& entry) const;
 
   Shared& shared_;
   std::map<std::string, Entry, std::less<>> entries_;
+  std::map<std::string, std::shared_ptr<Waiting>, std::less<>> loading_;
 };
 
 }  // namespace berth::task::edge
