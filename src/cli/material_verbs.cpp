@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <boost/json.hpp>
 
 #include "base/log.h"
@@ -8,7 +7,6 @@
 #include "cli/conversation.h"
 #include "cli/text.h"
 #include "cli/tool.h"
-#include "model/nearest_name.h"
 
 /// prompts and resources: what a server has besides tools.
 namespace berth::cli {

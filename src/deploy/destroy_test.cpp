@@ -264,7 +264,7 @@ TEST_F(GoesBack, not_to_an_image_that_is_no_longer_there) {
   account_.images.clear();
   const Result<RolledBack> done = wait(roll_back(world(), names_, true));
   ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().code(), ErrorCode::not_found);
+  EXPECT_EQ(done.error().code(), ErrorCode::conflict);
 }
 
 TEST_F(GoesBack, from_an_update_in_progress_by_cancelling_it) {

@@ -124,7 +124,7 @@ Task<Result<RolledBack>> roll_back(StackWorld world, Names names, bool wait) {
     if (!there) co_return Failure(explain_fault(there.error()));
     if (!*there) {
       co_return fail(
-          ErrorCode::not_found,
+          ErrorCode::conflict,
           fmt::format("The image before, {}, is no longer in the repository (images older than 90 days are "
                       "deleted). Deploy its source again instead.",
                       previous->image));
