@@ -9,7 +9,9 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "codec/http1.h"
 #include "http/server.h"
+#include "net/connection_budget.h"
 #include "task/runtime/fleet.h"
 #include "task/runtime/parts.h"
 #include "task/runtime/peer_forwarder.h"
@@ -85,13 +87,25 @@ http::ServerLimits server_limits(const RuntimeOptions& options) {
   http::ServerLimits out;
   out.idle_timeout = options.idle_timeout.value_or(out.idle_timeout);
   out.drain_accept = options.drain_grace.value_or(out.drain_accept);
-  out.head_bytes_max = limits.head_bytes_max;
-  out.head_fields_max = limits.head_fields_max;
+  out.head_bytes_max = limits.head_bytes_max + http1::hop_bytes_max;
+  out.head_fields_max = limits.head_fields_max + http1::hop_fields_max;
   out.target_bytes_max = limits.target_bytes_max;
   out.connections_max = limits.connections_max;
   out.head_timeout = limits.head_timeout;
   out.body_timeout = limits.body_timeout;
   return out;
+}
+
+/// A connection may hold one to an upstream or a sister while a request is answered.
+constexpr std::size_t descriptors_per_connection = 2;
+/// Pipes and process of a child.
+constexpr std::size_t descriptors_per_child = 4;
+
+/// Of a task, for everything but connections.
+std::size_t descriptors_reserved(const model::Spec& spec) {
+  std::size_t count = 64;  // listeners, logs, the fleet's folder, hellos
+  for (const model::ServerSpec& server : spec.servers) count += descriptors_per_child * server.children_max;
+  return count;
 }
 
 class RuntimeImpl final : public Runtime {
@@ -250,7 +264,10 @@ void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr
   options.meter = telemetry_->meter();
   options.pseudonym = [this](std::string_view principal) { return pseudonym(options_.fleet_key, principal); };
   router_ = std::make_unique<Router>(std::move(options), clock, log_);
-  const http::ServerLimits limits = server_limits(options_);
+  http::ServerLimits limits = server_limits(options_);
+  const net::ConnectionBudget budget{network_.descriptors_max(), descriptors_reserved(options_.spec),
+                                     descriptors_per_connection};
+  limits.connections_max = net::limit_connections(budget, limits.connections_max, log_);
   std::shared_ptr<net::TlsContext> tls = own_tls_ ? own_tls_->tls : nullptr;
   server_ = http::make_server(std::move(listener), std::move(tls), *router_, clock, log_, limits);
   if (own_tls_) scope_.spawn(renew_certificate());
@@ -262,8 +279,11 @@ void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr
     sisters_->fleet = std::make_unique<Fleet>(std::move(*folder), std::move(self), sisters_->clients,
                                               sisters_->bus, clock, log_);
     sisters_->service = std::make_unique<PeerService>(identity, *router_, *sisters_->fleet, sisters_->bus);
+    http::ServerLimits peer_limits = limits;
+    peer_limits.head_bytes_max += http1::hop_bytes_max;
+    peer_limits.head_fields_max += http1::hop_fields_max;
     sisters_->server =
-        http::make_server(std::move(peer_listener), peer_tls, *sisters_->service, clock, log_, limits);
+        http::make_server(std::move(peer_listener), peer_tls, *sisters_->service, clock, log_, peer_limits);
   }
   log_.info("task_started", {{"address", to_string(server_->local())},
                              {"peer_address", options_.identity.peer_address},

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/testing/sim_clock.h"
+#include "codec/http1.h"
 #include "http/client.h"
 #include "net/testing/memory_network.h"
 #include "task/runtime/parts.h"
@@ -183,6 +184,20 @@ TEST_F(TaskRuntime, AClientThatRegistersForOAuthReadsThatAKeyIsMissing) {
 TEST_F(TaskRuntime, WithoutKeysNobodyRegisters) {
   start();
   EXPECT_TRUE(ask("POST", "/register", {}, "{}").starts_with("404 ")) << answer.body;
+}
+
+TEST_F(TaskRuntime, TakesWhatTheFrontDoorLetsInWithTheFieldsThatItAdds) {
+  options.spec.limits.head_fields_max = 20;
+  start();
+  // Host and Content-Length are of the client.
+  const auto ask_with = [&](std::size_t fields) {
+    http::Headers headers;
+    for (std::size_t i = 2; i < fields; ++i) headers.add("X-" + std::to_string(i), "y");
+    return ask("POST", "/mcp", std::move(headers), "x").substr(0, 4);
+  };
+  EXPECT_EQ(ask_with(20), "200 ");
+  EXPECT_EQ(ask_with(20 + http1::hop_fields_max), "200 ");
+  EXPECT_EQ(ask_with(20 + http1::hop_fields_max + 1), "431 ");
 }
 
 TEST_F(TaskRuntime, FieldsThatNameTheCallerComeOnce) {
