@@ -290,7 +290,8 @@ Result<Wiring> make_wiring(const ProcessSpec& spec) {
 }
 
 /// What separates the child, ready for the fork; `ruleset` keeps Landlock's descriptor open.
-SeparationImage make_separation(const ProcessSpec& spec, Fd& ruleset) {
+/// `ruleset` and `secrets` are what the image points to.
+SeparationImage make_separation(const ProcessSpec& spec, Fd& ruleset, std::vector<const char*>& secrets) {
   SeparationImage image;
   if (!spec.separation) return image;
   image.wanted = true;
@@ -298,6 +299,9 @@ SeparationImage make_separation(const ProcessSpec& spec, Fd& ruleset) {
   image.ruleset = ruleset.get();
   if (!spec.separation->hidden.empty()) image.hidden = spec.separation->hidden.c_str();
   if (!spec.separation->kept.empty()) image.kept = spec.separation->kept.c_str();
+  for (const std::string& secret : spec.separation->secrets) secrets.push_back(secret.c_str());
+  secrets.push_back(nullptr);
+  image.secrets = secrets.data();
   // One's own numbers, mapped to themselves; the arrays end with zeros.
   fmt::format_to_n(image.uid_map.data(), image.uid_map.size() - 1, "{0} {0} 1", ::geteuid());
   fmt::format_to_n(image.gid_map.data(), image.gid_map.size() - 1, "{0} {0} 1", ::getegid());
@@ -363,6 +367,7 @@ class KernelLauncher final : public ProcessLauncher {
     std::vector<int> groups;
     for (const Fd& group : cgroups) groups.push_back(group.get());
     Fd ruleset;
+    std::vector<const char*> secrets;
     const ChildImage image{
         .path = path.c_str(),
         .argv = argv.pointers.data(),
@@ -371,7 +376,7 @@ class KernelLauncher final : public ProcessLauncher {
         .stdio = {wiring.input.read.get(), wiring.output.write.get(), wiring.errors.write.get()},
         .cgroups = groups.data(),
         .cgroup_count = groups.size(),
-        .separation = make_separation(spec, ruleset),
+        .separation = make_separation(spec, ruleset, secrets),
         .report = wiring.report.write.get()};
     const pid_t pid = fork_child(image, spec.keeper, wiring.status.write.get());
     if (pid < 0) {

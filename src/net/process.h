@@ -24,10 +24,11 @@ std::string to_string(const ExitStatus& status);
 
 /// For a program that Berth does not trust: it starts without capabilities and cannot trace, read or signal
 /// processes that it did not start (Landlock). Of `hidden` it sees nothing but `kept`, a folder inside; both
-/// may be empty, the paths are absolute.
+/// may be empty, the paths are absolute. Files and folders among `secrets` it sees empty.
 struct Separation {
   std::string hidden;
   std::string kept;
+  std::vector<std::string> secrets;
 };
 
 struct ProcessSpec {

@@ -399,7 +399,7 @@ TEST_F(ProcessTest, ASeparatedChildSeesTheHiddenFolderEmptyButForWhatIsKept) {
   ProcessSpec spec = separated(
       "ls -A .berth; cat .berth/data/shared; cat .berth/fleet.key; "
       "echo new > made && mv made moved && cat moved; echo kept > .berth/data/made",
-      {.hidden = state.hidden(), .kept = state.kept()});
+      {.hidden = state.hidden(), .kept = state.kept(), .secrets = {}});
   spec.directory = state.work;
   const auto probe = launch(spec);
   ASSERT_TRUE(probe);
@@ -414,8 +414,25 @@ TEST_F(ProcessTest, ASeparatedChildSeesTheHiddenFolderEmptyButForWhatIsKept) {
   EXPECT_TRUE(std::filesystem::exists(state.hidden() + "/fleet.key"));
 }
 
+TEST_F(ProcessTest, ASeparatedChildSeesSecretFilesAndFoldersEmpty) {
+  const StateOfService state;
+  const std::string file = state.work + "/alice.key";
+  write_script(file, "secret");
+  ProcessSpec spec =
+      separated("exec 2>/dev/null; cat alice.key; ls -A .berth; cat .berth/fleet.key; echo end",
+                {.hidden = {}, .kept = {}, .secrets = {file, state.hidden(), "/not/there"}});
+  spec.directory = state.work;
+  const auto probe = launch(spec);
+  ASSERT_TRUE(probe);
+  if (!probe->separation_problem().empty()) GTEST_SKIP() << probe->separation_problem();
+  std::string output;
+  run(spec, &output);
+  EXPECT_EQ(output, "end\n");
+  EXPECT_EQ(std::filesystem::file_size(file), 6u) << "it is there for all others";
+}
+
 TEST_F(ProcessTest, AChildStartsAllTheSameWhereItCannotBeSeparated) {
-  const auto process = launch(separated("exit 3", {.hidden = "/nowhere", .kept = ""}));
+  const auto process = launch(separated("exit 3", {.hidden = "/nowhere", .kept = {}, .secrets = {}}));
   ASSERT_TRUE(process);
   EXPECT_FALSE(process->separation_problem().empty());
   std::optional<ExitStatus> status;

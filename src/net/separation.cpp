@@ -67,18 +67,36 @@ bool enter_mount_namespace(const SeparationImage& image) {
          write_text("/proc/self/gid_map", image.gid_map.data());
 }
 
-/// Lays an empty folder over the hidden one. Mounts that others make later still arrive here, ours stay here.
-bool hide_folder(const SeparationImage& image) {
+bool hides_anything(const SeparationImage& image) {
+  return image.hidden != nullptr || (image.secrets != nullptr && *image.secrets != nullptr);
+}
+
+bool lay_empty_folder_over(const char* path) {
+  return ::mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") == 0;
+}
+
+bool hide_secret(const char* path) {
+  struct stat info{};
+  if (::stat(path, &info) != 0) return errno == ENOENT;
+  if (S_ISDIR(info.st_mode)) return lay_empty_folder_over(path);
+  return ::mount("/dev/null", path, nullptr, MS_BIND, nullptr) == 0;
+}
+
+/// Lays nothing over what is hidden. Mounts that others make later still arrive here, ours stay here.
+bool hide(const SeparationImage& image) {
   if (!enter_mount_namespace(image)) return false;
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return false;
+  for (const char* const* secret = image.secrets; secret != nullptr && *secret != nullptr; ++secret) {
+    if (!hide_secret(*secret)) return false;
+  }
+  if (image.hidden == nullptr) return true;
   int kept = -1;
   if (image.kept != nullptr) {
     kept = static_cast<int>(
         ::syscall(SYS_open_tree, AT_FDCWD, image.kept, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
     if (kept < 0) return false;
   }
-  if (::mount("tmpfs", image.hidden, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0)
-    return false;
+  if (!lay_empty_folder_over(image.hidden)) return false;
   if (kept < 0) return true;
   if (::mkdir(image.kept, S_IRWXU) != 0) return false;
   return ::syscall(SYS_move_mount, kept, "", AT_FDCWD, image.kept, MOVE_MOUNT_F_EMPTY_PATH) == 0;
@@ -125,7 +143,7 @@ int separate_self(const SeparationImage& image) {
   const auto note = [&refused](bool done) {
     if (!done && refused == 0) refused = errno;
   };
-  if (image.hidden != nullptr) note(hide_folder(image));
+  if (hides_anything(image)) note(hide(image));
   note(drop_capabilities());
   if (image.ruleset < 0) {
     errno = EOPNOTSUPP;

@@ -13,6 +13,8 @@ struct SeparationImage {
   int ruleset = -1;              ///< of Landlock, above 2; -1: the kernel has none
   const char* hidden = nullptr;  ///< a folder that the child sees empty; null: none
   const char* kept = nullptr;    ///< a folder in `hidden` that it sees nevertheless; null: none
+  /// Further files and folders that it sees empty, up to a null; those that are not there are passed over.
+  const char* const* secrets = nullptr;
   /// The lines for a user namespace's uid_map and gid_map, for those who may not mount without one.
   std::array<char, 48> uid_map{};
   std::array<char, 48> gid_map{};
@@ -23,7 +25,8 @@ struct SeparationImage {
 /// them. -1 with errno where the kernel has no Landlock.
 int make_landlock_ruleset();
 
-/// Takes from a forked child every capability, what `image` hides, and the reach to processes outside.
+/// Takes from a forked child every capability, the sight of what `image` hides, and the reach to processes
+/// outside.
 /// Does as much as the kernel lets it; returns 0, or errno of the first part that was refused.
 int separate_self(const SeparationImage& image);
 

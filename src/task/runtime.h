@@ -33,6 +33,9 @@ struct RuntimeOptions {
   std::string data_directory;  ///< the shared volume, /mnt/data on AWS; holds fleet/
   /// Berth's own folder, which hosted servers see empty but for the data folder; empty: there is none.
   std::string state_directory;
+  /// Further files and folders that hosted servers see empty, as they do the files of auth.keys and
+  /// listener.key_file: Berth's certificate authority.
+  std::vector<std::string> secret_paths;
   /// Where the task keeps who of its servers does not answer and why, for whoever may know; empty: nowhere.
   std::string readiness_file;
   Secret fleet_key;  ///< 32 bytes or more, the same in every task

@@ -28,6 +28,8 @@ std::optional<std::string_view> given_key(const http::Headers& headers) {
 
 }  // namespace
 
+bool Authenticator::has_key(const http::Headers& headers) { return given_key(headers).has_value(); }
+
 std::optional<std::string_view> Authenticator::identify(const http::Headers& headers) const {
   if (keys_.empty()) return "anonymous";
   const auto given = given_key(headers);

@@ -21,6 +21,8 @@ class Authenticator {
 
   /// The principal, valid as long as the authenticator; nullopt: no key, or none of ours.
   std::optional<std::string_view> identify(const http::Headers& headers) const;
+  /// Whether a key was sent at all.
+  static bool has_key(const http::Headers& headers);
   /// False: everyone is let in, so that nothing may be told that only users of the service may know.
   bool asks_for_keys() const { return !keys_.empty(); }
 

@@ -36,11 +36,22 @@ Result<void> check(const RuntimeOptions& options) {
   return {};
 }
 
+/// What hosted servers may not read besides Berth's own folder.
+std::vector<std::string> secret_paths(const RuntimeOptions& options) {
+  std::vector<std::string> out = options.secret_paths;
+  for (const model::KeySpec& key : options.spec.auth.keys) {
+    if (!key.file.empty()) out.push_back(key.file);
+  }
+  if (!options.spec.listener.key_file.empty()) out.push_back(options.spec.listener.key_file);
+  return out;
+}
+
 /// What the hosts of a runtime are made from; the network, launcher and log outlive it.
 struct HostMaker {
   std::vector<std::pair<std::string, std::string>> environment;
   std::string data_directory;
   std::string state_directory;
+  std::vector<std::string> secret_paths;
   std::string version;
   Server* native;
   net::Network& network;
@@ -53,8 +64,9 @@ struct HostMaker {
     Clock& clock = network.clock();
     switch (spec.kind) {
       case model::ServerSpec::Kind::command: {
-        StdioHostOptions options{
-            environment, [] { return read_memory_use(); }, {.hidden = state_directory, .kept = {}}};
+        StdioHostOptions options{environment,
+                                 [] { return read_memory_use(); },
+                                 {.hidden = state_directory, .kept = {}, .secrets = secret_paths}};
         if (!state_directory.empty() && data_directory.starts_with(state_directory + "/"))
           options.separation.kept = data_directory;
         made.host = make_stdio_host(spec, launcher, sink, clock, log, std::move(options));
@@ -85,6 +97,7 @@ Result<std::unique_ptr<Runtime>> make_runtime(RuntimeOptions options, net::Netwo
   parts.make_host = HostMaker{options.environment,
                               options.data_directory,
                               options.state_directory,
+                              secret_paths(options),
                               options.version,
                               options.native,
                               network,

@@ -51,6 +51,11 @@ void Fleet::beat() {
   folder_failed_ = !written;
 }
 
+bool Fleet::has_whole_sister(std::uint64_t whole) const {
+  return std::ranges::any_of(membership_.peers(),
+                             [whole](const Member& peer) { return peer.whole == whole; });
+}
+
 std::string Fleet::hello() const {
   std::string body = R"({"self":)" + to_json(self_) + R"(,"peers":[)";
   bool is_first = true;

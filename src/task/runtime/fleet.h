@@ -18,6 +18,11 @@ class Fleet {
   /// What is given by reference outlives the fleet.
   Fleet(FleetFolder folder, Member self, PeerClients& clients, FleetBus& bus, Clock& clock, Log& log);
 
+  /// What this task tells its sisters of its servers, see Member::whole.
+  void set_whole(std::uint64_t whole) { self_.whole = whole; }
+  /// Whether a sister says the same `whole`.
+  bool has_whole_sister(std::uint64_t whole) const;
+
   /// The body of a sister's POST /peer/hello: {"self":MEMBER,"peers":[MEMBER…]}. Returns the answer, which
   /// looks the same. invalid_argument: not such a body.
   Result<std::string> receive_hello(std::string_view body);

@@ -10,13 +10,19 @@ namespace berth::task {
 
 namespace {
 constexpr std::size_t id_bytes_max = 64;
+
+bool read_hexadecimal(std::string_view text, std::uint64_t& out) {
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, out, 16);
+  return parsed.ec == std::errc() && parsed.ptr == end;
 }
+}  // namespace
 
 std::string to_json(const Member& member) {
-  return fmt::format(
-      R"({{"id":{},"address":{},"generation":"{:016x}","zone":{},"version":{},"heartbeat":{}}})",
-      json_quote(member.id), json_quote(member.address), member.generation, json_quote(member.zone),
-      json_quote(member.version), member.heartbeat_ms);
+  return fmt::format(R"({{"id":{},"address":{},"generation":"{:016x}","zone":{},"version":{},"heartbeat":{},)"
+                     R"("whole":"{:016x}"}})",
+                     json_quote(member.id), json_quote(member.address), member.generation,
+                     json_quote(member.zone), json_quote(member.version), member.heartbeat_ms, member.whole);
 }
 
 Result<Member> parse_member(json::Slice object) {
@@ -30,11 +36,12 @@ Result<Member> parse_member(json::Slice object) {
     return fail(ErrorCode::invalid_argument,
                 "A fleet member's record needs the members id, address, generation and heartbeat.");
   }
-  const char* const end = generation->data() + generation->size();
-  const auto parsed = std::from_chars(generation->data(), end, member.generation, 16);
-  if (parsed.ec != std::errc() || parsed.ptr != end) {
+  if (!read_hexadecimal(*generation, member.generation)) {
     return fail(ErrorCode::invalid_argument, "A fleet member's generation must be hexadecimal.");
   }
+  // Absent where an older program runs.
+  const std::string whole = text("whole").value_or("");
+  if (!read_hexadecimal(whole, member.whole)) member.whole = 0;
   member.id = *id;
   member.address = *address;
   member.zone = text("zone").value_or("");

@@ -17,10 +17,13 @@ struct Member {
   std::string zone;
   std::string version;
   std::int64_t heartbeat_ms = 0;  ///< by the member's own clock; compared only with its own earlier ones
+  /// What its servers are together, when each answers that runs there; 0: one does not.
+  std::uint64_t whole = 0;
   bool operator==(const Member&) const = default;
 };
 
-/// {"id":…,"address":…,"generation":"hexadecimal","zone":…,"version":…,"heartbeat":ms}
+/// {"id":…,"address":…,"generation":"hexadecimal","zone":…,"version":…,"heartbeat":ms,
+/// "whole":"hexadecimal"}
 std::string to_json(const Member& member);
 /// invalid_argument: a member is missing, of the wrong type, or an id that is not fit for a file name.
 Result<Member> parse_member(json::Slice object);

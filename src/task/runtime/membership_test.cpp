@@ -153,10 +153,11 @@ TEST_F(FleetMembership, WhateverHappensPeersHaveGivenASignOfLifeLately) {
 }
 
 TEST(FleetMember, RecordsSurviveTheirJson) {
-  const Member member{"task-1", "[::1]:3001", 0xfedcba9876543210, "a \"zone\"", "1.0", 1795305600123};
+  const Member member{"task-1", "[::1]:3001", 0xfedcba9876543210, "a \"zone\"", "1.0", 1795305600123, 0xab};
   const std::string text = to_json(member);
-  EXPECT_EQ(text, R"({"id":"task-1","address":"[::1]:3001","generation":"fedcba9876543210",)"
-                  R"("zone":"a \"zone\"","version":"1.0","heartbeat":1795305600123})");
+  EXPECT_EQ(text,
+            R"({"id":"task-1","address":"[::1]:3001","generation":"fedcba9876543210",)"
+            R"("zone":"a \"zone\"","version":"1.0","heartbeat":1795305600123,"whole":"00000000000000ab"})");
   EXPECT_EQ(parse_member(json::parse(text).value()).value(), member);
 }
 

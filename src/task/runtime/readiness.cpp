@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <utility>
@@ -39,6 +40,7 @@ bool Readiness::look() {
   for (WatchedServer& server : options_.servers) {
     const HostHealth health = server.host->health();
     const bool answers = health.ready;
+    server.silent_since = answers ? TimePoint::max() : std::min(server.silent_since, clock_.now());
     server.answered = server.answered || answers;
     each_did = each_did && server.answered;
     none_starts = none_starts && (server.answered || health.refused);
@@ -48,8 +50,23 @@ bool Readiness::look() {
   const bool late = clock_.now() - began_ >= options_.patience;
   began_serving_ =
       began_serving_ || each_did || ((late || none_starts) && (one_answers || silent_are_remote));
+  sick_ =
+      std::ranges::any_of(options_.servers, [&](const WatchedServer& s) { return is_down_for_long(s); }) &&
+      options_.sister_is_whole && options_.sister_is_whole();
   if (!options_.file.empty()) tell_file();
   return is_ready();
+}
+
+/// Longer than a start that fails and another one take.
+bool Readiness::is_down_for_long(const WatchedServer& server) const {
+  return !server.remote && server.silent_since != TimePoint::max() &&
+         clock_.now() - server.silent_since >= 2 * options_.patience;
+}
+
+bool Readiness::is_whole() const {
+  return std::ranges::all_of(options_.servers, [](const WatchedServer& server) {
+    return server.remote || server.silent_since == TimePoint::max();
+  });
 }
 
 std::string Readiness::body(bool tells_why) const {
@@ -58,6 +75,7 @@ std::string Readiness::body(bool tells_why) const {
   std::string servers;
   std::string reasons;
   if (draining_) reasons = R"("The task is draining.")";
+  if (sick_) reasons += std::string(reasons.empty() ? "" : ",") + R"("A server is down in this task alone.")";
   for (const WatchedServer& server : options_.servers) {
     const HostHealth health = server.host->health();
     servers += (servers.empty() ? "" : ",") + json_quote(server.name) + (health.ready ? ":true" : ":false");

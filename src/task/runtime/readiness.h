@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,14 +15,17 @@ namespace berth::task {
 struct WatchedServer {
   std::string name;
   const ServerHost* host = nullptr;
-  bool remote = false;    ///< a `url`: starting the task anew would not mend it
-  bool answered = false;  ///< once, since the task began
+  bool remote = false;                        ///< a `url`: starting the task anew would not mend it
+  bool answered = false;                      ///< once, since the task began
+  TimePoint silent_since = TimePoint::max();  ///< max: it answers
 };
 
 /// Whether a task may be sent requests. It may once every server has answered once, or, when `patience` is
 /// over or no silent one can be started or reached, if a server answers or every silent one is remote. From
 /// then on it may until it drains: a server that fails later fails its own callers alone, and a balancer that
-/// took the task out, or ended it, for one server would take the others with it.
+/// took the task out, or ended it, for one server would take the others with it. One of its own servers that
+/// is down here for long, while in a sister task all of them answer, is this task's own sickness: then it is
+/// not ready until that server answers.
 class Readiness {
  public:
   struct Options {
@@ -30,18 +34,23 @@ class Readiness {
     /// Told, for `berth status`, who does not answer and why, and how often the processes of each server
     /// ended by themselves, whenever that changes; mode 0600. Empty: none.
     std::string file;
+    /// Whether all servers answer in a sister task that has the same; null: there are no sisters.
+    std::function<bool()> sister_is_whole;
   };
   Readiness(Options options, Clock& clock, Log& log);
 
   void set_draining() { draining_ = true; }
   /// Looks at the servers anew.
   bool look();
+  /// At the last look: each server answers that runs here.
+  bool is_whole() const;
   /// What /readyz answers after that look. A server's reason may hold what it wrote to stderr, so that it is
   /// shown only where `tells_why`.
   std::string body(bool tells_why) const;
 
  private:
-  bool is_ready() const { return began_serving_ && !draining_; }
+  bool is_ready() const { return began_serving_ && !draining_ && !sick_; }
+  bool is_down_for_long(const WatchedServer& server) const;
   void tell_file();
 
   Options options_;
@@ -51,6 +60,7 @@ class Readiness {
   std::string told_;  ///< what the file holds
   bool began_serving_ = false;
   bool draining_ = false;
+  bool sick_ = false;  ///< a server is down here alone
 };
 
 }  // namespace berth::task

@@ -24,7 +24,7 @@ class ReadinessTest : public ::testing::Test {
   }
 
   Readiness make(bool bad_is_remote = false) {
-    Readiness::Options options{{{"good", &good}, {"bad", &bad, bad_is_remote}}, 30s, file};
+    Readiness::Options options{{{"good", &good}, {"bad", &bad, bad_is_remote}}, 30s, file, sister_is_whole};
     return {std::move(options), clock, null_log()};
   }
 
@@ -33,6 +33,7 @@ class ReadinessTest : public ::testing::Test {
   testing::IdleHost good;
   testing::IdleHost bad;
   std::string file;
+  std::function<bool()> sister_is_whole;
 };
 
 TEST_F(ReadinessTest, BeginsWhenEachServerHasAnsweredOnceAndLastsWhileSomeFail) {
@@ -64,7 +65,7 @@ TEST_F(ReadinessTest, DoesNotBeginWhereNothingAnswersThatThisTaskRuns) {
 }
 
 TEST_F(ReadinessTest, BeginsThoughNothingAnswersWhereEachSilentServerIsRemote) {
-  Readiness readiness({{{"bad", &bad, true}}, 30s, ""}, clock, null_log());
+  Readiness readiness({{{"bad", &bad, true}}, 30s, "", nullptr}, clock, null_log());
   EXPECT_FALSE(readiness.look());
   clock.advance(30s);
   EXPECT_TRUE(readiness.look());
@@ -87,6 +88,40 @@ TEST_F(ReadinessTest, ShowsWhoIsSilentAlsoWhenItIsReady) {
   EXPECT_EQ(readiness.body(false), R"({"ready":true,"servers":{"good":true,"bad":false},)"
                                    R"("reasons":["bad: It does not answer; the log says why."]})");
   EXPECT_TRUE(readiness.body(true).contains("bad: Its last words: password"));
+}
+
+TEST_F(ReadinessTest, IsSickWhileAServerIsDownForLongThatAnswersInASister) {
+  bool whole = true;
+  sister_is_whole = [&whole] { return whole; };
+  bad.state.ready = true;
+  Readiness readiness = make();
+  EXPECT_TRUE(readiness.look());
+  EXPECT_TRUE(readiness.is_whole());
+  bad.state.ready = false;
+  EXPECT_TRUE(readiness.look());
+  EXPECT_FALSE(readiness.is_whole());
+  clock.advance(59s);
+  EXPECT_TRUE(readiness.look());
+  clock.advance(1s);
+  EXPECT_FALSE(readiness.look());
+  EXPECT_TRUE(readiness.body(false).contains("A server is down in this task alone."));
+  whole = false;
+  EXPECT_TRUE(readiness.look()) << "it is down everywhere";
+  whole = true;
+  bad.state.ready = true;
+  EXPECT_TRUE(readiness.look());
+}
+
+TEST_F(ReadinessTest, IsNotSickForARemoteServer) {
+  sister_is_whole = [] { return true; };
+  bad.state.ready = true;
+  Readiness readiness = make(true);
+  EXPECT_TRUE(readiness.look());
+  bad.state.ready = false;
+  readiness.look();
+  clock.advance(1h);
+  EXPECT_TRUE(readiness.look());
+  EXPECT_TRUE(readiness.is_whole());
 }
 
 TEST_F(ReadinessTest, KeepsWhatItKnowsInAFileOfItsOwnersAlone) {

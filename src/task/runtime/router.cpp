@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "codec/http1.h"
+#include "model/addresses.h"
 #include "monitoring/process.h"
 
 namespace berth::task {
@@ -20,7 +21,7 @@ constexpr std::string_view key_wanted =
 constexpr int client_left_status = 499;
 
 Readiness::Options watched(const Router::Options& options) {
-  Readiness::Options out{{}, options.start_patience, options.readiness_file};
+  Readiness::Options out{{}, options.start_patience, options.readiness_file, options.sister_is_whole};
   for (const ServedServer& server : options.servers)
     out.servers.push_back({server.name, server.host, server.remote});
   return out;
@@ -241,7 +242,7 @@ Task<void> Router::serve_mcp(http::Exchange& exchange, Route& route,
   const http::RequestHead& head = exchange.head();
   observed.request_id = request_id(head.headers);
   std::optional<http::Response> refusal;
-  if (!forwarded_for) refusal = refuse_mcp(head);
+  if (!forwarded_for) refusal = refuse_mcp(exchange);
   if (refusal) {
     co_await observed.respond(std::move(*refusal));
     co_return;
@@ -268,19 +269,48 @@ void Router::trace(Observed& observed) const {
                          options_.tracer->begin(headers.get("traceparent"), headers.get("X-Amzn-Trace-Id")));
 }
 
-std::optional<http::Response> Router::refuse_caller(const http::Headers& headers) const {
+/// The address of the client as the balancer in front of this task saw it: what it added to the field last.
+/// Only who connects from this machine, or is known to be the balancer, is believed.
+std::string_view Router::client_address(const http::Exchange& exchange, const net::Endpoint& remote) const {
+  if (!options_.behind_balancer && !model::is_loopback(remote.host)) return remote.host;
+  std::string_view seen = exchange.head().headers.get("X-Forwarded-For").value_or("");
+  seen = seen.substr(seen.rfind(',') + 1);  // rfind's npos + 1 is 0
+  while (seen.starts_with(' ')) seen.remove_prefix(1);
+  return seen.empty() ? std::string_view(remote.host) : seen;
+}
+
+/// Slower for an address that goes on trying; whoever has the key is not asked to wait.
+http::Response Router::refuse_key(const http::Exchange& exchange) {
+  std::optional<Duration> wait;
+  if (Authenticator::has_key(exchange.head().headers)) {
+    const net::Endpoint remote = exchange.remote();
+    wait = wrong_keys_.count(client_address(exchange, remote), clock_.now());
+  }
+  if (!wait) {
+    auto response = rpc_refusal(401, key_wanted);
+    response.headers.add("WWW-Authenticate", "Bearer");
+    return response;
+  }
+  auto response =
+      rpc_refusal(429, "Too many wrong API keys came from this address; the right one is let in.");
+  const auto whole = std::chrono::ceil<std::chrono::seconds>(*wait);
+  response.headers.add("Retry-After", std::to_string(whole.count()));
+  return response;
+}
+
+std::optional<http::Response> Router::refuse_caller(const http::Exchange& exchange) {
+  const http::Headers& headers = exchange.head().headers;
   // Whoever stands between could have read the other one.
   for (const std::string_view name : {"Authorization", "X-API-Key", "Mcp-Session-Id"}) {
     if (headers.count(name) > 1) return rpc_refusal(400, fmt::format("{} must be sent once.", name));
   }
   if (const auto problem = guard_.refuse(headers)) return rpc_refusal(403, *problem);
   if (authenticator_.identify(headers)) return std::nullopt;
-  auto response = rpc_refusal(401, key_wanted);
-  response.headers.add("WWW-Authenticate", "Bearer");
-  return response;
+  return refuse_key(exchange);
 }
 
-std::optional<http::Response> Router::refuse_mcp(const http::RequestHead& head) const {
+std::optional<http::Response> Router::refuse_mcp(const http::Exchange& exchange) {
+  const http::RequestHead& head = exchange.head();
   // A browser asks for leave without the key.
   if (head.method == "OPTIONS" && !guard_.refuse(head.headers)) {
     http::Response preflight;
@@ -292,7 +322,7 @@ std::optional<http::Response> Router::refuse_mcp(const http::RequestHead& head) 
     preflight.headers.add("Access-Control-Max-Age", "600");
     return preflight;
   }
-  if (auto refusal = refuse_caller(head.headers)) return refusal;
+  if (auto refusal = refuse_caller(exchange)) return refusal;
   if (!is_one_of(head.method, {"POST", "GET", "DELETE"})) {
     return wrong_method(head.method, "POST, GET, DELETE");
   }
@@ -300,7 +330,7 @@ std::optional<http::Response> Router::refuse_mcp(const http::RequestHead& head) 
 }
 
 Task<void> Router::serve_page(http::Exchange& exchange) {
-  auto response = page(exchange.head());
+  auto response = page(exchange);
   // A task that is not ready yet is asked several times a second; the reason is in the host's own lines.
   if (response.status >= 400 && response.status != 503) {
     log_.info(
@@ -310,7 +340,8 @@ Task<void> Router::serve_page(http::Exchange& exchange) {
   co_await exchange.respond(std::move(response));
 }
 
-http::Response Router::page(const http::RequestHead& head) {
+http::Response Router::page(const http::Exchange& exchange) {
+  const http::RequestHead& head = exchange.head();
   const std::string_view path = head.path();
   if (path == "/register" && authenticator_.asks_for_keys()) return no_registration();
   if (!is_one_of(path, {"/healthz", "/readyz", "/metrics"})) return unknown_path(path);
@@ -318,8 +349,8 @@ http::Response Router::page(const http::RequestHead& head) {
   if (path == "/healthz") {
     return http::json_response(200, R"({"status":"alive","task":)" + json_quote(options_.task) + "}");
   }
-  if (path == "/readyz") return readiness(head);
-  if (const auto refusal = refuse_caller(head.headers)) return *refusal;
+  if (path == "/readyz") return readiness(exchange);
+  if (auto refusal = refuse_caller(exchange)) return std::move(*refusal);
   return metrics();
 }
 
@@ -334,8 +365,9 @@ http::Response Router::unknown_path(std::string_view path) const {
 }
 
 /// What a server wrote to stderr is for holders of a key alone: anybody reaches the load balancer's path.
-http::Response Router::readiness(const http::RequestHead& head) {
-  const bool tells_why = authenticator_.asks_for_keys() && !refuse_caller(head.headers);
+http::Response Router::readiness(const http::Exchange& exchange) {
+  const bool has_key = Authenticator::has_key(exchange.head().headers);
+  const bool tells_why = authenticator_.asks_for_keys() && has_key && !refuse_caller(exchange);
   const bool ready = readiness_.look();
   return http::json_response(ready ? 200 : 503, readiness_.body(tells_why));
 }

@@ -16,6 +16,7 @@
 #include "task/runtime/authenticator.h"
 #include "task/runtime/host_guard.h"
 #include "task/runtime/readiness.h"
+#include "task/runtime/wrong_keys.h"
 #include "task/server_host.h"
 
 namespace berth::task {
@@ -38,9 +39,11 @@ class Router final : public http::Service {
     std::vector<ServedServer> servers;
     model::ListenerSpec listener;
     Authenticator::Keys keys;
-    std::string task;            ///< id, shown by /healthz
-    Duration start_patience{};   ///< Readiness::Options::patience
-    std::string readiness_file;  ///< Readiness::Options::file
+    std::string task;                       ///< id, shown by /healthz
+    Duration start_patience{};              ///< Readiness::Options::patience
+    std::string readiness_file;             ///< Readiness::Options::file
+    std::function<bool()> sister_is_whole;  ///< Readiness::Options::sister_is_whole
+    bool behind_balancer = false;           ///< all connections come from a load balancer
     std::function<void(monitoring::MetricsWriter&)> more_metrics;
     /// Null: no traces. Spans show of a principal only what `pseudonym` makes of it.
     monitoring::Tracer* tracer = nullptr;
@@ -59,6 +62,7 @@ class Router final : public http::Service {
   void set_draining() { readiness_.set_draining(); }
   /// Looks at the servers anew.
   bool ready() { return readiness_.look(); }
+  bool is_whole() const { return readiness_.is_whole(); }
 
  private:
   struct Route;
@@ -68,10 +72,12 @@ class Router final : public http::Service {
   Task<void> serve_mcp(http::Exchange& exchange, Route& route, std::optional<std::string> forwarded_for);
   Task<void> serve_page(http::Exchange& exchange);
   /// Foreign pages and callers without a key.
-  std::optional<http::Response> refuse_caller(const http::Headers& headers) const;
-  std::optional<http::Response> refuse_mcp(const http::RequestHead& head) const;
-  http::Response page(const http::RequestHead& head);
-  http::Response readiness(const http::RequestHead& head);
+  std::optional<http::Response> refuse_caller(const http::Exchange& exchange);
+  std::optional<http::Response> refuse_mcp(const http::Exchange& exchange);
+  http::Response refuse_key(const http::Exchange& exchange);
+  std::string_view client_address(const http::Exchange& exchange, const net::Endpoint& remote) const;
+  http::Response page(const http::Exchange& exchange);
+  http::Response readiness(const http::Exchange& exchange);
   http::Response unknown_path(std::string_view path) const;
   http::Response metrics() const;
   void trace(Observed& observed) const;
@@ -80,6 +86,7 @@ class Router final : public http::Service {
   Options options_;
   HostGuard guard_;
   Authenticator authenticator_;
+  WrongKeys wrong_keys_;
   Readiness readiness_;
   Clock& clock_;
   Log& log_;

@@ -46,6 +46,19 @@ std::string pseudonym(const Secret& fleet_key, std::string_view principal) {
   return out;
 }
 
+/// FNV-1a of their names in order: a task compares it with its sisters' alone. Never 0.
+std::uint64_t id_of_servers(const std::vector<model::ServerSpec>& servers) {
+  std::uint64_t hash = 14695981039346656037u;
+  for (const model::ServerSpec& server : servers) {
+    if (server.kind == model::ServerSpec::Kind::url) continue;
+    for (const char byte : server.name + "\n") {
+      hash ^= static_cast<unsigned char>(byte);
+      hash *= 1099511628211u;
+    }
+  }
+  return std::max<std::uint64_t>(hash, 1);
+}
+
 class BusSink final : public ChangeSink {
  public:
   BusSink(ChangeBus& bus, std::string server) : bus_(bus), server_(std::move(server)) {}
@@ -183,6 +196,8 @@ class RuntimeImpl final : public Runtime {
   std::vector<std::unique_ptr<Hosted>> hosted_;
   std::unique_ptr<Router> router_;
   std::unique_ptr<http::Server> server_;
+  std::uint64_t servers_id_ =
+      0;  ///< of the servers that run here; tasks that have the same have the same one
   bool draining_ = false;
   TimePoint deadline_{};  ///< of the drain
   TaskScope scope_;
@@ -248,6 +263,7 @@ void RuntimeImpl::make_hosts(const RuntimeParts& parts) {
 void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr<net::Listener> peer_listener,
                         std::optional<FleetFolder> folder, const std::shared_ptr<net::TlsContext>& peer_tls) {
   Clock& clock = network_.clock();
+  servers_id_ = id_of_servers(options_.spec.servers);
   Router::Options options;
   for (const auto& hosted : hosted_) {
     const model::ServerSpec& spec = options_.spec.servers[options.servers.size()];
@@ -259,6 +275,8 @@ void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr
   options.keys = std::move(options_.keys);
   options.task = options_.identity.id;
   options.readiness_file = options_.readiness_file;
+  options.behind_balancer = options_.ecs.has_value();
+  if (sisters_) options.sister_is_whole = [this] { return sisters_->fleet->has_whole_sister(servers_id_); };
   options.more_metrics = [this](monitoring::MetricsWriter& writer) { write_metrics(writer); };
   options.tracer = telemetry_->tracer();
   options.meter = telemetry_->meter();
@@ -271,11 +289,12 @@ void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr
   std::shared_ptr<net::TlsContext> tls = own_tls_ ? own_tls_->tls : nullptr;
   server_ = http::make_server(std::move(listener), std::move(tls), *router_, clock, log_, limits);
   if (own_tls_) scope_.spawn(renew_certificate());
-  if (!options_.readiness_file.empty()) scope_.spawn(keep_telling_readiness());
+  if (!options_.readiness_file.empty() || sisters_) scope_.spawn(keep_telling_readiness());
   telemetry_->start([this] { return calls(); });
   if (sisters_) {
     const TaskIdentity& identity = options_.identity;
-    Member self{identity.id, identity.peer_address, identity.generation, identity.zone, options_.version, 0};
+    Member self{
+        identity.id, identity.peer_address, identity.generation, identity.zone, options_.version, 0, 0};
     sisters_->fleet = std::make_unique<Fleet>(std::move(*folder), std::move(self), sisters_->clients,
                                               sisters_->bus, clock, log_);
     sisters_->service = std::make_unique<PeerService>(identity, *router_, *sisters_->fleet, sisters_->bus);
@@ -310,6 +329,7 @@ Task<void> RuntimeImpl::renew_certificate() {
 Task<void> RuntimeImpl::keep_telling_readiness() {
   while (true) {
     router_->ready();
+    if (sisters_ && sisters_->fleet) sisters_->fleet->set_whole(router_->is_whole() ? servers_id_ : 0);
     co_await network_.clock().sleep_for(readiness_interval);
   }
 }

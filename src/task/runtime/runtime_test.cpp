@@ -8,6 +8,7 @@
 #include "net/testing/memory_network.h"
 #include "task/runtime/parts.h"
 #include "task/runtime/testing/fakes.h"
+#include "task/runtime/wrong_keys.h"
 
 namespace berth::task {
 namespace {
@@ -171,6 +172,25 @@ TEST_F(TaskRuntime, KeysDecideWhoCalls) {
   EXPECT_EQ(ask("POST", "/mcp", with("Berth-Principal", "root")), "401 " + answer.body);
   EXPECT_TRUE(ask("GET", "/metrics").starts_with("401 "));
   EXPECT_TRUE(ask("GET", "/readyz").starts_with("200 "));
+}
+
+TEST_F(TaskRuntime, WrongKeysAreSlowedPerAddressAndRightOnesNever) {
+  options.keys.emplace_back("alice", Secret("key-of-alice"));
+  start();
+  const auto from = [](std::string_view address, std::string_view key) {
+    http::Headers headers = with("Authorization", key);
+    headers.add("X-Forwarded-For", address);  // the door on this machine says it
+    return headers;
+  };
+  const std::string mallory = "203.0.113.9, 192.0.2.1";
+  for (std::size_t i = 0; i < WrongKeys::burst; ++i)
+    EXPECT_TRUE(ask("POST", "/mcp", from(mallory, "Bearer wrong")).starts_with("401 "));
+  EXPECT_TRUE(ask("POST", "/mcp", from(mallory, "Bearer wrong")).starts_with("429 "));
+  EXPECT_EQ(answer.headers.get("Retry-After"), "3");
+  EXPECT_TRUE(ask("GET", "/metrics", from(mallory, "Bearer wrong")).starts_with("429 "));
+  EXPECT_TRUE(ask("POST", "/mcp", from("192.0.2.2", "Bearer wrong")).starts_with("401 "));
+  EXPECT_TRUE(ask("POST", "/mcp", from("192.0.2.1", "Bearer key-of-alice"), "x").starts_with("200 "));
+  EXPECT_TRUE(ask("POST", "/mcp", with("X-Forwarded-For", mallory)).starts_with("401 ")) << "no key is none";
 }
 
 TEST_F(TaskRuntime, AClientThatRegistersForOAuthReadsThatAKeyIsMissing) {

@@ -9,6 +9,7 @@
 #include "aws/services.h"
 #include "base/random.h"
 #include "model/addresses.h"
+#include "model/key_length.h"
 #include "model/parse.h"
 #include "model/units.h"
 #include "task/runtime/telemetry.h"
@@ -224,6 +225,14 @@ Result<void> apply_task_settings(const TaskSettings& settings, const std::option
                             "BERTH_API_KEY is not set. Add a key, listen on 127.0.0.1, or say --open "
                             "(BERTH_OPEN=1).",
                             net::to_string(settings.listen)));
+  }
+  const bool is_short = !settings.api_key.empty() && settings.api_key.reveal().size() < model::key_bytes_min;
+  if (is_short && !model::is_loopback(settings.listen.host)) {
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("BERTH_API_KEY has fewer than {} characters, and other machines can reach {}; make "
+                    "a longer one: openssl rand -hex 32.",
+                    model::key_bytes_min, net::to_string(settings.listen)));
   }
   auto identified = take_identity(settings, ecs, options);
   if (!identified) return identified;

@@ -128,18 +128,20 @@ TEST(TaskSettings, ATaskThatOthersReachNeedsAKeyOrSaysThatItIsOpen) {
 TEST(TaskSettings, TheDeployedKeyIsOneMoreBesidesTheSpecs) {
   RuntimeOptions options = with_spec();
   options.keys.emplace_back("alice", Secret("key"));
-  ASSERT_TRUE(apply_task_settings(read({{"BERTH_API_KEY", "secret"}}), std::nullopt, options));
+  ASSERT_TRUE(
+      apply_task_settings(read({{"BERTH_API_KEY", "secret-of-20-characters"}}), std::nullopt, options));
   ASSERT_EQ(options.keys.size(), 2u);
   EXPECT_EQ(options.keys[1].first, "deploy");
-  EXPECT_EQ(options.keys[1].second.reveal(), "secret");
+  EXPECT_EQ(options.keys[1].second.reveal(), "secret-of-20-characters");
 }
 
 TEST(TaskSettings, OnEcsTheTaskIsOneOfSisters) {
   RuntimeOptions options = with_spec();
   options.spec.tasks.drain_timeout = 300s;
   const std::string key(40, 'k');
-  const TaskSettings settings =
-      read({{"BERTH_API_KEY", "secret"}, {"BERTH_FLEET_KEY", key}, {"BERTH_HOSTS", "mcp.example.com"}});
+  const TaskSettings settings = read({{"BERTH_API_KEY", "secret-of-20-characters"},
+                                      {"BERTH_FLEET_KEY", key},
+                                      {"BERTH_HOSTS", "mcp.example.com"}});
   ASSERT_TRUE(apply_task_settings(settings, described, options));
   EXPECT_EQ(options.identity.id, described.id);
   EXPECT_EQ(options.identity.zone, "us-west-2d");
@@ -154,7 +156,8 @@ TEST(TaskSettings, OnEcsTheTaskIsOneOfSisters) {
 
 TEST(TaskSettings, SistersNeedTheKeyThatTheyShare) {
   RuntimeOptions options = with_spec();
-  const auto refused = apply_task_settings(read({{"BERTH_API_KEY", "secret"}}), described, options);
+  const auto refused =
+      apply_task_settings(read({{"BERTH_API_KEY", "secret-of-20-characters"}}), described, options);
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message().find("BERTH_FLEET_KEY is not set"), std::string::npos);
   EXPECT_EQ(refused.error().message().find("secret"), std::string::npos);
