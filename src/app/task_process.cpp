@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "app/aws_signer.h"
+#include "app/stall_watch.h"
+#include "base/signal.h"
 #include "cli/files.h"
 #include "cli/options.h"
 #include "cli/service_access.h"
@@ -84,6 +86,8 @@ Task<Result<task::RuntimeOptions>> standalone_options(cli::Context& context,
   auto keys = read_keys(options.spec, context.environment);
   if (!keys) co_return Failure(keys.error());
   options.keys = std::move(*keys);
+  const auto checked = cli::check_keys(options.spec.auth.keys, settings->listen.host, context.environment);
+  if (!checked) co_return Failure(checked.error());
   options.version = cli::version();
   const auto ecs = co_await ask_where(context.network, settings->metadata_uri);
   if (!ecs) co_return Failure(ecs.error());
@@ -133,6 +137,32 @@ std::vector<std::pair<std::string, std::string>> child_environment(
 
 namespace {
 
+Task<void> note_end(cli::Interrupts& interrupts, Signal& ended) {
+  co_await interrupts.next();
+  ended.notify();
+}
+
+/// A task reads nothing again: whoever asks for that must not end it.
+Task<void> note_hangups(cli::Interrupts& interrupts, Log& log, Signal& ended) {
+  while (true) {
+    const auto hangup = co_await interrupts.hangup();
+    if (hangup == cli::Interrupts::Hangup::gone) break;
+    log.info("hangup_ignored");
+  }
+  ended.notify();
+}
+
+/// For SIGINT, SIGTERM, or a terminal that goes away.
+Task<void> wait_for_end(cli::Interrupts& interrupts, Clock& clock, Log& log) {
+  Signal ended(clock.executor());
+  TaskScope listening(clock.executor());
+  listening.spawn(note_end(interrupts, ended));
+  listening.spawn(note_hangups(interrupts, log, ended));
+  co_await ended.wait();
+  listening.cancel();
+  co_await listening.join();
+}
+
 Task<void> cut_short(cli::Interrupts& interrupts, task::Runtime& runtime, Clock& clock) {
   co_await interrupts.next();
   co_await runtime.drain(clock.now());
@@ -149,7 +179,8 @@ Task<int> run_task(task::RuntimeOptions options, net::Network& network, net::Pro
     co_return 1;
   }
   started(**runtime);
-  co_await interrupts.next();
+  const StallWatch stall_watch(network.clock(), log);
+  co_await wait_for_end(interrupts, network.clock(), log);
   log.info("drain_started");
   TaskScope second(network.clock().executor());
   second.spawn(cut_short(interrupts, **runtime, network.clock()));

@@ -15,6 +15,8 @@
 #include <csignal>
 #include <exception>
 
+#include "base/descriptor.h"
+
 namespace berth::app {
 
 namespace {
@@ -111,7 +113,8 @@ class ProcessTerminal final : public cli::Terminal {
 
 class SignalInterrupts final : public cli::Interrupts {
  public:
-  explicit SignalInterrupts(asio::io_context& loop) : signals_(loop.get_executor()) {}
+  explicit SignalInterrupts(asio::io_context& loop)
+      : signals_(loop.get_executor()), hangups_(loop.get_executor()), had_terminal_(has_terminal()) {}
 
   Task<void> next() override {
     if (!taken_over_) {
@@ -123,9 +126,27 @@ class SignalInterrupts final : public cli::Interrupts {
     co_await unwind_if_cancelled();
   }
 
+  Task<Hangup> hangup() override {
+    struct sigaction now{};
+    const bool is_ignored = ::sigaction(SIGHUP, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+    if (!std::exchange(hangups_taken_over_, true) && !is_ignored) hangups_.add(SIGHUP);
+    co_await hangups_.async_wait(use_task);
+    co_await unwind_if_cancelled();
+    co_return had_terminal_ && !has_terminal() ? Hangup::gone : Hangup::reload;
+  }
+
  private:
+  /// A controlling terminal, which a hangup takes away.
+  static bool has_terminal() {
+    const Descriptor terminal(::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
+    return terminal.number() >= 0;
+  }
+
   asio::basic_signal_set<Executor> signals_;
+  asio::basic_signal_set<Executor> hangups_;
   bool taken_over_ = false;
+  bool hangups_taken_over_ = false;
+  bool had_terminal_;
 };
 
 class DetachedProcess final : public cli::Background {

@@ -16,7 +16,7 @@ namespace berth::app {
 std::unique_ptr<cli::Terminal> make_terminal(asio::io_context& loop,
                                              const std::map<std::string, std::string>& environment);
 
-/// SIGINT and SIGTERM, from the first next() on.
+/// SIGINT and SIGTERM, from the first next() on; SIGHUP, from the first hangup() on.
 std::unique_ptr<cli::Interrupts> make_interrupts(asio::io_context& loop);
 
 /// Starts `program` in a session of its own.

@@ -44,6 +44,11 @@ class Interrupts {
  public:
   virtual ~Interrupts() = default;
   virtual Task<void> next() = 0;
+  /// The next SIGHUP; asking for the first one takes it over likewise, unless this process was started to
+  /// ignore it (nohup). gone: the terminal of this process went away. reload: it has none, or it is still
+  /// there, so that somebody asks to read the configuration again.
+  enum class Hangup : unsigned char { gone, reload };
+  virtual Task<Hangup> hangup() = 0;
 };
 
 /// A process that goes on when this one ends (`berth up -d`).

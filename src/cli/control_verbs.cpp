@@ -5,6 +5,7 @@
 #include "cli/control.h"
 #include "cli/spec_file.h"
 #include "cli/status_view.h"
+#include "cli/talk.h"
 #include "cli/text.h"
 
 /// The verbs that ask a running `berth up` for something: status, scale, restart, down.
@@ -14,6 +15,7 @@ namespace {
 constexpr Duration poll_interval = std::chrono::milliseconds(100);
 constexpr Duration down_timeout = std::chrono::hours(2);
 constexpr Duration healthy_timeout = std::chrono::minutes(5);
+constexpr Duration restart_timeout = std::chrono::minutes(30);
 
 Result<SpecLocation> locate_service(Context& context, const Arguments& arguments) {
   return find_spec(context, arguments.get("file"), Need::service);
@@ -33,6 +35,33 @@ Task<ExitCode> wait_healthy(Context& context, Control& control, std::string_view
                          task_table(*status, context.clock.wall(), context.terminal.columns(), colour));
     co_return all_answer(*status) ? ExitCode::ok : ExitCode::unhealthy;
   }
+}
+
+/// Polls until the restart under way has ended. One that is undone has failed.
+Task<ExitCode> wait_replaced(Context& context, Control& control) {
+  TimePoint deadline = context.clock.now() + restart_timeout;
+  while (context.clock.now() < deadline) {
+    co_await context.clock.sleep_for(poll_interval);
+    Result<cluster::ServiceStatus> status = co_await control.status();
+    if (!status) co_return report(context, "restart", status.error(), Cause::service);
+    const cluster::RolloutStatus& rollout = status->rollout;
+    if (rollout.state == cluster::RolloutStatus::State::running) continue;
+    if (rollout.state == cluster::RolloutStatus::State::undone) {
+      const std::string text = fmt::format("berth restart: undone, the tasks of before go on serving. {}\n",
+                                           printable(rollout.reason));
+      context.terminal.err(fitted(context.terminal, text));
+      co_return ExitCode::unhealthy;
+    }
+    const std::size_t count = status->desired;
+    context.terminal.err(fmt::format("Replaced {} task{}.\n", count, count == 1 ? "" : "s"));
+    if (!rollout.note.empty())
+      context.terminal.err(fitted(context.terminal, fmt::format("berth restart: {}\n", rollout.note)));
+    context.terminal.err(silent_servers(*status));
+    co_return all_answer(*status) ? ExitCode::ok : ExitCode::unhealthy;
+  }
+  context.terminal.err(
+      "berth restart: not every task is replaced yet; `berth status` shows how far it is.\n");
+  co_return ExitCode::unhealthy;
 }
 
 }  // namespace
@@ -91,9 +120,12 @@ Task<ExitCode> run_restart(Context& context, const Arguments& arguments) {
   if (!location) co_return report(context, "restart", location.error(), Cause::spec);
   Control control(context, location->state_directory);
   Result<void> restarted = co_await control.post("/restart", "");
-  if (!restarted) co_return report(context, "restart", restarted.error(), Cause::service);
-  context.terminal.err("Replacing every task, one after another; `berth status` shows how far it is.\n");
-  co_return ExitCode::ok;
+  if (!restarted) {
+    const bool is_of_file = restarted.error().code() == ErrorCode::invalid_argument;
+    co_return report(context, "restart", restarted.error(), is_of_file ? Cause::spec : Cause::service);
+  }
+  context.terminal.err("Replacing every task, one after another…\n");
+  co_return co_await wait_replaced(context, control);
 }
 
 Task<ExitCode> run_down(Context& context, const Arguments& arguments) {

@@ -47,7 +47,8 @@ Task<ExitCode> run_validate(Context& context, const Arguments& arguments) {
   bool client_file = model::is_client_file(location->path);
   model::SpecReading reading = client_file ? model::read_client_file(*source) : model::read_spec(*source);
   if (reading.ok()) {
-    const Result<void> keys = check_keys(reading.spec, context.environment);
+    const Result<void> keys =
+        check_keys(reading.spec.auth.keys, reading.spec.listener.address, context.environment);
     if (!keys) reading.problems.push_back({.line = 1, .column = 1, .text = keys.error().message()});
   }
   if (arguments.has("json")) {

@@ -8,13 +8,13 @@
 #include "cli/control.h"
 #include "cli/files.h"
 #include "model/addresses.h"
+#include "model/key_length.h"
 #include "model/parse.h"
 
 namespace berth::cli {
 namespace {
 
 constexpr std::size_t key_bytes_max = 4096;
-constexpr std::size_t key_bytes_min = 20;  ///< where others can try keys
 constexpr std::size_t certificate_bytes_max = 256 * 1024;
 
 std::string trimmed(std::string text) {
@@ -129,17 +129,17 @@ Result<Secret> read_key(const model::KeySpec& key, const std::map<std::string, s
   return Secret(std::move(secret));
 }
 
-Result<void> check_keys(const model::Spec& spec, const std::map<std::string, std::string>& environment) {
-  const std::string& address = spec.listener.address;
-  for (const model::KeySpec& key : spec.auth.keys) {
+Result<void> check_keys(const std::vector<model::KeySpec>& keys, const std::string& listener,
+                        const std::map<std::string, std::string>& environment) {
+  for (const model::KeySpec& key : keys) {
     const Result<Secret> secret = read_key(key, environment);
     if (!secret) return Failure(secret.error());
-    if (model::is_loopback(address)) continue;
-    if (secret->reveal().size() < key_bytes_min) {
+    if (model::is_loopback(listener)) continue;
+    if (secret->reveal().size() < model::key_bytes_min) {
       return fail(ErrorCode::invalid_argument,
-                  fmt::format("The key \"{}\" has fewer than {} characters, and other machines can reach "
-                              "listener.address {}; make a longer one: openssl rand -hex 32.",
-                              key.principal, key_bytes_min, address));
+                  fmt::format("The key \"{}\" has fewer than {} characters, and other machines can reach the "
+                              "listener {}; make a longer one: openssl rand -hex 32.",
+                              key.principal, model::key_bytes_min, listener));
     }
     struct stat info{};
     if (key.file.empty() || ::stat(key.file.c_str(), &info) != 0) continue;
@@ -152,23 +152,28 @@ Result<void> check_keys(const model::Spec& spec, const std::map<std::string, std
   return {};
 }
 
+std::string authority_directory(const Context& context) {
+  auto value = [&](const char* name) {
+    auto found = context.environment.find(name);
+    return found == context.environment.end() ? std::string() : found->second;
+  };
+  std::string data = value("XDG_DATA_HOME");
+  if (data.empty() && value("HOME").empty()) return {};
+  return (data.empty() ? value("HOME") + "/.local/share" : data) + "/berth";
+}
+
 Result<security::ServerCertificate> server_certificate(const Context& context,
                                                        const model::ListenerSpec& listener) {
   WallTime now = context.clock.wall();
   if (!listener.certificate_file.empty()) {
     return security::given_certificate(listener.certificate_file, listener.key_file, now);
   }
-  auto value = [&](const char* name) {
-    auto found = context.environment.find(name);
-    return found == context.environment.end() ? std::string() : found->second;
-  };
-  std::string data = value("XDG_DATA_HOME");
-  if (data.empty() && value("HOME").empty()) {
+  const std::string directory = authority_directory(context);
+  if (directory.empty()) {
     return fail(ErrorCode::not_found,
                 "Neither HOME nor XDG_DATA_HOME is set, so there is no place for Berth's local CA.");
   }
-  if (data.empty()) data = value("HOME") + "/.local/share";
-  return security::local_certificate(data + "/berth", model::own_hosts(listener), now);
+  return security::local_certificate(directory, model::own_hosts(listener), now);
 }
 
 std::string ca_file(const Context& context, const model::ListenerSpec& listener) {

@@ -51,10 +51,15 @@ Result<McpAddress> address_of(Context& context, const ServiceAccess& access, con
 /// or empty.
 Result<Secret> read_key(const model::KeySpec& key, const std::map<std::string, std::string>& environment);
 
-/// Whether every key of the spec can be read and, where the listener can be reached from other machines, is
+/// Whether every key can be read and, where the address `listener` can be reached from other machines, is
 /// long enough not to be guessed and in a file that its owner alone reads. Errors name the key and the
 /// remedy.
-Result<void> check_keys(const model::Spec& spec, const std::map<std::string, std::string>& environment);
+Result<void> check_keys(const std::vector<model::KeySpec>& keys, const std::string& listener,
+                        const std::map<std::string, std::string>& environment);
+
+/// Where Berth keeps its certificate authority: $XDG_DATA_HOME/berth, default ~/.local/share/berth. Empty:
+/// neither variable is set.
+std::string authority_directory(const Context& context);
 
 /// The certificate of the HTTPS listener: the files of listener.certificate_file, or issued by the local CA
 /// that Berth keeps in

@@ -292,6 +292,35 @@ TEST(Scale, shows_why_it_was_refused) {
   EXPECT_EQ(running.world.terminal.errors, "berth scale: No.\n");
 }
 
+TEST(Restart, ends_well_when_every_task_is_replaced) {
+  Running running;
+  running.status.rollout = {cluster::RolloutStatus::State::done, 1, {}, "The front door stays."};
+  EXPECT_EQ(running.world.run({"restart"}), 0) << running.world.terminal.errors;
+  EXPECT_EQ(running.control.seen[0].target, "/restart");
+  EXPECT_TRUE(
+      running.world.terminal.errors.ends_with("Replaced 3 tasks.\nberth restart: The front door stays.\n"))
+      << running.world.terminal.errors;
+}
+
+TEST(Restart, that_is_undone_says_why_and_exits_with_6) {
+  Running running;
+  running.status.rollout = {cluster::RolloutStatus::State::undone, 1, "git: no \x1b[31mtoken", {}};
+  EXPECT_EQ(running.world.run({"restart"}), 6);
+  EXPECT_TRUE(running.world.terminal.errors.contains("undone, the tasks of before go on serving. git: no "))
+      << running.world.terminal.errors;
+  EXPECT_FALSE(running.world.terminal.errors.contains('\x1b'));
+}
+
+TEST(Restart, with_mistakes_in_the_file_changes_nothing_and_exits_with_3) {
+  Running running;
+  running.control.answer = [](const FakeService::Seen&) {
+    return http::json_response(400, R"({"error":"invalid_argument","message":"2:3: comand"})");
+  };
+  EXPECT_EQ(running.world.run({"restart"}), 3);
+  EXPECT_TRUE(running.world.terminal.errors.ends_with("berth restart: 2:3: comand\n"))
+      << running.world.terminal.errors;
+}
+
 TEST(Up, of_a_service_that_runs_says_so_and_exits_with_5) {
   Running running;
   EXPECT_EQ(running.world.run({"up"}), 5);

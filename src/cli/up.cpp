@@ -46,10 +46,11 @@ std::string example_call(const model::Spec& spec) {
 /// `berth up` in the foreground, from the start of the service to its end.
 class Up {
  public:
-  Up(Context& context, model::Spec spec, SpecLocation location)
+  Up(Context& context, model::Spec spec, SpecLocation location, SpecPart part)
       : context_(context),
         spec_(std::move(spec)),
         location_(std::move(location)),
+        part_(std::move(part)),
         view_(context.terminal),
         changed_(context.clock.executor()),
         scope_(context.clock.executor()) {}
@@ -69,6 +70,7 @@ class Up {
     }
     service_ = std::move(*service);
     scope_.spawn(watch_interrupts());
+    scope_.spawn(watch_hangups());
     scope_.spawn(tick());
     while (!stopping_) {
       show();
@@ -82,6 +84,7 @@ class Up {
     cluster::ServiceOptions options;
     options.spec = spec_;
     options.state_directory = location_.state_directory;
+    options.authority_directory = authority_directory(context_);
     options.task_command = {context_.program, "serve"};
     bool native = spec_.servers.size() == 1 && spec_.servers[0].kind == model::ServerSpec::Kind::native;
     if (native) {
@@ -94,12 +97,30 @@ class Up {
       if (!tls) return Failure(tls.error());
       options.tls = std::move(*tls);
     }
+    options.read_revision = [this] { return read_revision(); };
     options.on_down = [this] { end(); };
     options.on_event = [this](const cluster::ServiceEvent& event) {
       view_.event(event.text, context_.clock.wall());
       changed_.notify();
     };
     return options;
+  }
+
+  /// The spec file as it is now, for a restart.
+  Result<cluster::TaskRevision> read_revision() {
+    Result<model::Spec> spec = load_spec(context_, location_, part_);
+    if (!spec) return Failure(spec.error());
+    const Result<void> keys = check_keys(spec->auth.keys, spec->listener.address, context_.environment);
+    if (!keys) return Failure(keys.error());
+    cluster::TaskRevision revision;
+    if (!spec->auth.keys.empty()) {
+      Result<Secret> key = read_key(spec->auth.keys.front(), context_.environment);
+      if (!key) return Failure(key.error());
+      revision.key = std::move(*key);
+    }
+    revision.environment = task_environment(context_, *spec);
+    revision.spec = std::move(*spec);
+    return revision;
   }
 
   Result<std::shared_ptr<net::TlsContext>> make_tls() {
@@ -163,6 +184,22 @@ class Up {
     co_await service_->drain();
   }
 
+  /// A terminal that goes away ends the service as Ctrl-C does; a service without one reads the file again.
+  Task<void> watch_hangups() {
+    while (true) {
+      const auto hangup = co_await context_.interrupts.hangup();
+      if (hangup == Interrupts::Hangup::gone) break;
+      log_->info("reload_asked");
+      const Result<void> restarted = service_->restart();
+      const std::string said = restarted ? "SIGHUP: replacing every task, one after another."
+                                         : "SIGHUP: nothing is replaced: " + restarted.error().message();
+      if (!restarted) log_->error("reload_refused", {{"message", restarted.error().message()}});
+      view_.event(said, context_.clock.wall());
+      changed_.notify();
+    }
+    end();
+  }
+
   Task<void> tick() {
     while (true) {
       co_await context_.clock.sleep_for(status_redraw_interval);
@@ -184,6 +221,7 @@ class Up {
   Context& context_;
   model::Spec spec_;
   SpecLocation location_;
+  SpecPart part_;  ///< of the file
   std::string ca_file_;
   std::optional<AppendedFile> log_file_;
   std::optional<JsonLineLog> file_log_;
@@ -376,7 +414,7 @@ Task<ExitCode> run_up(Context& context, const Arguments& arguments) {
   for (const std::string& note : said_at_start(*spec)) {
     context.terminal.err(fitted(context.terminal, fmt::format("berth up: {}\n", printable(note))));
   }
-  const Result<void> keys = check_keys(*spec, context.environment);
+  const Result<void> keys = check_keys(spec->auth.keys, spec->listener.address, context.environment);
   if (!keys) co_return report(context, "up", keys.error(), Cause::spec);
   Control control(context, location->state_directory);
   Result<cluster::ServiceStatus> running = co_await control.status();
@@ -392,7 +430,7 @@ Task<ExitCode> run_up(Context& context, const Arguments& arguments) {
   }
   if (arguments.has("detach"))
     co_return co_await run_detached(context, *spec, *location, arguments.get("only"));
-  Up up(context, std::move(*spec), std::move(*location));
+  Up up(context, std::move(*spec), std::move(*location), part);
   co_return co_await up.run();
 }
 

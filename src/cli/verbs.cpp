@@ -195,7 +195,8 @@ constexpr Verb verb_table[] = {
      .words_max = 1,
      .more = "FILE is berth.yaml (default), or a client's own file such as .mcp.json. Shows live status in a "
              "terminal and plain "
-             "lines elsewhere. Ctrl-C drains and stops everything; a second one stops at once.",
+             "lines elsewhere. Ctrl-C drains and stops everything; a second one stops at once. Without a "
+             "terminal, SIGHUP is `berth restart`.",
      .run = run_up},
     {.name = "status",
      .summary = "show tasks, health and URLs",
@@ -270,6 +271,11 @@ constexpr Verb verb_table[] = {
      .summary = "replace every task, one after another",
      .usage = "",
      .options = plain_options,
+     .more =
+         "Takes servers, keys, limits and the number of tasks from the file as it is now, and returns when "
+         "every task is a new one. Each is asked for the tools of every server that answered before, and "
+         "serves only then. Where one does not answer, the tasks of before go on serving, and the exit "
+         "code is 6. A new listener or name takes `berth down`, then `berth up`.",
      .run = run_restart},
     {.name = "down",
      .summary = "drain and stop the service",

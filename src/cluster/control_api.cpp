@@ -86,8 +86,9 @@ class ControlApiImpl final : public ControlApi {
       return http::json_response(200, to_json(service_.status()));
     if (path == "/metrics" && head.method == "GET") return http::text_response(200, options_.metrics());
     if (path == "/restart" && head.method == "POST") {
-      service_.restart();
-      return done(202);
+      const auto restarted = service_.restart();
+      if (restarted) return done(202);
+      return error_response(400, to_string(restarted.error().code()), restarted.error().message());
     }
     return error_response(405, "invalid_argument", fmt::format("{} is not for {}.", head.method, path));
   }

@@ -63,7 +63,8 @@ class Planning {
       used_.push_back(task.number);
       if (task.state == TaskState::draining) continue;
       if (task.state == TaskState::unresponsive) {
-        plan_.stop.push_back({task.number, StopTask::How::kill, "its health endpoint does not answer"});
+        plan_.stop.push_back(
+            {task.number, StopTask::How::kill, "its event loop is stalled, GET /healthz does not answer"});
         continue;
       }
       live_.push_back(task);
@@ -100,7 +101,7 @@ class Planning {
   }
 
   bool outdated(const TaskObservation& task) const {
-    return task.revision < desired_.revision || !known_zone(task.zone);
+    return task.revision != desired_.revision || !known_zone(task.zone);
   }
 
   /// In a zone with at least two tasks more than another one has.

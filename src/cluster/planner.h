@@ -33,7 +33,7 @@ struct TaskObservation {
 struct Desired {
   std::size_t count = 3;
   std::vector<std::string> zones{"a", "b", "c"};
-  std::uint64_t revision = 1;  ///< tasks of an older revision are replaced one at a time
+  std::uint64_t revision = 1;  ///< tasks of another revision are replaced one at a time
 };
 
 struct StartTask {
@@ -70,6 +70,7 @@ struct RestartLimits {
 class RestartRecord {
  public:
   explicit RestartRecord(RestartLimits limits = {}) : limits_(limits) {}
+  void set_limits(const RestartLimits& limits) { limits_ = limits; }
 
   /// A task of slot `number` ended without being told to. `ready_for` is how long it had been ready (0:
   /// never). `jitter` in [0, 1) spreads restarts over up to a quarter of the wait.

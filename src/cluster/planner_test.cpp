@@ -127,6 +127,21 @@ TEST(Planner, ARollingRestartNeverHasFewerReadyTasksThanWanted) {
   for (const TaskObservation& task : world.tasks) EXPECT_EQ(task.revision, 2u);
 }
 
+TEST(Planner, GoesBackToARevisionAsItWentForth) {
+  World world;
+  world.step();
+  world.step();
+  world.desired.revision = 2;
+  for (int i = 0; i < 4; ++i) world.step();
+  world.desired.revision = 1;
+  for (int i = 0; i < 20; ++i) {
+    world.step();
+    EXPECT_GE(world.ready(), 3u) << "step " << i;
+  }
+  EXPECT_TRUE(make_plan(world.desired, world.tasks, world.record, world.now).empty());
+  for (const TaskObservation& task : world.tasks) EXPECT_EQ(task.revision, 1u);
+}
+
 TEST(RestartRecord, FirstRestartIsImmediateThenDoublesToTheMaximum) {
   RestartRecord record;
   std::vector<Duration> waits;

@@ -10,6 +10,7 @@
 #include "cluster/cgroups.h"
 #include "cluster/control_api.h"
 #include "cluster/readiness_file.h"
+#include "cluster/server_proof.h"
 #include "cluster/state_folder.h"
 #include "cluster/supervisor.h"
 #include "http/client.h"
@@ -34,6 +35,16 @@ std::string host_in_url(const std::string& address) {
   if (address == "0.0.0.0") return "127.0.0.1";
   if (address == "::") return "[::1]";
   return address.contains(':') ? "[" + address + "]" : address;
+}
+
+constexpr const char* listener_stays =
+    "The front door goes on with the listener it was started with; `berth down` and `berth up` take the one "
+    "that the file has now.";
+
+/// Whether the listener of `now` is another one, so that the front door would have to be made anew.
+bool moves(const model::Spec& before, const model::Spec& now) {
+  return std::ranges::any_of(model::differing_keys(before, now),
+                             [](const std::string& key) { return key.starts_with("listener"); });
 }
 
 /// Targets of the front door are the tasks.
@@ -84,7 +95,7 @@ class ServiceImpl final : public Service {
   ServiceStatus status() const override {
     ServiceStatus status;
     status.service = options_.spec.name;
-    status.spec_file = options_.spec.file;
+    status.spec_file = supervisor_->spec().file;
     status.pid = ::getpid();
     status.started_unix_ms = to_unix_ms(started_);
     status.urls = urls();
@@ -99,11 +110,12 @@ class ServiceImpl final : public Service {
     }
     status.limits_enforced = parts_.cgroups->enforced();
     status.limits = parts_.cgroups->explanation();
-    status.cpu_limit = options_.spec.tasks.cpu;
-    status.memory_limit_bytes = options_.spec.tasks.memory_bytes;
+    status.cpu_limit = supervisor_->spec().tasks.cpu;
+    status.memory_limit_bytes = supervisor_->spec().tasks.memory_bytes;
     const network::FrontDoorTotals totals = parts_.front_door->totals();
     status.requests = totals.requests;
     status.in_flight = totals.in_flight;
+    status.rollout = supervisor_->rollout();
     return status;
   }
 
@@ -116,7 +128,7 @@ class ServiceImpl final : public Service {
   }
 
   std::vector<std::string> differing_keys(const model::Spec& spec) const override {
-    return model::differing_keys(options_.spec, spec);
+    return model::differing_keys(supervisor_->spec(), spec);
   }
 
   Result<void> scale(std::size_t count) override {
@@ -129,7 +141,20 @@ class ServiceImpl final : public Service {
     return {};
   }
 
-  void restart() override { supervisor_->restart(); }
+  Result<void> restart() override {
+    TaskRevision revision = {options_.spec, options_.environment, {}};
+    if (options_.read_revision) {
+      auto read = options_.read_revision();
+      if (!read) return Failure(read.error());
+      revision = std::move(*read);
+    }
+    const bool is_moved = moves(options_.spec, revision.spec);
+    // The front door goes on as it is, and so do the tasks behind it.
+    revision.spec.listener = options_.spec.listener;
+    revision.spec.name = options_.spec.name;
+    supervisor_->restart(std::move(revision), is_moved ? listener_stays : "");
+    return {};
+  }
 
   Task<void> drain() override {
     if (draining_) {
@@ -138,7 +163,7 @@ class ServiceImpl final : public Service {
       co_return;
     }
     draining_ = true;
-    const TimePoint deadline = clock_.now() + options_.spec.tasks.drain_timeout;
+    const TimePoint deadline = clock_.now() + supervisor_->spec().tasks.drain_timeout;
     api_->end_streams();
     TaskScope both(clock_.executor());
     both.spawn(drain_front_door(deadline));
@@ -152,18 +177,18 @@ class ServiceImpl final : public Service {
  private:
   SupervisorOptions supervisor_options() {
     SupervisorOptions out;
-    out.spec = options_.spec;
+    out.first = {options_.spec, options_.environment, {}};
     out.paths = parts_.folder->paths();
+    out.authority_directory = options_.authority_directory;
     out.task_command = options_.task_command;
-    out.environment = options_.environment;
     out.restart_limits.backoff_min = options_.spec.tasks.restart_backoff_min;
     out.restart_limits.backoff_max = options_.spec.tasks.restart_backoff_max;
     out.proc_root = options_.proc_root;
-    out.choose_address = [zones = options_.spec.tasks.zones](const std::string& zone,
-                                                             const std::vector<std::string>& taken) {
-      return free_address(zone, zones, taken);
-    };
+    out.choose_address = free_address;
     out.check_alive = [this](net::Endpoint endpoint) { return answers(std::move(endpoint)); };
+    out.ask_server = [this](net::Endpoint task, std::string server, Secret key, TimePoint deadline) {
+      return ask_for_tools(network_, std::move(task), std::move(server), std::move(key), deadline);
+    };
     return out;
   }
 
@@ -228,7 +253,7 @@ class ServiceImpl final : public Service {
   /// One server has /mcp, and each has /NAME/mcp, on every listener.
   std::vector<ServiceUrl> urls() const {
     std::vector<ServiceUrl> out;
-    const auto& servers = options_.spec.servers;
+    const auto& servers = supervisor_->spec().servers;
     const auto add = [&](const std::vector<std::string>& bases, bool is_outside) {
       if (servers.size() == 1) {
         for (const std::string& base : bases) out.push_back({servers[0].name, base + "/mcp", is_outside});

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "model/spec.h"
 #include "net/network.h"
 #include "net/process.h"
@@ -79,6 +80,16 @@ struct ServiceUrl {
   bool outside = false;  ///< for clients elsewhere, by listener.public_url or hosts; else for this machine
 };
 
+/// A replacement of every task (`berth restart`), one after another.
+struct RolloutStatus {
+  /// undone: a server that answered before does not any more, so that the tasks before it go on serving.
+  enum class State : std::uint8_t { none, running, done, undone } state = State::none;
+  std::uint64_t number = 0;  ///< 1, 2, 3 … since the service came up
+  std::string reason;        ///< why it was undone: a sentence with the server's last words if it has any
+  std::string note;          ///< what of the spec file stays as it was until down and up
+};
+std::string_view to_string(RolloutStatus::State state);
+
 struct ServiceStatus {
   std::string service;
   std::string spec_file;
@@ -94,6 +105,7 @@ struct ServiceStatus {
   std::uint64_t memory_limit_bytes = 0;  ///< likewise
   std::uint64_t requests = 0;
   std::size_t in_flight = 0;
+  RolloutStatus rollout;  ///< the last one
 };
 /// As GET /status answers: an object with the members above under the same names ("phase" as text).
 std::string to_json(const ServiceStatus& status);
@@ -106,24 +118,36 @@ struct ServiceEvent {
     task_unhealthy,
     task_exited,
     crash_loop,
-    task_gone
+    task_gone,
+    rollout_ended
   };
   Kind kind = Kind::task_started;
   std::string task;
   std::string text;  ///< a sentence for a person
 };
 
+/// What tasks are started from.
+struct TaskRevision {
+  model::Spec spec;
+  /// The environment of the tasks (spec secrets travel in the task file, not here).
+  std::vector<std::pair<std::string, std::string>> environment;
+  Secret key;  ///< one that these tasks let in, to ask their servers with before they serve; empty: none
+};
+
 struct ServiceOptions {
   model::Spec spec;
   std::string state_directory;  ///< absolute; made when absent
+  /// Where the certificate authority is kept; hosted servers see it empty. Empty: there is none.
+  std::string authority_directory;
   /// argv that runs one task; "--task-file PATH" is appended: {"/usr/bin/berth", "serve"}, or a native
   /// program's.
   std::vector<std::string> task_command;
-  /// The environment of the tasks (spec secrets travel in the task file, not here).
-  std::vector<std::pair<std::string, std::string>> environment;
+  std::vector<std::pair<std::string, std::string>> environment;  ///< of the tasks, as in TaskRevision
   std::shared_ptr<net::TlsContext> tls;  ///< certificate of the HTTPS listener; null: HTTP alone
   std::string cgroup_root = "/sys/fs/cgroup";
   std::string proc_root = "/proc";
+  /// What a restart starts tasks from: the spec file as it is then. Null: `spec` and `environment` again.
+  std::function<Result<TaskRevision>()> read_revision;
   /// Called once, from the event loop, when `berth down` asks: await drain() and end.
   std::function<void()> on_down;
   std::function<void(const ServiceEvent&)> on_event;
@@ -140,8 +164,12 @@ class Service {
   virtual Result<void> scale(std::size_t count) = 0;
   /// What `spec`, as its file is now, says otherwise than what runs: keys as paths.
   virtual std::vector<std::string> differing_keys(const model::Spec& spec) const = 0;
-  /// Replaces every task, one after another, each only when its successor is healthy.
-  virtual void restart() = 0;
+  /// Replaces every task, one after another, by one of the spec file as it is now: each only when its
+  /// successor is healthy and every server in it answers tools/list that answers in the tasks of before.
+  /// Where one does not, the restart is undone; ServiceStatus::rollout tells how far it is. What the service
+  /// itself was made from (name, listener) stays as it is. Errors: those of read_revision; nothing has
+  /// changed then.
+  virtual Result<void> restart() = 0;
   /// Stops accepting, finishes what is in flight, ends every task (SIGTERM; SIGKILL a little after
   /// drain_timeout) and the control API. Await it before destruction. A second call, while the first runs,
   /// kills at once.

@@ -17,6 +17,16 @@ std::string_view to_string(TaskPhase phase) {
   return "starting";
 }
 
+std::string_view to_string(RolloutStatus::State state) {
+  switch (state) {
+    case RolloutStatus::State::none: return "none";
+    case RolloutStatus::State::running: return "running";
+    case RolloutStatus::State::done: return "done";
+    case RolloutStatus::State::undone: return "undone";
+  }
+  return "none";
+}
+
 net::Endpoint control_endpoint(const std::string& state_directory) {
   return {"unix:" + StatePaths{state_directory}.control_socket(), 0};
 }
@@ -94,6 +104,21 @@ TaskPhase parse_phase(std::string_view text) {
   return TaskPhase::starting;
 }
 
+RolloutStatus read_rollout(const boost::json::value& value) {
+  RolloutStatus rollout;
+  const Reader reader(value);
+  std::string state;
+  reader.read("state", state);
+  using enum RolloutStatus::State;
+  for (const RolloutStatus::State known : {running, done, undone}) {
+    if (state == to_string(known)) rollout.state = known;
+  }
+  reader.read("number", rollout.number);
+  reader.read("reason", rollout.reason);
+  reader.read("note", rollout.note);
+  return rollout;
+}
+
 TaskStatus read_task(const boost::json::value& value) {
   TaskStatus task;
   const Reader reader(value);
@@ -156,7 +181,12 @@ std::string to_json(const ServiceStatus& status) {
                                    {"cpu_limit", status.cpu_limit},
                                    {"memory_limit_bytes", status.memory_limit_bytes},
                                    {"requests", status.requests},
-                                   {"in_flight", status.in_flight}};
+                                   {"in_flight", status.in_flight},
+                                   {"rollout",
+                                    {{"state", to_string(status.rollout.state)},
+                                     {"number", status.rollout.number},
+                                     {"reason", status.rollout.reason},
+                                     {"note", status.rollout.note}}}};
   return boost::json::serialize(object);
 }
 
@@ -199,6 +229,8 @@ Result<ServiceStatus> parse_service_status(std::string_view text) {
   if (const boost::json::array* tasks = reader.array("tasks")) {
     for (const boost::json::value& task : *tasks) status.tasks.push_back(read_task(task));
   }
+  if (const boost::json::value* rollout = value.as_object().if_contains("rollout"))
+    status.rollout = read_rollout(*rollout);
   return status;
 }
 

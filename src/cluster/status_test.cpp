@@ -37,6 +37,7 @@ TEST(ServiceStatus, ReadsBackWhatItWrites) {
   task.servers[1].restarts = 5;
   task.servers[1].oom_kills = 2;
   status.tasks = {task};
+  status.rollout = {RolloutStatus::State::undone, 2, "bad: It ended with exit code 1.", "Something stays."};
   const auto read = parse_service_status(to_json(status));
   ASSERT_TRUE(read) << read.error().message();
   EXPECT_EQ(to_json(*read), to_json(status));

@@ -11,11 +11,11 @@
 #include <map>
 #include <optional>
 
+#include "base/descriptor.h"
 #include "base/random.h"
 #include "cluster/addresses.h"
-#include "cluster/log_file.h"
-#include "cluster/process_tree.h"
 #include "cluster/readiness_file.h"
+#include "cluster/running_task.h"
 #include "cluster/task_file.h"
 
 namespace berth::cluster {
@@ -28,55 +28,37 @@ constexpr Duration handover_pause = std::chrono::milliseconds(250);
 constexpr Duration last_words_pause = std::chrono::milliseconds(500);
 /// How much later than its drain must be over a task is killed: it may still be telling what it cut.
 constexpr Duration kill_pause = std::chrono::seconds(3);
-constexpr Duration sample_interval_min = std::chrono::milliseconds(200);
 constexpr std::size_t failed_checks_max = 3;
+/// How often a task of a new revision is looked at until it serves.
+constexpr Duration proof_interval = std::chrono::milliseconds(200);
+/// What a task may take to serve besides the start of its slowest server.
+constexpr Duration proof_reserve = std::chrono::seconds(10);
+/// How long the health checks may take after that.
+constexpr Duration admission_patience = std::chrono::seconds(30);
 
-double to_seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-
-/// One live task.
-struct RunningTask {
-  RunningTask(std::size_t n, Executor executor)
-      : number(n), id(std::to_string(n)), handed_over(executor), followers(executor), attendants(executor) {}
-
-  std::size_t number;
-  std::string id;
-  std::string zone;
-  std::string host;
-  std::uint64_t revision = 0;
-  TaskState state = TaskState::starting;
-  bool told_to_stop = false;
-  std::string reason;
-  TimePoint started;
-  WallTime started_wall;
-  std::optional<TimePoint> first_ready;
-  std::unique_ptr<net::Process> process;
-  std::optional<LogFile> log;
-  double cpu = 0;
-  TreeUsage usage;
-  std::optional<TimePoint> sampled;
-  Signal handed_over;    ///< the front door has nothing in flight there any more
-  TaskScope followers;   ///< end by themselves when the process has ended and left the registry
-  TaskScope attendants;  ///< checks, and the way to its end; cancelled when it has ended
-
-  net::Endpoint endpoint() const { return {host, task_port}; }
+/// A replacement of every task that is under way, and what it would go back to.
+struct Rollout {
+  TaskRevision before;
+  std::uint64_t revision_before = 0;
+  std::vector<std::string>
+      answered;              ///< servers that a task of before answers for, and so must its successors
+  std::size_t failures = 0;  ///< tasks of the new revision that ended before they were ready
 };
 
-/// What is remembered of a slot whose task has ended, until one there is healthy again.
-struct EndedTask {
-  std::string zone;
-  std::string reason;
-  std::vector<std::string> last_words;
-};
+Duration start_time(const model::Spec& spec) {
+  Duration longest{};
+  for (const model::ServerSpec& server : spec.servers)
+    longest = std::max<Duration>(longest, server.start_timeout);
+  return longest + proof_reserve;
+}
 
 Result<void> write_private_file(const std::string& path, const std::string& text) {
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (file < 0) return Failure(errno_error(errno, "writing " + path));
-  const auto written = ::write(file, text.data(), text.size());
-  const int number = errno;
-  ::close(file);
-  if (written == static_cast<ssize_t>(text.size())) return {};
-  return Failure(errno_error(written < 0 ? number : ENOSPC, "writing " + path));
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (file.number() >= 0 && write_all(file.number(), text)) return {};
+  return Failure(errno_error(errno, "writing " + path));
 }
+
+double to_seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 class SupervisorImpl final : public Supervisor {
  public:
@@ -90,13 +72,14 @@ class SupervisorImpl final : public Supervisor {
         clock_(clock),
         log_(log),
         on_event_(std::move(on_event)),
+        current_(std::move(options_.first)),
         record_(options_.restart_limits),
         wake_(clock.make_timer()),
         changed_(clock.executor()),
         task_ended_(clock.executor()),
         scope_(clock.executor()) {
-    desired_.count = options_.spec.tasks.count;
-    desired_.zones = options_.spec.tasks.zones;
+    desired_.count = current_.spec.tasks.count;
+    desired_.zones = current_.spec.tasks.zones;
     carry_out_plan();
     scope_.spawn(keep_planning());
   }
@@ -107,10 +90,9 @@ class SupervisorImpl final : public Supervisor {
     changed_.notify();
   }
 
-  void restart() override {
-    ++desired_.revision;
-    changed_.notify();
-  }
+  void restart(TaskRevision revision, std::string note) override;
+  const RolloutStatus& rollout() const override { return rollout_status_; }
+  const model::Spec& spec() const override { return current_.spec; }
 
   void on_health(std::string_view id, TaskHealth health, std::string_view reason) override {
     const auto found = std::find_if(running_.begin(), running_.end(),
@@ -180,11 +162,21 @@ class SupervisorImpl final : public Supervisor {
   Task<void> stop_gently(RunningTask& task);
   Task<void> deregister(RunningTask& task);
   Task<void> check_alive(RunningTask& task);
+  Task<void> prove(RunningTask& task);
+  Task<Result<void>> prove_server(RunningTask& task, std::string server, TimePoint deadline);
+  void admit(RunningTask& task);
+  void use(TaskRevision revision);
+  bool is_on_trial(const RunningTask& task) const {
+    return rollout_ && task.revision == desired_.revision && task.state == TaskState::starting;
+  }
+  std::vector<std::string> answering_servers() const;
+  void note_failure(std::string reason);
+  void undo_rollout(std::string reason);
+  void settle_rollout();
 
   std::vector<ServerState> servers_of(const RunningTask& task) const {
     return read_readiness_file(options_.paths.readiness_file(task.id));
   }
-  void sample(RunningTask& task);
   TaskStatus status_of(RunningTask& task);
   TaskStatus status_of(std::size_t number, const EndedTask& ended) const;
 
@@ -200,7 +192,10 @@ class SupervisorImpl final : public Supervisor {
   Clock& clock_;
   Log& log_;
   std::function<void(const ServiceEvent&)> on_event_;
+  TaskRevision current_;
   Desired desired_;
+  std::optional<Rollout> rollout_;
+  RolloutStatus rollout_status_;
   RestartRecord record_;
   std::map<std::size_t, std::unique_ptr<RunningTask>> running_;
   std::map<std::size_t, EndedTask> ended_;
@@ -219,6 +214,7 @@ void SupervisorImpl::carry_out_plan() {
   const Plan plan = make_plan(desired_, seen, record_, clock_.now());
   for (const StopTask& order : plan.stop) stop(*running_.at(order.number), order);
   for (const StartTask& order : plan.start) start(order.number, order.zone);
+  if (rollout_ && !draining_all_) settle_rollout();
   if (plan.wake) {
     wake_->arm(*plan.wake, [this] { changed_.notify(); });
   } else {
@@ -235,36 +231,43 @@ void SupervisorImpl::start(std::size_t number, const std::string& zone) {
   tell(ServiceEvent::Kind::task_started, task.id,
        fmt::format("task {} starts in zone {} at {} (pid {})", task.id, zone, net::to_string(task.endpoint()),
                    task.process->pid()));
-  const auto registered = registry_.register_target(task.id, task.endpoint(), zone);
-  if (!registered)
-    log_.error("target_not_registered", {{"task", task.id}, {"error", registered.error().message()}});
+  if (!rollout_) admit(task);
   task.followers.spawn(pump(task, task.process->output(), "stdout"));
   task.followers.spawn(pump(task, task.process->errors(), "stderr"));
   if (options_.check_alive) task.attendants.spawn(check_alive(task));
+  if (rollout_) task.attendants.spawn(prove(task));
   scope_.spawn(tend(task));
+}
+
+void SupervisorImpl::admit(RunningTask& task) {
+  const auto registered = registry_.register_target(task.id, task.endpoint(), task.zone);
+  if (!registered)
+    log_.error("target_not_registered", {{"task", task.id}, {"error", registered.error().message()}});
 }
 
 Result<std::unique_ptr<RunningTask>> SupervisorImpl::launch(std::size_t number, const std::string& zone) {
   auto task = std::make_unique<RunningTask>(number, clock_.executor());
   task->zone = zone;
   task->revision = desired_.revision;
+  task->drain_timeout = current_.spec.tasks.drain_timeout;
   task->started = clock_.now();
   task->started_wall = clock_.wall();
 
   std::vector<std::string> taken;
   for (const auto& [other, running] : running_) taken.push_back(running->host);
-  auto host = options_.choose_address(zone, taken);
+  auto host = options_.choose_address(zone, current_.spec.tasks.zones, taken);
   if (!host) return Failure(host.error());
   task->host = std::move(*host);
 
-  const TaskFile file{.spec = options_.spec,
+  const TaskFile file{.spec = current_.spec,
                       .id = task->id,
                       .zone = zone,
                       .listen = task->endpoint(),
                       .peer_address = net::to_string(net::Endpoint{task->host, peer_port}),
                       .data_directory = options_.paths.data(),
                       .fleet_key_file = options_.paths.fleet_key(),
-                      .readiness_file = options_.paths.readiness_file(task->id)};
+                      .readiness_file = options_.paths.readiness_file(task->id),
+                      .authority_directory = options_.authority_directory};
   ::unlink(file.readiness_file.c_str());  // of an earlier life that was killed
   const auto written = write_private_file(options_.paths.task_file(task->id), write_task_file(file));
   if (!written) return Failure(written.error());
@@ -282,11 +285,11 @@ Result<std::unique_ptr<net::Process>> SupervisorImpl::launch_process(const Runni
   net::ProcessSpec spec;
   spec.argv = options_.task_command;
   spec.argv.insert(spec.argv.end(), {"--task-file", options_.paths.task_file(task.id)});
-  spec.environment = options_.environment;
-  spec.directory = options_.spec.directory;
+  spec.environment = current_.environment;
+  spec.directory = current_.spec.directory;
   spec.input = net::ProcessSpec::Stdio::null;
   spec.keeper = true;
-  const CgroupLimits limits{options_.spec.tasks.cpu, options_.spec.tasks.memory_bytes};
+  const CgroupLimits limits{current_.spec.tasks.cpu, current_.spec.tasks.memory_bytes};
   auto groups = cgroups_.make_group(task.id, limits);
   if (!groups) {
     log_.warning("task_without_limits", {{"task", task.id}, {"error", groups.error().message()}});
@@ -309,6 +312,7 @@ void SupervisorImpl::cannot_start(std::size_t number, const std::string& zone, c
   tell(ServiceEvent::Kind::task_exited, id,
        fmt::format("task {} cannot be started: {}", id, error.message()));
   remember_end(number, EndedTask{zone, error.message(), {}}, Duration::zero());
+  if (rollout_) note_failure("a task cannot be started: " + error.message());
 }
 
 void SupervisorImpl::stop(RunningTask& task, const StopTask& how) {
@@ -341,8 +345,7 @@ void SupervisorImpl::remember_end(std::size_t number, EndedTask ended, Duration 
   ++restarts_[number];
   if (record_.crash_looping(number)) {
     std::string text = fmt::format("task {} has ended {} times in a row without becoming healthy: {}", number,
-                                   record_.failures(number), ended.reason);
-    if (!ended.last_words.empty()) text += "; its last words: " + ended.last_words.back();
+                                   record_.failures(number), with_last_words(ended));
     tell(ServiceEvent::Kind::crash_loop, std::to_string(number), std::move(text));
   }
   ended_[number] = std::move(ended);
@@ -352,6 +355,7 @@ void SupervisorImpl::remember_end(std::size_t number, EndedTask ended, Duration 
 void SupervisorImpl::on_exit(RunningTask& task, const net::ExitStatus& status) {
   const TimePoint now = clock_.now();
   const std::string how = net::to_string(status);
+  const std::string why = task.state == TaskState::draining ? ": " + task.reason : "";
   task.log->finish(clock_.wall());
   task.log->note("task_ended", how, clock_.wall());
   cgroups_.remove_group(task.id);
@@ -364,10 +368,14 @@ void SupervisorImpl::on_exit(RunningTask& task, const net::ExitStatus& status) {
     return;
   }
   tell(ServiceEvent::Kind::task_exited, task.id,
-       fmt::format("task {} {} after {:.1f} s", task.id, how, to_seconds(now - task.started)));
+       fmt::format("task {} {} after {:.1f} s{}", task.id, how, to_seconds(now - task.started), why));
   const Duration ready_for =
       task.first_ready ? std::max(now - *task.first_ready, Duration(1)) : Duration::zero();
-  remember_end(task.number, EndedTask{task.zone, "the task " + how, task.log->last_words()}, ready_for);
+  const bool was_on_trial = rollout_ && task.revision == desired_.revision && !task.first_ready;
+  EndedTask ended{task.zone, "the task " + how + why, task.log->last_words()};
+  std::string failure = with_last_words(ended);
+  remember_end(task.number, std::move(ended), ready_for);
+  if (was_on_trial) note_failure(std::move(failure));
 }
 
 Task<void> SupervisorImpl::tend(RunningTask& task) {
@@ -407,7 +415,7 @@ Task<void> SupervisorImpl::stop_gently(RunningTask& task) {
     co_await task.handed_over.wait();
   }
   task.process->signal(SIGTERM);
-  co_await clock_.sleep_for(options_.spec.tasks.drain_timeout + kill_pause);
+  co_await clock_.sleep_for(task.drain_timeout + kill_pause);
   task.log->note("task_killed", "it did not end within tasks.drain_timeout", clock_.wall());
   task.process->signal(SIGKILL);
 }
@@ -427,43 +435,123 @@ Task<void> SupervisorImpl::check_alive(RunningTask& task) {
   }
   if (task.state == TaskState::draining) co_return;
   task.state = TaskState::unresponsive;
-  task.log->note("task_unresponsive", "GET /healthz does not answer", clock_.wall());
+  task.log->note("task_unresponsive", "event loop stalled: GET /healthz does not answer", clock_.wall());
   changed_.notify();
 }
 
-void SupervisorImpl::sample(RunningTask& task) {
-  const TimePoint now = clock_.now();
-  // What a task used when it had hardly begun says nothing, and is soon replaced.
-  const bool grown = task.sampled && *task.sampled - task.started >= sample_interval_min;
-  if (grown && now - *task.sampled < sample_interval_min) return;
-  const TreeUsage usage = read_tree_usage(options_.proc_root, task.process->pid());
-  const TimePoint since = task.sampled.value_or(task.started);
-  if (now > since)
-    task.cpu = std::max(0.0, usage.cpu_seconds - task.usage.cpu_seconds) / to_seconds(now - since);
-  task.usage = usage;
-  task.sampled = now;
+void SupervisorImpl::use(TaskRevision revision) {
+  const model::TasksSpec& tasks = revision.spec.tasks;
+  // What `berth scale` said stays, unless the file says something new.
+  if (tasks.count != current_.spec.tasks.count) desired_.count = tasks.count;
+  desired_.zones = tasks.zones;
+  options_.restart_limits.backoff_min = tasks.restart_backoff_min;
+  options_.restart_limits.backoff_max = tasks.restart_backoff_max;
+  record_.set_limits(options_.restart_limits);
+  current_ = std::move(revision);
+}
+
+void SupervisorImpl::restart(TaskRevision revision, std::string note) {
+  if (draining_all_) return;
+  if (!rollout_) rollout_.emplace(current_, desired_.revision, answering_servers());
+  rollout_->failures = 0;
+  use(std::move(revision));
+  rollout_status_ = {RolloutStatus::State::running, rollout_status_.number + 1, {}, std::move(note)};
+  desired_.revision = 1 + rollout_status_.number;
+  changed_.notify();
+}
+
+std::vector<std::string> SupervisorImpl::answering_servers() const {
+  std::vector<std::string> out;
+  for (const auto& [number, task] : running_) {
+    if (task->state != TaskState::ready) continue;
+    for (const ServerState& server : servers_of(*task)) {
+      if (server.ready && std::ranges::find(out, server.name) == out.end()) out.push_back(server.name);
+    }
+  }
+  return out;
+}
+
+/// Until `deadline`, again and again: a server that starts answers late.
+Task<Result<void>> SupervisorImpl::prove_server(RunningTask& task, std::string server, TimePoint deadline) {
+  while (true) {
+    net::Endpoint endpoint = task.endpoint();
+    Secret key = current_.key;
+    const auto answer = co_await options_.ask_server(std::move(endpoint), server, std::move(key), deadline);
+    if (answer || !is_on_trial(task)) co_return Result<void>();
+    if (clock_.now() >= deadline) co_return answer;
+    co_await clock_.sleep_for(proof_interval);
+  }
+}
+
+/// Lets a task of a new revision into the registry once it answers for what the tasks of before answer for.
+Task<void> SupervisorImpl::prove(RunningTask& task) {
+  if (!is_on_trial(task)) co_return;
+  const TimePoint deadline = clock_.now() + start_time(current_.spec);
+  // A restart during this one changes what is wanted, and this task goes anyway.
+  std::vector<std::string> wanted;
+  for (const model::ServerSpec& server : current_.spec.servers) {
+    const bool answered = std::ranges::count(rollout_->answered, server.name) > 0;
+    if (answered && options_.ask_server) wanted.push_back(server.name);
+  }
+  for (const std::string& server : wanted) {
+    if (!is_on_trial(task)) co_return;
+    const Result<void> proven = co_await prove_server(task, server, deadline);
+    if (proven || !is_on_trial(task)) continue;
+    const auto states = servers_of(task);
+    const auto said = std::ranges::find(states, server, &ServerState::name);
+    const bool knows_why = said != states.end() && !said->ready && !said->reason.empty();
+    undo_rollout(server + ": " + (knows_why ? said->reason : proven.error().message()));
+    co_return;
+  }
+  if (!is_on_trial(task)) co_return;
+  admit(task);
+  if (wanted.empty()) co_return;
+  const TimePoint late = clock_.now() + admission_patience;
+  while (is_on_trial(task) && clock_.now() < late) co_await clock_.sleep_for(proof_interval);
+  if (is_on_trial(task))
+    undo_rollout(fmt::format("task {} does not become healthy: {}", task.id, task.reason));
+}
+
+void SupervisorImpl::note_failure(std::string reason) {
+  if (!rollout_ || ++rollout_->failures < options_.restart_limits.crash_loop_failures) return;
+  if (!rollout_->answered.empty()) undo_rollout(std::move(reason));
+}
+
+void SupervisorImpl::undo_rollout(std::string reason) {
+  Rollout rollout = std::move(*rollout_);
+  rollout_.reset();
+  for (const auto& [number, task] : running_) {
+    const bool has_ended = task->process->status().has_value();
+    if (!has_ended && task->revision == desired_.revision && task->state == TaskState::starting)
+      stop(*task, {number, StopTask::How::drain, "the restart is undone"});
+  }
+  use(std::move(rollout.before));
+  desired_.revision = rollout.revision_before;
+  rollout_status_.state = RolloutStatus::State::undone;
+  rollout_status_.reason = std::move(reason);
+  tell(ServiceEvent::Kind::rollout_ended, "",
+       "the restart is undone, the tasks of before go on serving: " + rollout_status_.reason);
+  changed_.notify();
+}
+
+void SupervisorImpl::settle_rollout() {
+  std::size_t renewed = 0;
+  for (const auto& [number, task] : running_) {
+    if (task->state == TaskState::draining) continue;
+    if (task->revision != desired_.revision || task->state != TaskState::ready) return;
+    ++renewed;
+  }
+  if (renewed != desired_.count) return;
+  rollout_.reset();
+  rollout_status_.state = RolloutStatus::State::done;
+  tell(ServiceEvent::Kind::rollout_ended, "", "the restart is done: every task is a new one");
 }
 
 TaskStatus SupervisorImpl::status_of(RunningTask& task) {
-  sample(task);
-  TaskStatus status;
-  status.id = task.id;
-  status.zone = task.zone;
-  status.address = net::to_string(task.endpoint());
-  switch (task.state) {
-    case TaskState::starting: status.phase = TaskPhase::starting; break;
-    case TaskState::draining: status.phase = TaskPhase::stopping; break;
-    default: status.phase = TaskPhase::running;
-  }
-  status.reason = task.reason;
-  status.pid = task.process->pid();
-  status.cpu = task.cpu;
-  status.memory_bytes = task.usage.resident_bytes;
-  status.started_unix_ms = to_unix_ms(task.started_wall);
+  TaskStatus status = describe(task, options_.proc_root, clock_.now());
   status.servers = servers_of(task);
-  if (const auto restarts = restarts_.find(task.number); restarts != restarts_.end()) {
+  if (const auto restarts = restarts_.find(task.number); restarts != restarts_.end())
     status.restarts = restarts->second;
-  }
   if (task.state == TaskState::ready || task.state == TaskState::draining) return status;
   status.crash_loop = record_.crash_looping(task.number);
   status.last_words = task.log->last_words();

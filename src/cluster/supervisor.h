@@ -33,18 +33,23 @@ class TargetRegistry {
 enum class TaskHealth : std::uint8_t { initial, healthy, unhealthy };
 
 struct SupervisorOptions {
-  model::Spec spec;
+  TaskRevision first;
   StatePaths paths;                       ///< its folders exist
+  std::string authority_directory;        ///< ServiceOptions::authority_directory
   std::vector<std::string> task_command;  ///< "--task-file PATH" is appended
-  std::vector<std::pair<std::string, std::string>> environment;
   RestartLimits restart_limits;
   std::string proc_root = "/proc";
   /// Chooses the address of a new task in a zone, none of those taken.
-  std::function<Result<std::string>(const std::string& zone, const std::vector<std::string>& taken)>
+  std::function<Result<std::string>(const std::string& zone, const std::vector<std::string>& zones,
+                                    const std::vector<std::string>& taken)>
       choose_address;
   /// Asks a task's /healthz whether it lives; a task that fails this three times in a row is replaced.
   std::function<Task<bool>(net::Endpoint)> check_alive;
   Duration check_interval = std::chrono::seconds(5);
+  /// Asks a server of a task for its tools, as a client would. An error says why it does not answer. Null:
+  /// a restart believes a task that says that it is ready.
+  std::function<Task<Result<void>>(net::Endpoint, std::string server, Secret key, TimePoint deadline)>
+      ask_server;
 };
 
 /// Keeps the wanted number of tasks running: carries out what make_plan says, starts each as a process under
@@ -54,7 +59,12 @@ class Supervisor {
   virtual ~Supervisor() = default;
 
   virtual void scale(std::size_t count) = 0;
-  virtual void restart() = 0;
+  /// Replaces every task by one of `revision`, which proves that it answers for what the tasks of before
+  /// answer for; otherwise goes back to those. `note` is RolloutStatus::note.
+  virtual void restart(TaskRevision revision, std::string note) = 0;
+  virtual const RolloutStatus& rollout() const = 0;
+  /// What new tasks are of.
+  virtual const model::Spec& spec() const = 0;
   /// The health of a task's target has changed.
   virtual void on_health(std::string_view id, TaskHealth health, std::string_view reason) = 0;
   virtual std::size_t desired() const = 0;

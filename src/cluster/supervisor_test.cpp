@@ -78,10 +78,11 @@ class SupervisorTest : public ::testing::Test,
     for (const std::string& path : {options_.paths.logs(), options_.paths.tasks()}) {
       std::filesystem::create_directory(path);
     }
-    options_.spec.name = "test";
-    options_.spec.directory = folder_;
+    options_.first.spec.name = "test";
+    options_.first.spec.directory = folder_;
     options_.task_command = {"/bin/berth", "serve"};
-    options_.choose_address = [](const std::string& zone, const std::vector<std::string>& taken) {
+    options_.choose_address = [](const std::string& zone, const std::vector<std::string>&,
+                                 const std::vector<std::string>& taken) {
       return Result<std::string>("10.0.0." + zone + std::to_string(taken.size()));
     };
   }
@@ -269,7 +270,7 @@ TEST_F(SupervisorTest, ScalingUpFillsTheZones) {
 
 TEST_F(SupervisorTest, ARollingRestartReplacesOneAfterAnother) {
   start_healthy();
-  supervisor_->restart();
+  supervisor_->restart(options_.first, "");
   clock_.run_until_idle();
   EXPECT_EQ(running(), (Ids{"1", "2", "3", "4"}));
   clock_.advance(1min);
@@ -287,6 +288,119 @@ TEST_F(SupervisorTest, ARollingRestartReplacesOneAfterAnother) {
   EXPECT_EQ(running().size(), 3u);
 }
 
+/// A service of the servers good and bad, both answering, whose tasks are asked before they serve.
+class RolloutTest : public SupervisorTest {
+ protected:
+  RolloutTest() {
+    for (const char* name : {"good", "bad"}) {
+      model::ServerSpec server;
+      server.name = name;
+      options_.first.spec.servers.push_back(std::move(server));
+    }
+    options_.first.key = Secret("key");
+    options_.ask_server = [this](net::Endpoint, std::string server, Secret key, TimePoint) {
+      return ask(std::move(server), std::move(key));
+    };
+  }
+
+  Task<Result<void>> ask(std::string server, Secret key) {
+    asked_.push_back(server);
+    EXPECT_EQ(key.reveal(), "key");
+    if (server == "bad" && bad_fails_) co_return fail(ErrorCode::unavailable, "It ended.");
+    co_return Result<void>();
+  }
+
+  void say_ready(const std::string& id, bool bad_answers) {
+    std::ofstream(options_.paths.readiness_file(id))
+        << R"({"servers":[{"name":"good","ready":true},{"name":"bad","ready":)"
+        << (bad_answers ? "true}]}" : R"(false,"reason":"Its last words: no token"}]})");
+  }
+
+  /// Everything that runs becomes healthy whose target is registered, again and again.
+  void go_on() {
+    for (int i = 0; i < 12; ++i) {
+      for (const std::string& id : running()) {
+        if (std::ranges::count(targets_, id) > 0) healthy(id);
+      }
+      clock_.advance(1s);
+    }
+  }
+
+  bool bad_fails_ = false;
+  std::vector<std::string> asked_;
+};
+
+TEST_F(RolloutTest, ATaskServesOnlyWhenItAnswersForWhatTheTasksBeforeAnswerFor) {
+  start_healthy();
+  for (const char* id : {"1", "2", "3"}) say_ready(id, true);
+  bad_fails_ = true;
+  supervisor_->restart(options_.first, "");
+  clock_.advance(10s);
+  EXPECT_EQ(std::ranges::count(targets_, "4"), 0);
+  EXPECT_EQ(supervisor_->rollout().state, RolloutStatus::State::running);
+  bad_fails_ = false;
+  go_on();
+  EXPECT_EQ(std::ranges::count(targets_, "4"), 1);
+  EXPECT_EQ(supervisor_->rollout().state, RolloutStatus::State::done);
+  EXPECT_EQ(processes_.size(), 6u);
+  EXPECT_EQ(running().size(), 3u);
+}
+
+TEST_F(RolloutTest, ARestartIsUndoneWhereAServerThatAnsweredDoesNot) {
+  start_healthy();
+  for (const char* id : {"1", "2", "3"}) say_ready(id, true);
+  TaskRevision revision = options_.first;
+  revision.spec.tasks.zones = {"z"};
+  bad_fails_ = true;
+  supervisor_->restart(std::move(revision), "");
+  clock_.run_until_idle();
+  say_ready("4", false);
+  clock_.advance(70s);
+  EXPECT_EQ(supervisor_->rollout().state, RolloutStatus::State::undone);
+  EXPECT_EQ(supervisor_->rollout().reason, "bad: Its last words: no token");
+  EXPECT_EQ(running(), (Ids{"1", "2", "3"}));
+  EXPECT_EQ(supervisor_->ready(), 3u);
+  EXPECT_EQ(std::ranges::count(targets_, "4"), 0);
+  EXPECT_EQ(events_[events_.size() - 2],
+            "the restart is undone, the tasks of before go on serving: bad: Its last words: no token");
+  // The next one starts from those.
+  bad_fails_ = false;
+  supervisor_->restart(options_.first, "");
+  clock_.run_until_idle();
+  go_on();
+  EXPECT_EQ(supervisor_->rollout().state, RolloutStatus::State::done);
+  EXPECT_EQ(supervisor_->rollout().number, 2u);
+  for (const TaskStatus& task : supervisor_->tasks()) EXPECT_NE(task.zone, "z");
+}
+
+TEST_F(RolloutTest, ARestartIsUndoneWhereTasksEndBeforeTheyServe) {
+  start_healthy();
+  for (const char* id : {"1", "2", "3"}) say_ready(id, true);
+  bad_fails_ = true;
+  supervisor_->restart(options_.first, "");
+  clock_.run_until_idle();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(supervisor_->rollout().state, RolloutStatus::State::running);
+    process("4").end({1, std::nullopt});
+    clock_.advance(2s);
+  }
+  EXPECT_EQ(supervisor_->rollout().state, RolloutStatus::State::undone);
+  EXPECT_EQ(supervisor_->rollout().reason, "the task exited with code 1");
+  EXPECT_EQ(running(), (Ids{"1", "2", "3"}));
+}
+
+TEST_F(RolloutTest, WhatDidNotAnswerBeforeIsNotWaitedFor) {
+  start_healthy();
+  for (const char* id : {"1", "2", "3"}) say_ready(id, false);
+  bad_fails_ = true;
+  supervisor_->restart(options_.first, "");
+  clock_.run_until_idle();
+  go_on();
+  EXPECT_EQ(supervisor_->rollout().state, RolloutStatus::State::done);
+  EXPECT_EQ(std::ranges::count(asked_, "bad"), 0);
+  EXPECT_EQ(std::ranges::count(asked_, "good"), 3);
+}
+
 TEST_F(SupervisorTest, ATaskThatNoLongerAnswersIsKilledAndReplaced) {
   bool alive = false;
   options_.check_alive = [&alive](net::Endpoint) -> Task<bool> { co_return alive; };
@@ -302,6 +416,10 @@ TEST_F(SupervisorTest, ATaskThatNoLongerAnswersIsKilledAndReplaced) {
   clock_.advance(16s);
   EXPECT_EQ(processes_[0]->signals, (std::vector<int>{SIGKILL}));
   EXPECT_EQ(running().size(), 3u);
+  const auto named = std::ranges::find_if(events_, [](const std::string& event) {
+    return event.ends_with(": its event loop is stalled, GET /healthz does not answer");
+  });
+  EXPECT_NE(named, events_.end());
 }
 
 TEST_F(SupervisorTest, ATaskSaysItselfWhyItIsNotReady) {

@@ -19,11 +19,12 @@ std::string write_task_file(const TaskFile& file) {
     return fmt::format("\"{}\":{}", name, json_quote(value));
   };
   return fmt::format(
-      "{{{},{},{},{},{},{},{},{},{},\"spec\":{}}}\n", member("id", file.id), member("zone", file.zone),
+      "{{{},{},{},{},{},{},{},{},{},{},\"spec\":{}}}\n", member("id", file.id), member("zone", file.zone),
       member("listen", net::to_string(file.listen)), member("peer_address", file.peer_address),
       member("data_directory", file.data_directory), member("fleet_key_file", file.fleet_key_file),
-      member("readiness_file", file.readiness_file), member("spec_directory", file.spec.directory),
-      member("spec_file", file.spec.file), model::write_spec(file.spec));
+      member("readiness_file", file.readiness_file), member("authority_directory", file.authority_directory),
+      member("spec_directory", file.spec.directory), member("spec_file", file.spec.file),
+      model::write_spec(file.spec));
 }
 
 namespace {
@@ -87,6 +88,8 @@ Result<task::RuntimeOptions> read_task_file(const std::string& path) {
   options.data_directory = text_member(*object, "data_directory");
   options.fleet_key = Secret(std::move(*key));
   options.readiness_file = text_member(*object, "readiness_file");
+  const std::string authority = text_member(*object, "authority_directory");
+  if (!authority.empty()) options.secret_paths.push_back(authority);
   options.state_directory = key_file.substr(0, key_file.rfind('/'));
   return options;
 }

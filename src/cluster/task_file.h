@@ -10,8 +10,8 @@ namespace berth::cluster {
 
 /// What one task is told, as a JSON file that its owner alone can read (it may hold substituted secrets of
 /// the spec, and is removed when the task ends): {"id","zone","listen","peer_address","data_directory",
-/// "fleet_key_file","readiness_file","spec":{…},"spec_directory","spec_file"}. The path is all that a process
-/// list shows.
+/// "fleet_key_file","readiness_file","authority_directory","spec":{…},"spec_directory","spec_file"}. The path
+/// is all that a process list shows.
 struct TaskFile {
   model::Spec spec;
   std::string id;
@@ -21,6 +21,7 @@ struct TaskFile {
   std::string data_directory;
   std::string fleet_key_file;
   std::string readiness_file;
+  std::string authority_directory;  ///< of the certificate authority; empty: there is none
 };
 
 std::string write_task_file(const TaskFile& file);

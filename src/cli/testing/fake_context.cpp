@@ -14,6 +14,11 @@ class NoInterrupts final : public Interrupts {
   explicit NoInterrupts(Clock& clock) : clock_(clock) {}
   Task<void> next() override { co_await clock_.sleep_for(std::chrono::hours(1000)); }
 
+  Task<Hangup> hangup() override {
+    co_await clock_.sleep_for(std::chrono::hours(24 * 365));
+    co_return Hangup::gone;
+  }
+
  private:
   Clock& clock_;
 };
