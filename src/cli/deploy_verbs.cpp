@@ -27,7 +27,6 @@ namespace json = boost::json;
 
 constexpr Duration redraw_interval = std::chrono::seconds(1);
 constexpr Duration proof_timeout = std::chrono::seconds(60);
-constexpr double nanoseconds_per_ms = 1e6;
 
 /// Where images are kept between deploys: $XDG_CACHE_HOME/berth/images, else ~/.cache/berth/images.
 std::string image_store(const Context& context, const SpecLocation& location) {
@@ -44,29 +43,32 @@ class Prover {
  public:
   Prover(Context& context, const model::Spec& spec) : context_(context), spec_(spec) {}
 
-  Task<Result<std::string>> prove(std::string url, Secret key) {
-    const Result<std::shared_ptr<net::TlsContext>> tls = public_tls(context_);
-    if (!tls) co_return Failure(tls.error());
-    const TimePoint begin = context_.clock.now();
-    std::size_t tools = 0;
+  Task<std::vector<deploy::ServerProof>> prove(std::string url, Secret key) {
+    std::vector<deploy::ServerProof> out;
     for (const auto& [name, address] : server_urls(spec_, url)) {
-      McpAddress target{.url = address, .tls = *tls, .key = key};
-      auto client = make_mcp_client(context_, std::move(target), Asking::no);
-      if (!client) co_return Failure(client.error());
-      McpRequest request{.method = "tools/list", .timeout = proof_timeout};
-      const Result<std::string> answer = co_await (*client)->request(std::move(request));
-      if (!answer) co_return Failure(answer.error());
-      json::error_code error;
-      const json::value value = json::parse(*answer, error);
-      if (error || !value.is_object())
-        co_return fail(ErrorCode::internal, "tools/list answered no JSON object.");
-      tools += aws::array(value.get_object(), "tools").size();
+      Result<std::size_t> tools = co_await count_tools(address, key);
+      out.push_back({.server = name, .tools = std::move(tools)});
     }
-    const double took = static_cast<double>((context_.clock.now() - begin).count()) / nanoseconds_per_ms;
-    co_return fmt::format("{} tool{} in {:.0f} ms, over verified TLS", tools, tools == 1 ? "" : "s", took);
+    co_return out;
   }
 
  private:
+  Task<Result<std::size_t>> count_tools(std::string address, Secret key) {
+    const Result<std::shared_ptr<net::TlsContext>> tls = public_tls(context_);
+    if (!tls) co_return Failure(tls.error());
+    McpAddress target{.url = std::move(address), .tls = *tls, .key = std::move(key)};
+    auto client = make_mcp_client(context_, std::move(target), Asking::no);
+    if (!client) co_return Failure(client.error());
+    McpRequest request{.method = "tools/list", .timeout = proof_timeout};
+    const Result<std::string> answer = co_await (*client)->request(std::move(request));
+    if (!answer) co_return Failure(answer.error());
+    json::error_code error;
+    const json::value value = json::parse(*answer, error);
+    if (error || !value.is_object())
+      co_return fail(ErrorCode::internal, "tools/list answered no JSON object.");
+    co_return aws::array(value.get_object(), "tools").size();
+  }
+
   Context& context_;
   const model::Spec& spec_;
 };

@@ -1,18 +1,17 @@
 #include "deploy/pipeline.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "deploy/account_roles.h"
-#include "deploy/cost.h"
-#include "deploy/document.h"
 #include "deploy/existing.h"
 #include "deploy/leftovers.h"
 #include "deploy/pipeline_image.h"
 #include "deploy/pipeline_proof.h"
+#include "deploy/pipeline_questions.h"
 #include "deploy/pipeline_scan.h"
 #include "deploy/plan.h"
 #include "deploy/plan_time.h"
@@ -78,7 +77,7 @@ class Deploy final : public Pipeline {
                          .account = caller->account,
                          .service_stack = names_.service_stack,
                          .base_stack = names_.base_stack};
-    remember_data();
+    inherit_data(out_.record, read_record(options_.state_directory, key_of(out_.record)));
     const auto base = co_await describe_stack(world_.client, names_.base_stack);
     if (!base) co_return denied(base.error());
     const auto service = co_await describe_stack(world_.client, names_.service_stack);
@@ -103,35 +102,12 @@ class Deploy final : public Pipeline {
     world_.progress.expect(stands ? image_update(spec_) : first_deploy(spec_));
     std::string question = stands ? fmt::format("Update {} in account {}, {}?", spec_.name, caller->account,
                                                 world_.client.region())
-                                  : first_question(caller->account);
+                                  : first_question(spec_, *base_, *service_, *caller, world_.client.region());
     const Result<bool> yes = co_await world_.progress.confirm(std::move(question));
     if (!yes) co_return Failure(yes.error());
     if (!*yes) co_return fail(ErrorCode::cancelled, "Nothing was changed.");
     if (stands) co_return Result<void>();
     co_return co_await make_service_roles(world_.client);
-  }
-
-  std::string first_question(const std::string& account) const {
-    const Document document(base_->document, service_->document);
-    const Estimate month = estimate(spec_, take_inventory(spec_, document), Usage{}, built_in_prices());
-    const std::size_t count = aws::object(base_->document, "Resources").size() +
-                              aws::object(service_->document, "Resources").size();
-    return fmt::format(
-        "Deploy {} to account {}, {}? That makes {} resources (`berth plan` lists them), costs about ${:.0f} "
-        "a "
-        "month from then on, and takes about {}.",
-        spec_.name, account, world_.client.region(), count, month.standing(),
-        roughly(first_deploy(spec_).total()));
-  }
-
-  /// What this folder knows of data of the service stays known, whatever becomes of this deploy.
-  void remember_data() {
-    std::optional<Record> before = read_record(options_.state_directory, key_of(out_.record));
-    if (!before) return;
-    out_.record.file_system = before->file_system;
-    out_.record.buckets = std::move(before->buckets);
-    out_.record.log_groups = std::move(before->log_groups);
-    out_.record.kept = std::move(before->kept);
   }
 
   /// What needs no account: templates, the spec inside the image, the program.
@@ -245,12 +221,7 @@ class Deploy final : public Pipeline {
 
   void tell_reverts(ChangeKind kind, const std::vector<ResourceChange>& changes) {
     if (kind != ChangeKind::revert) return;
-    for (const ResourceChange& change : changes) {
-      const bool anew = change.action == "Add" || change.replacement == "True";
-      world_.progress.notice(
-          fmt::format("{} {} ({}){}", anew ? "Makes anew" : "Sets", change.resource, change.type,
-                      change.causes.empty() ? "" : fmt::format(": {}", fmt::join(change.causes, ", "))));
-    }
+    for (const ResourceChange& change : changes) world_.progress.notice(revert_notice(change));
   }
 
   Task<Result<void>> follow(std::string stack, std::string since, std::size_t total) {
@@ -386,10 +357,11 @@ class Deploy final : public Pipeline {
     const auto count = target_.parameters.find(std::string(count_parameter));
     if (!stands && count != target_.parameters.end()) count->second = std::to_string(spec_.tasks.count);
     kind_ = kind_for(state_);
-    if (kind_ == ChangeKind::update) {
+    if (stands) {
       const auto body = co_await stack_body(world_.client, target_.name);
       if (!body) co_return denied(body.error());
-      change_ = compare(target_, state_, *body);
+      former_ = {target_.name, *body, state_.parameters, state_.tags};
+      if (kind_ == ChangeKind::update) change_ = compare(target_, state_, *body);
     }
     if (change_ != StackChange::more) {
       end_ = PhaseEnd::nothing_to_do;
@@ -438,14 +410,9 @@ class Deploy final : public Pipeline {
   }
 
   Task<Result<void>> confirm_replacements() {
-    std::string list;
-    for (const ResourceChange& change : change_set_.changes) {
-      const std::string what = interrupts(change);
-      if (!what.empty()) list += fmt::format("\n  {} ({}): {}", change.resource, change.type, what);
-    }
-    if (list.empty()) co_return Result<void>();
-    const Result<bool> yes =
-        co_await world_.progress.confirm(fmt::format("This update interrupts or replaces:{}\nGo on?", list));
+    const std::string question = replacement_question(change_set_);
+    if (question.empty()) co_return Result<void>();
+    const Result<bool> yes = co_await world_.progress.confirm(question);
     if (!yes) co_return Failure(yes.error());
     if (*yes) co_return Result<void>();
     const auto removed = co_await delete_change_set(world_.client, target_.name, change_set_.name);
@@ -460,6 +427,8 @@ class Deploy final : public Pipeline {
       co_return write_outputs();
     }
     out_.changed = true;
+    const Result<void> asked = co_await ask_former_servers();
+    if (!asked) co_return asked;
     const auto last = co_await last_event(world_.client, target_.name);
     if (!last) co_return denied(last.error());
     aws::Reply<void> started;
@@ -549,12 +518,50 @@ class Deploy final : public Pipeline {
     }
     const auto key = co_await find_proof_key(world_.client, spec_, base_state_, world_.environment);
     if (!key) co_return denied(key.error());
-    const Result<Proof> proof =
+    const Proof proof =
         co_await await_proof(world_, options_.prove, out_.record.url, *key, spec_.aws.internal);
-    if (!proof) co_return Failure(proof.error());
-    if (!proof->reached) end_ = PhaseEnd::nothing_to_do;
-    summary_ = proof->summary;
+    const std::string silent = silent_servers(proof);
+    if (silent.empty()) {
+      summary_ = proof.summary();
+      co_return Result<void>();
+    }
+    if (!proof.reached) {
+      end_ = PhaseEnd::nothing_to_do;
+      summary_ = fmt::format("the internal load balancer is not reachable from here: {}", silent);
+      co_return Result<void>();
+    }
+    if (lost_a_server(proof, answered_before_)) co_return co_await undo(silent);
+    co_return Failure(proof_failure(proof));
+  }
+
+  /// Which servers of a service that stands answer before it is changed.
+  Task<Result<void>> ask_former_servers() {
+    const std::string url = state_.output("Url");
+    if (!options_.prove || !former_ || url.empty()) co_return Result<void>();
+    const auto key = co_await find_proof_key(world_.client, spec_, base_state_, world_.environment);
+    if (!key) co_return denied(key.error());
+    const Proof proof = co_await ask_servers(world_.clock, options_.prove, url, *key);
+    answered_before_ = proof.answering();
     co_return Result<void>();
+  }
+
+  /// Gives the stack back its former template and parameters; a failure that says so. `why`: what is silent.
+  Task<Result<void>> undo(std::string why) {
+    world_.progress.notice(fmt::format("{}\nIt did before: going back to what ran.", why));
+    const Result<StackState> back = co_await put_back(stacks_, *former_, change_);
+    if (!back) co_return Failure(back.error());
+    after_ = *back;
+    const std::string image = former_->parameters["ImageUri"];
+    const auto marked = co_await mark_running_again(world_.client, names_.repository, image);
+    if (!marked) world_.progress.notice(marked.error().message());
+    const Result<void> written = write_outputs();
+    if (!written) co_return written;
+    const std::string_view secrets = secrets_.changed ? " The values of variables stay as they are now." : "";
+    co_return fail(
+        ErrorCode::unavailable,
+        fmt::format("{}\nIt did before this deploy, which therefore was undone: what ran before runs "
+                    "again.{} `berth up` on this machine shows what the server says.",
+                    why, secrets));
   }
 
   DeployWorld world_;
@@ -577,6 +584,8 @@ class Deploy final : public Pipeline {
   StackChange change_ = StackChange::more;
   ChangeKind kind_ = ChangeKind::create;
   ChangeSet change_set_;
+  std::optional<StackTarget> former_;      ///< the service's stack before this deploy, if it stood
+  std::set<std::string> answered_before_;  ///< servers of it
   bool joined_ = false;
   std::size_t desired_ = 0;
 };

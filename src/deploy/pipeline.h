@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "aws/client.h"
 #include "base/clock.h"
@@ -35,9 +36,13 @@ struct DeployWorld {
   std::map<std::string, std::string> environment;
 };
 
-/// Calls the service as a client would: the URL without a path, the key (empty: none). What it says goes into
-/// the summary: "7 tools in 84 ms".
-using Prove = std::function<Task<Result<std::string>>(std::string url, Secret key)>;
+/// What one server answers to a client.
+struct ServerProof {
+  std::string server;
+  Result<std::size_t> tools;  ///< how many it lists, or why it does not
+};
+/// Calls every server as a client would, once: the URL without a path, the key (empty: none).
+using Prove = std::function<Task<std::vector<ServerProof>>(std::string url, Secret key)>;
 
 struct DeployOptions {
   model::Spec spec;             ///< read with keep_variables
@@ -58,7 +63,9 @@ struct Deployed {
   std::string image;      ///< repository@digest
 };
 
-/// Runs all phases. The failure's message is for people: what, why, the way out.
+/// Runs all phases. The failure's message is for people: what, why, the way out. An update after which a
+/// server does not answer that did before is undone: the service's stack gets back its former template and
+/// parameters. Values of secrets stay as they are now.
 class Pipeline {
  public:
   virtual ~Pipeline() = default;

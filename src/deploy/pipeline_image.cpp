@@ -398,4 +398,17 @@ Task<Result<void>> mark_running(aws::Client& client, std::string repository, con
   co_return Result<void>();
 }
 
+Task<Result<void>> mark_running_again(aws::Client& client, std::string repository, std::string image) {
+  const std::size_t at = image.rfind('@');
+  registry::Image former;
+  former.digest = at == std::string::npos ? image : image.substr(at + 1);
+  json::object wanted{{"imageDigest", former.digest}};
+  json::object ask{{"repositoryName", repository}, {"imageIds", json::array{json::value(std::move(wanted))}}};
+  const auto found = co_await client.call("ecr", "BatchGetImage", std::move(ask));
+  const json::array& images = found ? aws::array(*found, "images") : aws::array(json::object(), "images");
+  if (images.empty() || !images.front().is_object()) co_return Result<void>();
+  former.manifest = aws::text(images.front().get_object(), "imageManifest");
+  co_return co_await mark_running(client, std::move(repository), former);
+}
+
 }  // namespace berth::deploy

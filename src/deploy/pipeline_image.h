@@ -92,5 +92,7 @@ Task<aws::Reply<bool>> has_image(aws::Client& client, std::string repository, st
 /// rules never delete images with such tags, however old they are, so the one that runs and the one for a
 /// rollback stay. The failure is a sentence for a notice; the deploy stands without the tags.
 Task<Result<void>> mark_running(aws::Client& client, std::string repository, const registry::Image& image);
+/// The same for an image that is in the repository, "…@sha256:…", where the service went back to it.
+Task<Result<void>> mark_running_again(aws::Client& client, std::string repository, std::string image);
 
 }  // namespace berth::deploy

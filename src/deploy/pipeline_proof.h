@@ -1,7 +1,9 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "deploy/pipeline.h"
 #include "deploy/stack.h"
@@ -16,10 +18,27 @@ Task<aws::Reply<Secret>> find_proof_key(aws::Client& client, model::Spec spec, S
 
 struct Proof {
   bool reached = true;  ///< false: an internal load balancer, which is not reachable from here
-  std::string summary;
+  std::vector<ServerProof> servers;
+  Duration took{};
+
+  /// Names of those that answer.
+  std::set<std::string> answering() const;
+  /// "7 tools in 84 ms, over verified TLS"
+  std::string summary() const;
 };
-/// Asks until the service answers, at most five minutes: a new name takes a while to be known everywhere, a
-/// new distribution to be everywhere. A refused key is not asked with again.
-Task<Result<Proof>> await_proof(DeployWorld& world, Prove prove, std::string url, Secret key, bool internal);
+/// Asks once.
+Task<Proof> ask_servers(Clock& clock, Prove prove, std::string url, Secret key);
+/// Asks until every server answers, at most five minutes: a new name takes a while to be known everywhere, a
+/// new distribution to be everywhere. Once one answers the others have half a minute more, as a task has
+/// waited for them before it was healthy. A refused key is not asked with again.
+Task<Proof> await_proof(DeployWorld& world, Prove prove, std::string url, Secret key, bool internal);
+
+/// Whether the deploy has to be undone: a server is silent that `before` names. One that refuses a key is not
+/// silent.
+bool lost_a_server(const Proof& proof, const std::set<std::string>& before);
+/// Which servers do not answer and why, a line each.
+std::string silent_servers(const Proof& proof);
+/// That, and what to do where the deploy stays as it is.
+Error proof_failure(const Proof& proof);
 
 }  // namespace berth::deploy

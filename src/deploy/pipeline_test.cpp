@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
 
 #include "base/testing/sim_clock.h"
 #include "deploy/pipeline_image.h"
@@ -13,6 +16,7 @@
 #include "deploy/template.h"
 #include "deploy/testing/fake_account.h"
 #include "model/parse.h"
+#include "storage/files.h"
 
 namespace berth::deploy {
 namespace {
@@ -76,10 +80,19 @@ class Deploys : public ::testing::Test {
                           .ignore_scan = false,
                           .revert_drift = revert_drift_,
                           .prove = {}};
-    options.prove = [this](std::string url, Secret key) -> Task<Result<std::string>> {
+    options.prove = [this](std::string url, Secret key) -> Task<std::vector<ServerProof>> {
       proved_ = url + " " + std::string(key.reveal());
-      if (proof_fails_) co_return fail(ErrorCode::unavailable, "nobody listens");
-      co_return "3 tools";
+      std::vector<ServerProof> servers;
+      for (const model::ServerSpec& server : spec_.servers) {
+        Result<std::size_t> tools = 3;
+        const std::string& runs = account_.stacks["app"].parameters["ImageUri"];
+        const bool silent = std::ranges::any_of(silent_[server.name], [&runs](const std::string& source) {
+          return runs.ends_with(storage::sha256_hex(source));
+        });
+        if (silent) tools = fail(ErrorCode::unavailable, "nobody listens");
+        servers.push_back({.server = server.name, .tools = std::move(tools)});
+      }
+      co_return servers;
     };
     const std::unique_ptr<Pipeline> pipeline = make_pipeline(std::move(world), std::move(options));
     std::optional<Result<Deployed>> result;
@@ -112,7 +125,8 @@ class Deploys : public ::testing::Test {
   std::string image_;
   bool wait_ = true;
   bool revert_drift_ = false;
-  bool proof_fails_ = false;
+  /// Server → the sources from whose images it does not answer.
+  std::map<std::string, std::set<std::string>> silent_;
   std::string proved_;
   Phase phase_ = Phase::check;
 };
@@ -135,7 +149,7 @@ TEST_F(Deploys, a_first_deploy_goes_through_every_phase_and_proves_itself) {
   ASSERT_TRUE(record);
   EXPECT_EQ(record->url, "https://app.example.com");
   EXPECT_EQ(record->file_system, "fs-1");
-  EXPECT_EQ(progress_.lines.back(), "done Proof: MCP tools/list: 3 tools");
+  EXPECT_EQ(progress_.lines.back(), "done Proof: MCP tools/list: 3 tools in 0 ms, over verified TLS");
 }
 
 TEST_F(Deploys, the_same_again_changes_nothing) {
@@ -437,10 +451,48 @@ TEST_F(Deploys, without_waiting_it_says_that_it_goes_on) {
 
 TEST_F(Deploys, a_service_that_does_not_answer_fails_the_proof_after_a_while) {
   yaml(std::string(plain));
-  proof_fails_ = true;
+  silent_[spec_.servers.at(0).name] = {"one"};
   const Result<Deployed> failed = deploy();
   ASSERT_FALSE(failed);
   EXPECT_NE(failed.error().message().find("berth doctor --on aws"), std::string::npos);
+}
+
+constexpr std::string_view two_servers =
+    "name: app\nservers: {a: {builtin: workspace}, b: {builtin: workspace}}\naws: {region: us-east-1}\n";
+
+TEST_F(Deploys, a_server_that_the_former_revision_served_and_this_one_does_not_undoes_the_deploy) {
+  yaml(std::string(two_servers));
+  const Result<Deployed> before = deploy();
+  ASSERT_TRUE(before) << before.error().message();
+  images_.source = "two";
+  silent_["b"] = {"two"};
+  for (const char* more : {"", "tasks: {memory: 2GB}\n"}) {
+    SCOPED_TRACE(more);
+    yaml(std::string(two_servers) + more);
+    const auto stack = account_.stacks["app"];
+    const Result<Deployed> failed = deploy();
+    ASSERT_FALSE(failed);
+    EXPECT_NE(failed.error().message().find("b does not answer: nobody listens"), std::string::npos)
+        << failed.error().message();
+    EXPECT_NE(failed.error().message().find("was undone"), std::string::npos);
+    EXPECT_EQ(account_.stacks["app"].parameters["ImageUri"], before->image);
+    EXPECT_TRUE(account_.stacks["app"].body == stack.body);
+    EXPECT_TRUE(before->image.ends_with(account_.tags["running"])) << account_.tags["running"];
+  }
+}
+
+TEST_F(Deploys, a_server_that_never_answered_is_named_and_undoes_nothing) {
+  yaml(std::string(two_servers));
+  silent_["b"] = {"one", "two"};
+  const Result<Deployed> first = deploy();
+  ASSERT_FALSE(first);
+  EXPECT_NE(first.error().message().find("not every server"), std::string::npos) << first.error().message();
+  images_.source = "two";
+  const Result<Deployed> second = deploy();
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().message().find("b does not answer: nobody listens"), std::string::npos);
+  EXPECT_EQ(second.error().message().find("undone"), std::string::npos);
+  EXPECT_EQ(account_.image_updates, 1);
 }
 
 TEST_F(Deploys, another_account_than_the_one_allowed_is_refused) {

@@ -77,6 +77,14 @@ void move_on(Record& record, std::string file_system_now, std::vector<std::strin
   record.buckets = std::move(buckets_now);
 }
 
+void inherit_data(Record& record, std::optional<Record> before) {
+  if (!before) return;
+  record.file_system = std::move(before->file_system);
+  record.buckets = std::move(before->buckets);
+  record.log_groups = std::move(before->log_groups);
+  record.kept = std::move(before->kept);
+}
+
 std::string to_json(const Record& record) {
   json::object out{{"region", record.region},
                    {"account", record.account},

@@ -38,6 +38,9 @@ struct Record {
 /// The service has this data from now on; what it had before and has no more is kept.
 void move_on(Record& record, std::string file_system, std::vector<std::string> buckets);
 
+/// What is known of the service's data stays known, whatever becomes of the deploy that `record` is of.
+void inherit_data(Record& record, std::optional<Record> before);
+
 std::string to_json(const Record& record);
 /// invalid_argument when `text` is no such file.
 Result<Record> parse_record(const std::string& text);

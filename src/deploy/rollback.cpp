@@ -147,6 +147,8 @@ Task<Result<RolledBack>> roll_back(StackWorld world, Names names, bool wait) {
   WatchOptions watch{.stack = state->id, .since = *last};
   const Result<StackState> end = co_await watch_to_end(world, std::move(watch), 0);
   if (!end) co_return Failure(end.error());
+  const auto marked = co_await mark_running_again(world.client, names.repository, previous->image);
+  if (!marked) world.progress.notice(marked.error().message());
   co_return out;
 }
 

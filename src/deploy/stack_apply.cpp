@@ -190,4 +190,24 @@ Task<Result<Settled>> settle(StackWorld world, StackTarget target) {
                                                   target.name, settled.state.status));
 }
 
+Task<Result<StackState>> put_back(StackWorld world, StackTarget former, StackChange change) {
+  const auto state = co_await describe_stack(world.client, former.name);
+  if (!state) co_return Failure(explain_fault(state.error()));
+  const auto last = co_await last_event(world.client, former.name);
+  if (!last) co_return Failure(explain_fault(last.error()));
+  aws::Reply<void> started;
+  if (change == StackChange::image) {
+    started = co_await update_image(world.client, *state, former);
+  } else {
+    const auto changes =
+        co_await make_change_set(world.client, world.clock, former, ChangeKind::update, token_of(former));
+    if (!changes) co_return Failure(explain_fault(changes.error()));
+    started = co_await execute_change_set(world.client, former.name, changes->name,
+                                          operation_of(ChangeKind::update, *changes));
+  }
+  if (!started) co_return Failure(explain_fault(started.error()));
+  WatchOptions watch{.stack = state->id, .since = *last};
+  co_return co_await watch_to_end(world, std::move(watch), 0);
+}
+
 }  // namespace berth::deploy

@@ -44,4 +44,8 @@ Task<Result<StackState>> watch_whatever(StackWorld world, WatchOptions options);
 /// Deletes the stack and watches it go. `ok` only when it is gone.
 Task<Result<void>> remove_stack(StackWorld world, StackState state);
 
+/// Undoes an update that has come to its end: the stack gets back the template, parameters and tags of
+/// `former`. `change`: what the update had changed.
+Task<Result<StackState>> put_back(StackWorld world, StackTarget former, StackChange change);
+
 }  // namespace berth::deploy

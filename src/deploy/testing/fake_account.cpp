@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "aws/pages.h"
 #include "deploy/stack.h"
 #include "storage/files.h"
@@ -37,19 +39,23 @@ json::array pairs(const std::map<std::string, std::string>& values, std::string_
   return out;
 }
 
-std::string arn_of(const std::string& stack) {
-  return fmt::format("arn:aws:cloudformation:us-east-1:{}:stack/{}/1", account, stack);
-}
-
 std::string name_of(const std::string& stack) {
   if (!stack.starts_with("arn:")) return stack;
   const std::size_t slash = stack.find('/');
   return stack.substr(slash + 1, stack.rfind('/') - slash - 1);
 }
 
+bool is_base(const std::string& stack) { return stack.ends_with("-base"); }
+
+http::Response text_answer(std::string body) {
+  http::Response response;
+  response.body = std::move(body);
+  return response;
+}
+
 }  // namespace
 
-FakeAccount::FakeAccount() {
+FakeAccount::FakeAccount(std::string region, int first_id) : client(std::move(region)), next_id_(first_id) {
   on("sts", "GetCallerIdentity", [](const Object&) -> Answer {
     return Object{{"Account", account}, {"Arn", "arn:aws:iam::123456789012:user/me"}};
   });
@@ -57,6 +63,10 @@ FakeAccount::FakeAccount() {
   answer_change_sets();
   answer_service();
   answer_rest();
+}
+
+std::string FakeAccount::arn_of(const std::string& stack) const {
+  return fmt::format("arn:aws:cloudformation:{}:{}:stack/{}/1", client.region(), account, stack);
 }
 
 void FakeAccount::on(std::string_view service, std::string_view operation,
@@ -69,9 +79,17 @@ void FakeAccount::begin(const std::string& name, const std::string& kind, const 
   stack.status = kind + "_IN_PROGRESS";
   stack.polls_left = polls_of_operation;
   stack.ends_as = kind + "_COMPLETE";
+  const bool has_none = kind == "CREATE" || (kind == "UPDATE" && stack.buckets.empty());
+  if (has_none && !is_base(name)) make_data(name, stack);
+  if (kind == "UPDATE" && !is_base(name) && replaces_file_system) {
+    stack.events.push_back({std::to_string(++next_event_), "FileSystem", "AWS::EFS::FileSystem",
+                            "DELETE_SKIPPED", "", token, stack.file_system});
+    stack.file_system = make_file_system(name);
+    replaces_file_system = false;
+  }
   stack.events.push_back({std::to_string(++next_event_), name, "AWS::CloudFormation::Stack", stack.status,
                           "User Initiated", token});
-  if (next_failure && name == "app") {
+  if (next_failure && !is_base(name)) {
     Event event = *next_failure;
     event.id = std::to_string(++next_event_);
     event.token = token;
@@ -95,12 +113,18 @@ void FakeAccount::finish(const std::string& name, Stack& stack) {
     return;
   }
   if (stack.status.find("ROLLBACK") != std::string::npos) return;
-  if (name == "app-base") {
-    stack.outputs = {{"RepositoryUri", "123456789012.dkr.ecr.us-east-1.amazonaws.com/app"},
-                     {"RepositoryArn", "arn:aws:ecr:us-east-1:123456789012:repository/app"},
-                     {"RepositoryName", "app"},
-                     {"FleetKeyArn", "arn:fleet"},
-                     {"ApiKeyArn", "arn:key"}};
+  tell_outputs(name, stack);
+}
+
+void FakeAccount::tell_outputs(const std::string& name, Stack& stack) {
+  if (is_base(name)) {
+    const std::string service = name.substr(0, name.size() - 5);
+    stack.outputs = {
+        {"RepositoryUri", fmt::format("123456789012.dkr.ecr.{}.amazonaws.com/{}", client.region(), service)},
+        {"RepositoryArn", fmt::format("arn:aws:ecr:{}:{}:repository/{}", client.region(), account, service)},
+        {"RepositoryName", service},
+        {"FleetKeyArn", "arn:fleet"},
+        {"ApiKeyArn", "arn:key"}};
     secrets["arn:key"] = "the-key";
     if (stack.body.find("EnvironmentArn") != std::string::npos) {
       stack.outputs["EnvironmentArn"] = "arn:environment";
@@ -109,10 +133,41 @@ void FakeAccount::finish(const std::string& name, Stack& stack) {
     return;
   }
   deployed_at = now++;
-  stack.outputs = {
-      {"Url", "https://app.example.com"}, {"ClusterName", "app"},         {"ServiceName", "app"},
-      {"TargetGroupArn", "arn:tg"},       {"LogGroupName", "/berth/app"}, {"FileSystemId", "fs-1"},
-      {"ArtifactsBucketName", "app-a"},   {"LogsBucketName", "app-l"}};
+  stack.outputs = {{"Url", fmt::format("https://{}.example.com", name)},
+                   {"ClusterName", name},
+                   {"ServiceName", name},
+                   {"TargetGroupArn", "arn:tg"},
+                   {"LogGroupName", "/berth/" + name},
+                   {"FileSystemId", stack.file_system},
+                   {"ArtifactsBucketName", stack.buckets.at(0)},
+                   {"LogsBucketName", stack.buckets.at(1)}};
+}
+
+std::string FakeAccount::make_file_system(const std::string& name) {
+  std::string id = fmt::format("fs-{}", next_id_++);
+  data[id] = name;
+  return id;
+}
+
+void FakeAccount::make_data(const std::string& name, Stack& stack) {
+  stack.file_system = make_file_system(name);
+  stack.buckets.clear();
+  for (const char* what : {"a", "l"}) {
+    std::string bucket = fmt::format("{}-{}", name, what);
+    // A name that CloudFormation has made is not made again.
+    if (data.contains(bucket)) bucket += fmt::format("-{}", next_id_++);
+    data[bucket] = name;
+    stack.buckets.push_back(std::move(bucket));
+  }
+}
+
+std::vector<std::string> FakeAccount::holders_of(const std::string& id) const {
+  std::vector<std::string> out;
+  for (const auto& [name, stack] : stacks) {
+    if (stack.file_system == id || std::ranges::find(stack.buckets, id) != stack.buckets.end())
+      out.push_back(name);
+  }
+  return out;
 }
 
 FakeAccount::Answer FakeAccount::describe(const Object& input) {
@@ -145,20 +200,23 @@ void FakeAccount::answer_stacks() {
                               {"ResourceType", event->type},
                               {"ResourceStatus", event->status},
                               {"ResourceStatusReason", event->reason},
+                              {"PhysicalResourceId", event->physical},
                               {"ClientRequestToken", event->token}});
     }
     return Object{{"StackEvents", std::move(events)}};
   });
-  // By physical id: what a stack puts out under FileSystemId, ArtifactsBucketName or another name.
+  // By physical id: what a stack has made, or what it puts out.
   on("cloudformation", "DescribeStackResources", [this](const Object& input) -> Answer {
     const std::string physical = aws::text(input, "PhysicalResourceId");
-    json::array resources;
+    std::vector<std::string> holders = holders_of(physical);
     for (const auto& [name, stack] : stacks) {
       for (const auto& [key, value] : stack.outputs) {
-        if (value == physical)
-          resources.push_back(Object{{"StackId", arn_of(name)}, {"PhysicalResourceId", value}});
+        if (value == physical) holders.push_back(name);
       }
     }
+    json::array resources;
+    for (const std::string& name : holders)
+      resources.push_back(Object{{"StackId", arn_of(name)}, {"PhysicalResourceId", physical}});
     if (resources.empty())
       return fault("ValidationError", fmt::format("Stack for {} does not exist", physical));
     return Object{{"StackResources", std::move(resources)}};
@@ -231,20 +289,22 @@ void FakeAccount::answer_change_sets() {
 }
 
 void FakeAccount::answer_service() {
-  on("ecs", "DescribeServices", [this](const Object&) -> Answer {
+  on("ecs", "DescribeServices", [this](const Object& input) -> Answer {
+    const std::string name(aws::array(input, "services").front().as_string());
     Object deployment{{"id", "d"},
                       {"status", "PRIMARY"},
                       {"rolloutState", "COMPLETED"},
                       {"desiredCount", desired},
                       {"runningCount", desired},
                       {"createdAt", deployed_at}};
-    Object service{{"serviceName", "app"},
-                   {"serviceArn", "arn:aws:ecs:us-east-1:123456789012:service/app/app"},
-                   {"status", "ACTIVE"},
-                   {"desiredCount", desired},
-                   {"runningCount", desired},
-                   {"taskDefinition", "arn:aws:ecs:us-east-1:123456789012:task-definition/app:2"},
-                   {"deployments", json::array{json::value(std::move(deployment))}}};
+    Object service{
+        {"serviceName", name},
+        {"serviceArn", fmt::format("arn:aws:ecs:us-east-1:123456789012:service/{0}/{0}", name)},
+        {"status", "ACTIVE"},
+        {"desiredCount", desired},
+        {"runningCount", desired},
+        {"taskDefinition", fmt::format("arn:aws:ecs:us-east-1:123456789012:task-definition/{}:2", name)},
+        {"deployments", json::array{json::value(std::move(deployment))}}};
     return Object{{"services", json::array{json::value(std::move(service))}}};
   });
   on("ecs", "UpdateService", [this](const Object& input) -> Answer {
@@ -308,15 +368,73 @@ void FakeAccount::answer_rest() {
   on("ecr", "DescribeImageScanFindings", [](const Object&) -> Answer {
     return Object{{"imageScanStatus", {{"status", "COMPLETE"}}}, {"imageScanFindings", Object()}};
   });
-  on("ecr", "BatchGetImage", [](const Object&) -> Answer { return Object{{"images", json::array()}}; });
-  on("ecr", "PutImage", [](const Object&) -> Answer { return Object(); });
+  on("ecr", "BatchGetImage", [this](const Object& input) -> Answer {
+    const Object& id = aws::array(input, "imageIds").front().as_object();
+    const auto tagged = tags.find(aws::text(id, "imageTag"));
+    const std::string digest = tagged == tags.end() ? aws::text(id, "imageDigest") : tagged->second;
+    if (!images.contains(digest)) return Object{{"images", json::array()}};
+    Object image{{"imageId", {{"imageDigest", digest}}}, {"imageManifest", digest}};
+    return Object{{"images", json::array{json::value(std::move(image))}}};
+  });
+  on("ecr", "PutImage", [this](const Object& input) -> Answer {
+    tags[aws::text(input, "imageTag")] = aws::text(input, "imageManifest");
+    return Object();
+  });
+}
+
+aws::Reply<http::Response> FakeAccount::delete_data(const std::string& id) {
+  on_delete(id);
+  data.erase(id);
+  return text_answer("");
+}
+
+void FakeAccount::answer_data() {
+  using Request = aws::Client::RestRequest;
+  using Response = aws::Reply<http::Response>;
+  on("cloudformation", "ListStackResources", [this](const Object& input) -> Answer {
+    const std::string name = name_of(aws::text(input, "StackName"));
+    const Stack& stack = stacks[name];
+    json::array rows;
+    auto add = [&rows](std::string_view type, std::string_view physical) {
+      rows.push_back(
+          Object{{"LogicalResourceId", type}, {"ResourceType", type}, {"PhysicalResourceId", physical}});
+    };
+    if (!stack.file_system.empty()) add("AWS::EFS::FileSystem", stack.file_system);
+    for (const std::string& bucket : stack.buckets) add("AWS::S3::Bucket", bucket);
+    if (is_base(name)) add("AWS::ECR::Repository", name.substr(0, name.size() - 5));
+    return Object{{"StackResourceSummaries", std::move(rows)}};
+  });
+  client.handle_rest("elasticfilesystem", "DescribeFileSystems", [this](const Request& request) -> Response {
+    const std::string& id = request.query.front().second;
+    if (!data.contains(id)) return fault("FileSystemNotFound", "no such file system", 404);
+    return text_answer(fmt::format(R"({{"FileSystems": [{{"FileSystemId": "{}"}}]}})", id));
+  });
+  for (const char* operation : {"DescribeAccessPoints", "DescribeMountTargets"})
+    client.answer_rest("elasticfilesystem", operation, text_answer("{}"));
+  client.handle_rest("elasticfilesystem", "DeleteFileSystem", [this](const Request& request) -> Response {
+    return delete_data(request.path.substr(request.path.rfind('/') + 1));
+  });
+  client.handle_rest("s3", "HeadBucket", [this](const Request& request) -> Response {
+    if (!data.contains(request.bucket)) return fault("NoSuchBucket", "no such bucket", 404);
+    return text_answer("");
+  });
+  client.answer_rest("s3", "ListObjectVersions", text_answer("<L><Name>none</Name></L>"));
+  client.handle_rest("s3", "DeleteBucket",
+                     [this](const Request& request) -> Response { return delete_data(request.bucket); });
+  client.answer("logs", "DescribeLogGroups", R"({"logGroups": []})");
+  client.answer("ecr", "ListImages", R"({"imageIds": []})");
+  on("ecr", "DescribeRepositories", [this](const Object& input) -> Answer {
+    const std::string name(aws::array(input, "repositoryNames").front().as_string());
+    if (!stacks.contains(name + "-base")) return fault("RepositoryNotFoundException", "no such repository");
+    return Object{{"repositories", json::array{Object{{"repositoryName", name}}}}};
+  });
 }
 
 registry::Image FakeImages::image() const {
   registry::Image out;
   out.digest = "sha256:" + storage::sha256_hex(source);
   out.config = fmt::format(R"({{"config":{{"Entrypoint":["{}","serve"]}}}})", entry);
-  out.manifest = "{}";
+  out.manifest = out.digest;
   out.bytes = 9'000'000;
   return out;
 }

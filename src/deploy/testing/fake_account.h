@@ -14,14 +14,16 @@
 #include "deploy/progress.h"
 #include "registry/image.h"
 
-/// An AWS account small enough for tests of the pipeline: stacks that take a few polls, one ECS service,
-/// secrets and images. It remembers between runs, as an account does.
+/// One region of an AWS account, small enough for tests of the pipeline: stacks that take a few polls, their
+/// services, secrets and images. It remembers between runs, as an account does. A stack "x-base" is the base
+/// of the service "x".
 namespace berth::deploy::testing {
 
 class FakeAccount {
  public:
   struct Event {
     std::string id, resource, type, status, reason, token;
+    std::string physical = {};
   };
   struct Stack {
     std::string status;
@@ -32,6 +34,9 @@ class FakeAccount {
     boost::json::array tags;
     int polls_left = 0;  ///< until the operation in progress ends
     std::string ends_as;
+    /// What a service's stack has made and outlives it.
+    std::string file_system;
+    std::vector<std::string> buckets;
   };
   struct ChangeSet {
     std::string stack, body, type;
@@ -39,7 +44,8 @@ class FakeAccount {
     boost::json::array tags;
   };
 
-  FakeAccount();
+  /// `region`: where the ids of its file systems begin with "fs-" and a number from `first_id` on.
+  explicit FakeAccount(std::string region = "us-east-1", int first_id = 1);
 
   aws::testing::FakeClient client;
   std::map<std::string, Stack> stacks;
@@ -47,6 +53,7 @@ class FakeAccount {
   std::map<std::string, std::string> secrets;    ///< ARN → value
   std::set<std::string> service_roles;           ///< services that have a role of their own
   std::set<std::string> images;                  ///< digests
+  std::map<std::string, std::string> tags;       ///< → digest; the manifest of an image is its digest
   /// The next operation on the service's stack fails with this event and is rolled back.
   std::optional<Event> next_failure;
   double now = 1000;  ///< seconds, of what is made
@@ -61,6 +68,19 @@ class FakeAccount {
   int restarts = 0;
   void begin(const std::string& name, const std::string& kind, const std::string& token);
 
+  // ---- data, for tests of what is destroyed ----
+
+  /// Answers what finds and deletes data, too.
+  void answer_data();
+  std::map<std::string, std::string>
+      data;  ///< file systems and buckets that are there → whose stack made them
+  /// Told before data goes.
+  std::function<void(const std::string& id)> on_delete = [](const std::string&) {};
+  /// The next update of a service's stack gives it another file system, as one of its encryption does.
+  bool replaces_file_system = false;
+  /// The stacks that stand and hold it.
+  std::vector<std::string> holders_of(const std::string& id) const;
+
  private:
   using Object = boost::json::object;
   using Answer = aws::Reply<Object>;
@@ -71,8 +91,14 @@ class FakeAccount {
   Answer describe(const Object& input);
   void step(const std::string& name, Stack& stack);
   void finish(const std::string& name, Stack& stack);
+  void make_data(const std::string& name, Stack& stack);
+  std::string make_file_system(const std::string& name);
+  void tell_outputs(const std::string& name, Stack& stack);
+  std::string arn_of(const std::string& stack) const;
+  aws::Reply<http::Response> delete_data(const std::string& id);
   void on(std::string_view service, std::string_view operation, std::function<Answer(const Object&)> handler);
   int next_event_ = 0;
+  int next_id_;
 };
 
 /// Images without files: the digest follows from `source`.
