@@ -123,22 +123,13 @@ deploy::RecordKey exact_key(const AwsSession& session, const std::string& accoun
   return {.service_stack = session.names.service_stack, .region = session.region(), .account = account};
 }
 
-/// The record is what finds kept data again.
-void update_record(const AwsSession& session, const std::string& account, const deploy::Remains& remains) {
-  const std::string& folder = session.location.state_directory;
-  if (remains.data.empty()) {
-    deploy::remove_record(folder, exact_key(session, account));
-    return;
-  }
-  deploy::Record record{.region = session.region(),
+/// That of the service, which may have been deployed from elsewhere.
+deploy::Record own_record(const AwsSession& session, const std::string& account) {
+  if (session.record) return *session.record;
+  return deploy::Record{.region = session.region(),
                         .account = account,
                         .service_stack = session.names.service_stack,
-                        .base_stack = session.names.base_stack,
-                        .destroyed = true};
-  for (const deploy::Keepsake& keepsake : remains.data) {
-    record.kept.push_back(deploy::to_kept(keepsake));
-  }
-  static_cast<void>(deploy::write_record(folder, record));
+                        .base_stack = session.names.base_stack};
 }
 
 /// Runs `work` until it ends or Ctrl-C; the failure then says `after`.
@@ -212,6 +203,10 @@ Task<ExitCode> run_destroy(Context& context, const Arguments& arguments) {
   }
   deploy::DestroyOptions options{.data = *fate, .forget_secrets = arguments.has("forget-secrets")};
   deploy::StackWorld world{.client = *session->client, .clock = context.clock, .progress = progress};
+  const std::string& folder = session->location.state_directory;
+  const deploy::Record record = own_record(*session, caller->account);
+  const Result<void> written = deploy::record_standing(folder, record, *standing);
+  if (!written) co_return fail_with(context, "destroy", progress, written.error());
   UntilInterrupt<deploy::Remains> until(context);
   const Result<deploy::Remains> remains =
       co_await until.run(deploy::destroy(world, session->names, *standing, options),
@@ -223,7 +218,8 @@ Task<ExitCode> run_destroy(Context& context, const Arguments& arguments) {
     co_return until.interrupted() ? ExitCode::interrupted : code;
   }
   progress.finish();
-  update_record(*session, caller->account, *remains);
+  const Result<void> told = deploy::record_remains(folder, record, *remains);
+  if (!told) co_return fail_with(context, "destroy", progress, told.error());
   const bool had_files = std::ranges::any_of(standing->data, [](const deploy::Keepsake& keepsake) {
     return keepsake.kind == deploy::Keepsake::Kind::file_system;
   });

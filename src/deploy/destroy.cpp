@@ -295,6 +295,28 @@ Task<Result<Standing>> look_around(aws::Client& client, Names names, std::option
   co_return standing;
 }
 
+Result<void> record_standing(const std::string& state_directory, Record record, const Standing& standing) {
+  for (const Keepsake& keepsake : standing.data) {
+    const Kept kept = to_kept(keepsake);
+    if (std::ranges::find(record.kept, kept) == record.kept.end()) record.kept.push_back(kept);
+  }
+  return write_record(state_directory, record);
+}
+
+Result<void> record_remains(const std::string& state_directory, Record record, const Remains& remains) {
+  if (remains.data.empty()) {
+    remove_record(state_directory, key_of(record));
+    return {};
+  }
+  Record rest{.region = record.region,
+              .account = record.account,
+              .service_stack = record.service_stack,
+              .base_stack = record.base_stack,
+              .destroyed = true};
+  for (const Keepsake& keepsake : remains.data) rest.kept.push_back(to_kept(keepsake));
+  return write_record(state_directory, rest);
+}
+
 Task<Result<Remains>> destroy(StackWorld world, Names names, Standing standing, DestroyOptions options) {
   Destroy job(world, std::move(names), std::move(standing), options);
   co_return co_await job.run();

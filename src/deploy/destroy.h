@@ -50,6 +50,10 @@ struct DestroyOptions {
   bool forget_secrets = false;
 };
 
+/// Writes into the record of the service what is about to be destroyed: whoever is interrupted between the
+/// end of the stacks and that of their data would not find the data again.
+Result<void> record_standing(const std::string& state_directory, Record record, const Standing& standing);
+
 /// What is there afterwards, verified by asking.
 struct Remains {
   std::vector<Keepsake> data;
@@ -59,6 +63,9 @@ struct Remains {
 /// Each step looks first, so the same command again continues where it stopped. conflict with the explanation
 /// when a stack cannot be deleted.
 Task<Result<Remains>> destroy(StackWorld world, Names names, Standing standing, DestroyOptions options);
+
+/// The record, by which kept data is found again; it goes when nothing remains.
+Result<void> record_remains(const std::string& state_directory, Record record, const Remains& remains);
 
 // ---- removing data (destroy_data.cpp) ----
 
