@@ -90,11 +90,12 @@ std::string alarm_text(const deploy::LiveService& live) {
   if (live.alarms.empty()) return "none";
   std::string ringing;
   for (const deploy::LiveAlarm& alarm : live.alarms) {
-    if (alarm.state != "ALARM") continue;
+    // One that scales rings as a matter of course.
+    if (alarm.state != "ALARM" || alarm.scales) continue;
     ringing += fmt::format("{}{}", ringing.empty() ? "" : "; ",
                            alarm.description.empty() ? alarm.name : alarm.description);
   }
-  return ringing.empty() ? fmt::format("none of {} rings", live.alarms.size()) : ringing;
+  return ringing.empty() ? fmt::format("none of {} tells of a fault", live.alarms.size()) : ringing;
 }
 
 }  // namespace
