@@ -22,23 +22,35 @@ std::size_t count_tools(const std::string& result) {
   return count;
 }
 
-Task<void> list_tools(Context& context, McpAddress address, deploy::Probe& out) {
-  const TimePoint begun = context.clock.now();
+Task<Result<std::size_t>> list_tools(Context& context, McpAddress address) {
   auto client = make_mcp_client(context, std::move(address), Asking::no);
-  if (!client) {
-    out.mcp_error = client.error().message();
-    co_return;
-  }
+  if (!client) co_return Failure(client.error());
   McpRequest request;
   request.method = "tools/list";
   request.timeout = std::chrono::seconds(30);
   const auto result = co_await (*client)->request(std::move(request));
-  if (!result) {
-    out.mcp_error = result.error().message();
-    co_return;
+  if (!result) co_return Failure(result.error());
+  co_return count_tools(*result);
+}
+
+/// Of every server; `like` says how they are reached.
+Task<void> ask_servers(Context& context, std::vector<std::pair<std::string, std::string>> servers,
+                       McpAddress like, deploy::Probe& out) {
+  const TimePoint begun = context.clock.now();
+  std::size_t tools = 0;
+  for (const auto& [name, url] : servers) {
+    McpAddress server = like;
+    server.url = url;
+    const Result<std::size_t> listed = co_await list_tools(context, std::move(server));
+    tools += listed.value_or(0);
+    if (listed) continue;
+    if (!out.mcp_error.empty()) out.mcp_error += "; ";
+    if (servers.size() > 1) out.mcp_error += name + ": ";
+    out.mcp_error += listed.error().message();
   }
+  if (!out.mcp_error.empty()) co_return;
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(context.clock.now() - begun);
-  out.tools = fmt::format("tools/list answers: {} tools in {} ms", count_tools(*result), took.count());
+  out.tools = fmt::format("tools/list answers: {} tools in {} ms", tools, took.count());
 }
 
 /// The steps up to an answer of /healthz.
@@ -103,11 +115,10 @@ Task<deploy::Probe> probe(Context& context, const model::Spec& spec, std::string
   const auto servers = server_urls(spec, url);
   const bool can_call = out.reached == deploy::Probe::Stage::answered && !servers.empty();
   if (!can_call || (key.empty() && !is_open)) co_return out;
-  McpAddress server;
-  server.url = servers.front().second;
-  if (address->tls) server.tls = *tls;
-  server.key = std::move(key);
-  co_await list_tools(context, std::move(server), out);
+  McpAddress like;
+  if (address->tls) like.tls = *tls;
+  like.key = std::move(key);
+  co_await ask_servers(context, servers, std::move(like), out);
   co_return out;
 }
 

@@ -9,8 +9,8 @@
 
 namespace berth::cli {
 
-/// Goes the way of a client, step by step: name, connection, TLS, /healthz, and tools/list of the first
-/// server with `key` (empty: that only where `is_open`). Each step has ten seconds.
+/// Goes the way of a client, step by step: name, connection, TLS, /healthz, and tools/list of every server
+/// with `key` (empty: that only where `is_open`). Each step up to there has ten seconds.
 Task<deploy::Probe> probe(Context& context, const model::Spec& spec, std::string url, Secret key,
                           bool is_open);
 

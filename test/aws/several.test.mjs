@@ -146,6 +146,9 @@ describe('a service of two servers', { skip: !hello && 'examples/hello is not bu
     assert.match(err, /not every server[^]*remote does not answer: /);
     assert.doesNotMatch(err, /undone/);
     assert.equal(await list('ws'), 200);
+    const looked = await run('doctor', '--on', 'aws');
+    assert.match(looked.out, /server +tools\/list fails: remote: /);
+    assert.doesNotMatch(looked.out, /ws: /);
   });
 
   test('no verb tells the query of a url, the value of a variable, or the key', async () => {
