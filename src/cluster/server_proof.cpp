@@ -13,11 +13,15 @@ namespace {
 constexpr std::size_t tools_bytes_max = 64u << 20;
 constexpr Duration proof_connect_timeout = std::chrono::seconds(2);
 
-/// The message of a JSON-RPC error.
-std::string words_of(const http::Response& response) {
+Result<void> judge(const http::Response& response) {
   const auto body = json::parse(response.body);
-  const auto message = body ? body->find("error").find("message").as_string() : std::nullopt;
-  return message.value_or(fmt::format("tools/list is answered {}", response.status));
+  const json::Slice error = body ? body->find("error") : json::Slice();
+  const std::string words =
+      error.find("message").as_string().value_or(fmt::format("tools/list is answered {}", response.status));
+  const bool is_refusal = response.status == 401 || response.status == 403 || response.status == 429;
+  if (response.status >= 500 || is_refusal) return fail(ErrorCode::unavailable, words);
+  if (error.find("code").as_int() == mcp::code::internal_error) return fail(ErrorCode::internal, words);
+  return {};
 }
 
 }  // namespace
@@ -44,9 +48,7 @@ Task<Result<void>> ask_for_tools(net::Network& network, net::Endpoint task, std:
   request.deadline = deadline;
   const auto response = co_await client->fetch(std::move(request), tools_bytes_max);
   if (!response) co_return Failure(response.error());
-  const bool is_refusal = response->status == 401 || response->status == 403 || response->status == 429;
-  if (response->status < 500 && !is_refusal) co_return Result<void>();
-  co_return fail(ErrorCode::unavailable, words_of(*response));
+  co_return judge(*response);
 }
 
 }  // namespace berth::cluster

@@ -8,9 +8,9 @@
 
 namespace berth::cluster {
 
-/// Asks a server of the task at `task` for its tools, as a modern client would. Whatever the server itself
-/// says is an answer, also an error; an error here says what Berth says in its place: that it does not
-/// answer, and why.
+/// Asks a server of the task at `task` for its tools, as a modern client would. What only a server itself
+/// says is an answer, also an error. unavailable: the task refuses. internal: an internal error, which Berth
+/// says in place of a server that does not run, and some servers of their own.
 Task<Result<void>> ask_for_tools(net::Network& network, net::Endpoint task, std::string server, Secret key,
                                  TimePoint deadline);
 

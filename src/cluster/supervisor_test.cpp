@@ -306,7 +306,7 @@ class RolloutTest : public SupervisorTest {
   Task<Result<void>> ask(std::string server, Secret key) {
     asked_.push_back(server);
     EXPECT_EQ(key.reveal(), "key");
-    if (server == "bad" && bad_fails_) co_return fail(ErrorCode::unavailable, "It ended.");
+    if (server == "bad" && bad_fails_) co_return fail(bad_error_, "It ended.");
     co_return Result<void>();
   }
 
@@ -327,6 +327,7 @@ class RolloutTest : public SupervisorTest {
   }
 
   bool bad_fails_ = false;
+  ErrorCode bad_error_ = ErrorCode::unavailable;
   std::vector<std::string> asked_;
 };
 
@@ -371,6 +372,21 @@ TEST_F(RolloutTest, ARestartIsUndoneWhereAServerThatAnsweredDoesNot) {
   EXPECT_EQ(supervisor_->rollout().state, RolloutStatus::State::done);
   EXPECT_EQ(supervisor_->rollout().number, 2u);
   for (const TaskStatus& task : supervisor_->tasks()) EXPECT_NE(task.zone, "z");
+}
+
+TEST_F(RolloutTest, AnInternalErrorIsAnAnswerOfAServerThatRuns) {
+  start_healthy();
+  for (const char* id : {"1", "2", "3"}) say_ready(id, true);
+  bad_fails_ = true;
+  bad_error_ = ErrorCode::internal;
+  supervisor_->restart(options_.first, "");
+  clock_.run_until_idle();
+  say_ready("4", false);
+  clock_.advance(2s);
+  EXPECT_EQ(std::ranges::count(targets_, "4"), 0);
+  say_ready("4", true);
+  clock_.advance(2s);
+  EXPECT_EQ(std::ranges::count(targets_, "4"), 1);
 }
 
 TEST_F(RolloutTest, ARestartIsUndoneWhereTasksEndBeforeTheyServe) {

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 
+#include "base/descriptor.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "codec/json.h"
@@ -25,6 +26,12 @@ std::string write_task_file(const TaskFile& file) {
       member("readiness_file", file.readiness_file), member("authority_directory", file.authority_directory),
       member("spec_directory", file.spec.directory), member("spec_file", file.spec.file),
       model::write_spec(file.spec));
+}
+
+Result<void> save_task_file(const TaskFile& file, const std::string& path) {
+  const Descriptor out(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (out.number() >= 0 && write_all(out.number(), write_task_file(file))) return {};
+  return Failure(errno_error(errno, "writing " + path));
 }
 
 namespace {

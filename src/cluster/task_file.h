@@ -25,6 +25,8 @@ struct TaskFile {
 };
 
 std::string write_task_file(const TaskFile& file);
+/// Readable by its owner alone.
+Result<void> save_task_file(const TaskFile& file, const std::string& path);
 
 /// For `berth serve --task-file PATH`: reads the file and the fleet key it names. The generation is drawn
 /// anew; `native` is left null. Errors name the file.
