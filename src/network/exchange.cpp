@@ -235,14 +235,14 @@ Session::Relay Session::without_answer(const Result<std::size_t>& read, bool not
     own_message_ = slow_body;
     return Relay::no_answer;
   }
-  if (!expired && nothing_came && reused_ && safe_method_ && !uploaded_ && attempts_ < attempts_max) {
-    move_on();
-    return Relay::retry;
-  }
   own_status_ = expired ? 504 : 502;
   own_message_ = fmt::format("{} {}", unknown_end,
                              expired ? "The target did not answer within the idle timeout."
                                      : "The target closed the connection before it had answered.");
+  if (!expired && nothing_came && safe_method_ && !uploaded_ && attempts_ < attempts_max) {
+    move_on();
+    return Relay::retry;
+  }
   count_broken_answer();
   return Relay::no_answer;
 }

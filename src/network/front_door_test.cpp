@@ -378,6 +378,23 @@ TEST_F(FrontDoorTest, APostThatOnlyAsksWhatAServerOffersIsSentAgainWhenItsTarget
   }
 }
 
+TEST_F(FrontDoorTest, AListingOnAFreshConnectionThatDiesGoesToAnotherTarget) {
+  StubTarget& first = add_target("1");
+  StubTarget& second = add_target("2");
+  Peer& client = request(post("{}", "Mcp-Method: server/discover\r\n"));
+  StubTarget& holder = first.peers.empty() ? second : first;
+  StubTarget& other = first.peers.empty() ? first : second;
+  holder.peers.front().close();
+  clock.run_until_idle();
+  ASSERT_EQ(holder.peers.size(), 1u);
+  ASSERT_EQ(other.peers.size(), 1u);
+  EXPECT_EQ(body_of(other.peers.front().take()), "{}");
+  other.peers.front().close();
+  clock.run_until_idle();
+  EXPECT_EQ(first_line(client.received), "HTTP/1.1 502 Bad Gateway") << "nobody is left to ask";
+  EXPECT_EQ(door().totals().retries, 1u);
+}
+
 TEST_F(FrontDoorTest, APostThatMayActIsNotSentAgainWhenItsTargetDies) {
   StubTarget& target = add_target();
   for (const std::string_view field :
