@@ -36,7 +36,7 @@ std::string write(const Event& event) {
 void append_message(std::string& out, std::string_view json, std::string_view id) {
   out.append("event: message\n");
   if (!id.empty()) out.append("id: ").append(id).push_back('\n');
-  out.append("data: ").append(json).append("\n\n");
+  out.append("data: ").append(json).append(message_end);
 }
 
 std::string_view keep_alive() { return ": keep-alive\n\n"; }

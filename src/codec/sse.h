@@ -22,6 +22,7 @@ struct Event {
 std::string write(const Event& event);
 /// `event: message\ndata: <json>\n\n`, with an id line when `id` is not empty. `json` holds no line break.
 void append_message(std::string& out, std::string_view json, std::string_view id = {});
+inline constexpr std::string_view message_end = "\n\n";
 /// ": keep-alive\n\n".
 std::string_view keep_alive();
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "base/memory_account.h"
 #include "http/service.h"
 #include "mcp/sealed_handle.h"
 #include "model/spec.h"
@@ -49,6 +50,7 @@ struct EndpointWorld {
   const mcp::HandleSealer& sealer;
   PeerForwarder& peers;
   ChangeBus& bus;
+  MemoryAccount& memory;
   Clock& clock;
   Log& log;
 };

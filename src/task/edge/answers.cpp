@@ -1,5 +1,7 @@
 #include "task/edge/answers.h"
 
+#include <fmt/format.h>
+
 #include "mcp/message.h"
 
 namespace berth::task::edge {
@@ -47,6 +49,25 @@ mcp::Refusal refusal_of_body(const Error& error) {
                      : error.code() == ErrorCode::deadline_exceeded ? 408
                                                                     : 400;
   return {status, {mcp::code::invalid_request, "Invalid Request: " + error.message(), {}}};
+}
+
+mcp::Refusal refusal_of_memory(const MemoryAccount::Charge& memory) {
+  return {429,
+          {mcp::code::server_error,
+           fmt::format("This task holds {} bytes for this caller's requests, sessions and unread answers, of "
+                       "{} that are its share (tasks.memory); try again in a second.",
+                       memory.held(), memory.share()),
+           R"({"retryAfter":1})"}};
+}
+
+mcp::RpcError unkept_answer(std::size_t bytes, const MemoryAccount::Charge& memory) {
+  return {
+      mcp::code::internal_error,
+      fmt::format("The call has run, but its answer of {} bytes was dropped: this task holds {} bytes for "
+                  "this caller's requests, sessions and unread answers, of {} that are its share "
+                  "(tasks.memory).",
+                  bytes, memory.held(), memory.share()),
+      {}};
 }
 
 http::ResponseHead event_stream_head() {

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/memory_account.h"
 #include "base/result.h"
 #include "http/service.h"
 #include "mcp/classify.h"
@@ -24,6 +25,11 @@ Task<void> answer_not_allowed(http::Exchange& exchange, std::string_view allowed
 mcp::Refusal refusal_of_host(const Error& error);
 /// 413, 408 or 400.
 mcp::Refusal refusal_of_body(const Error& error);
+
+/// 429: this caller holds as much of the task's memory as it may.
+mcp::Refusal refusal_of_memory(const MemoryAccount::Charge& memory);
+/// The end of a call whose answer of `bytes` cannot be kept until its client has read it.
+mcp::RpcError unkept_answer(std::size_t bytes, const MemoryAccount::Charge& memory);
 
 /// Head of an event stream: never cached, never buffered by a proxy.
 http::ResponseHead event_stream_head();

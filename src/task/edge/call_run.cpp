@@ -2,10 +2,16 @@
 
 #include <algorithm>
 
+#include "task/edge/answers.h"
+
 namespace berth::task::edge {
 
-CallRun::CallRun(Shared& shared, http::Exchange& exchange)
-    : shared_(shared), exchange_(exchange), wake_(shared.world.clock.executor()), last_write_(shared.now()) {
+CallRun::CallRun(Shared& shared, http::Exchange& exchange, const MemoryAccount::Charge& memory)
+    : shared_(shared),
+      exchange_(exchange),
+      wake_(shared.world.clock.executor()),
+      memory_(memory.sibling(MemoryAccount::Kind::answer)),
+      last_write_(shared.now()) {
   silence_ = std::min<Duration>(silence_, shared.world.limits.keep_alive_interval);
 }
 
@@ -26,7 +32,8 @@ Task<void> CallRun::wait() {
 }
 
 std::vector<mcp::Notification> CallRun::take_notifications() {
-  pending_bytes_ = 0;
+  if (taken_bytes_ > 0) memory_.shrink(taken_bytes_);
+  taken_bytes_ = std::exchange(pending_bytes_, 0);
   return std::exchange(notifications_, {});
 }
 
@@ -38,13 +45,17 @@ void CallRun::note_write(TimePoint when, Duration next_silence) {
 void CallRun::on_notification(mcp::Notification notification) {
   // What is said along the way may be left out for a client that reads slowly; the outcome may not.
   if (pending_bytes_ > shared_.world.limits.stream_buffer_bytes_max) return;
-  pending_bytes_ += notification.params.size() + notification.method.size();
+  const std::size_t bytes = notification.params.size() + notification.method.size();
+  if (!memory_.grow(bytes)) return;
+  pending_bytes_ += bytes;
   notifications_.push_back(std::move(notification));
   wake_.notify();
 }
 
 void CallRun::on_outcome(mcp::Outcome outcome) {
-  outcome_ = std::move(outcome);
+  const std::size_t bytes = outcome.result.size();
+  const bool is_kept = memory_.take_message(bytes);
+  outcome_ = is_kept ? std::move(outcome) : mcp::Outcome::failure(unkept_answer(bytes, memory_));
   wake_.notify();
 }
 

@@ -15,7 +15,8 @@ namespace berth::task::edge {
 /// takes it. A call whose outcome comes inside start() suspends nowhere and arms nothing.
 class CallRun final : public mcp::CallObserver, public Waiter {
  public:
-  CallRun(Shared& shared, http::Exchange& exchange);
+  /// `memory` is of the caller: what waits to be sent is counted beside it.
+  CallRun(Shared& shared, http::Exchange& exchange, const MemoryAccount::Charge& memory);
 
   void start(const mcp::Call& call);
   /// Returns when there is something to do: a notification, the outcome, silence, or the end.
@@ -44,6 +45,8 @@ class CallRun final : public mcp::CallObserver, public Waiter {
   Signal wake_;
   std::vector<mcp::Notification> notifications_;
   std::size_t pending_bytes_ = 0;
+  std::size_t taken_bytes_ = 0;  ///< of notifications taken last, which are being sent
+  MemoryAccount::Charge memory_;
   std::optional<mcp::Outcome> outcome_;
   TimePoint last_write_;
   Duration silence_ = silent_answer_max;

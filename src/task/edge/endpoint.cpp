@@ -5,6 +5,7 @@
 #include "task/edge/answers.h"
 #include "task/edge/legacy_edge.h"
 #include "task/edge/modern_edge.h"
+#include "task/edge/request_body.h"
 #include "task/edge/tracing.h"
 
 namespace berth::task {
@@ -23,7 +24,9 @@ class EndpointImpl final : public Endpoint {
     if (method == "POST") {
       co_await post(exchange, context);
     } else if (method == "GET" || method == "DELETE") {
-      const Incoming incoming{exchange, context, {}, mcp::read_headers(exchange.head().headers), {}, {}};
+      auto memory = shared_.world.memory.open(context.principal, MemoryAccount::Kind::request);
+      const Incoming incoming{exchange, context, memory, {}, mcp::read_headers(exchange.head().headers),
+                              {},       {}};
       if (method == "GET") {
         co_await legacy_.get(incoming);
       } else {
@@ -105,7 +108,8 @@ Task<void> EndpointImpl::post(http::Exchange& exchange, const RequestContext& co
 
 Task<void> EndpointImpl::take(http::Exchange& exchange, const RequestContext& context,
                               mcp::McpHeaders headers) {
-  Incoming incoming{exchange, context, {}, std::move(headers), {}, {}};
+  auto memory = shared_.world.memory.open(context.principal, MemoryAccount::Kind::request);
+  Incoming incoming{exchange, context, memory, {}, std::move(headers), {}, {}};
   if (!mcp::is_json_content(incoming.headers)) {
     ++shared_.counters.refused;
     mcp::RpcError error{
@@ -120,14 +124,19 @@ Task<void> EndpointImpl::take(http::Exchange& exchange, const RequestContext& co
     co_await answer_error(exchange, 415, {}, std::move(error));
     co_return;
   }
-  const auto body = co_await exchange.read_body(shared_.world.limits.body_bytes_max);
+  const auto body = co_await read_request_body(exchange, shared_.world.limits.body_bytes_max, memory);
   if (!body) {
     ++shared_.counters.refused;
     co_await answer_refusal(exchange, {}, refusal_of_body(body.error()));
     co_return;
   }
-  incoming.body = *body;
-  const auto value = json::parse(*body, {.depth_max = shared_.world.limits.json_depth_max});
+  if (!*body) {
+    ++shared_.counters.refused;
+    co_await answer_refusal(exchange, {}, refusal_of_memory(memory));
+    co_return;
+  }
+  incoming.body = **body;
+  const auto value = json::parse(incoming.body, {.depth_max = shared_.world.limits.json_depth_max});
   if (!value) {
     ++shared_.counters.refused;
     co_await answer_error(exchange, 400, {}, mcp::parse_error(value.error()));

@@ -24,27 +24,41 @@ std::optional<std::pair<std::uint64_t, std::uint64_t>> parse_event_id(std::strin
 }
 
 void ReplayLog::add(const Event& event) {
-  events_.push_back(event);
-  bytes_ += event.json.size();
-  while (!events_.empty() && (events_.size() > events_max_ || bytes_ > bytes_max_)) {
-    auto spared = std::find_if(events_.begin(), events_.end(), [](const Event& e) { return e.dispensable; });
-    if (spared == events_.end()) spared = events_.begin();
-    bytes_ -= spared->json.size();
-    events_.erase(spared);
+  const std::size_t bytes = event.json.size();
+  if (bytes > bytes_max_ || events_max_ == 0) return;
+  while (events_.size() + dispensable_.size() >= events_max_ || memory_.bytes() + bytes > bytes_max_ ||
+         !memory_.fits(bytes)) {
+    if (!drop_oldest()) return;
   }
+  memory_.add(bytes);
+  (event.dispensable ? dispensable_ : events_).push_back(event);
+}
+
+/// False when there is none.
+bool ReplayLog::drop_oldest() {
+  std::deque<Event>& from = dispensable_.empty() ? events_ : dispensable_;
+  if (from.empty()) return false;
+  memory_.shrink(from.front().json.size());
+  from.pop_front();
+  return true;
 }
 
 std::vector<Event> ReplayLog::after(std::uint64_t stream, std::uint64_t sequence) const {
   std::vector<Event> found;
-  for (const Event& event : events_) {
-    if (event.stream == stream && event.sequence > sequence) found.push_back(event);
+  for (const std::deque<Event>* kept : {&events_, &dispensable_}) {
+    const auto middle = static_cast<std::ptrdiff_t>(found.size());
+    for (const Event& event : *kept) {
+      if (event.stream == stream && event.sequence > sequence) found.push_back(event);
+    }
+    std::inplace_merge(found.begin(), found.begin() + middle, found.end(),
+                       [](const Event& a, const Event& b) { return a.sequence < b.sequence; });
   }
   return found;
 }
 
 bool ReplayLog::knows(std::uint64_t stream) const {
-  return std::any_of(events_.begin(), events_.end(),
-                     [&](const Event& event) { return event.stream == stream; });
+  const auto is_of_stream = [&](const Event& event) { return event.stream == stream; };
+  return std::ranges::any_of(events_, is_of_stream) || std::ranges::any_of(dispensable_, is_of_stream);
 }
 
 StreamReader::StreamReader(Shared& shared, std::shared_ptr<EventStream> stream)
@@ -104,8 +118,12 @@ void StreamReader::on_cut() {
 }
 
 EventStream::EventStream(std::uint64_t number, std::shared_ptr<ReplayLog> log, std::size_t unread_bytes_max,
-                         bool permanent)
-    : number_(number), log_(std::move(log)), unread_bytes_max_(unread_bytes_max), permanent_(permanent) {
+                         MemoryAccount::Charge memory, bool permanent)
+    : number_(number),
+      log_(std::move(log)),
+      unread_bytes_max_(unread_bytes_max),
+      memory_(std::move(memory)),
+      permanent_(permanent) {
   must_stream_ = permanent;
 }
 
@@ -116,13 +134,13 @@ void EventStream::add(Event event) {
   event.sequence = ++last_sequence_;
   if (must_stream_ && log_) log_->add(event);
   if (reader_ == nullptr) return;
-  if (permanent_ && unsent_bytes_ > unread_bytes_max_) {
+  if (permanent_ && memory_.bytes() > unread_bytes_max_) {
     // The client does not read; what was kept can still be asked for.
     take_unsent();
     reader_->leave();
     return;
   }
-  unsent_bytes_ += event.json.size();
+  memory_.add(event.json.size());
   unsent_.push_back(std::move(event));
   reader_->wake();
 }
@@ -140,7 +158,8 @@ void EventStream::add_message(std::string json) {
 
 void EventStream::add_aside(std::string json) {
   require_stream();
-  if (unsent_bytes_ <= unread_bytes_max_) add({.json = std::move(json), .dispensable = true});
+  if (memory_.bytes() <= unread_bytes_max_ && memory_.fits(json.size()))
+    add({.json = std::move(json), .dispensable = true});
 }
 
 void EventStream::require_stream() {
@@ -174,21 +193,22 @@ void EventStream::fail_calls(std::string_view why) {
   for (const auto& call : calls_) call->fail(mcp::unknown_end(why));
 }
 
-std::vector<Event> EventStream::take_unsent() {
-  unsent_bytes_ = 0;
+EventStream::Unsent EventStream::take_unsent() {
   if (!unsent_.empty()) sent_sequence_ = unsent_.back().sequence;
-  return std::exchange(unsent_, {});
+  return {std::exchange(unsent_, {}), memory_.take()};
 }
 
 void EventStream::rewind(std::uint64_t sequence) {
   if (log_) unsent_ = log_->after(number_, sequence);
+  memory_.release();
+  for (const Event& event : unsent_) memory_.add(event.json.size());
   last_sequence_ = std::max(last_sequence_, sequence);
   sent_sequence_ = sequence;
 }
 
 void EventStream::skip_to_now() {
   unsent_.clear();
-  unsent_bytes_ = 0;
+  memory_.release();
   sent_sequence_ = last_sequence_;
 }
 

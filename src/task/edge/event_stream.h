@@ -27,19 +27,25 @@ std::string event_id(std::uint64_t stream, std::uint64_t sequence);
 std::optional<std::pair<std::uint64_t, std::uint64_t>> parse_event_id(std::string_view text);
 
 /// The newest events of a session, kept for clients that come back with Last-Event-ID. Bounded by number and
-/// bytes; of those that can be spared the oldest go first, then the oldest.
+/// bytes, and by what `memory` allows; of those that can be spared the oldest go first, then the oldest.
 class ReplayLog {
  public:
-  ReplayLog(std::size_t events_max, std::size_t bytes_max) : events_max_(events_max), bytes_max_(bytes_max) {}
+  ReplayLog(std::size_t events_max, std::size_t bytes_max, MemoryAccount::Charge memory)
+      : events_max_(events_max), bytes_max_(bytes_max), memory_(std::move(memory)) {}
+  /// An event longer than everything together may be is not kept.
   void add(const Event& event);
+  /// In the order in which they were added.
   std::vector<Event> after(std::uint64_t stream, std::uint64_t sequence) const;
   bool knows(std::uint64_t stream) const;
 
  private:
+  bool drop_oldest();
+
   std::size_t events_max_;
   std::size_t bytes_max_;
-  std::size_t bytes_ = 0;
+  MemoryAccount::Charge memory_;
   std::deque<Event> events_;
+  std::deque<Event> dispensable_;
 };
 
 /// The coroutine that writes a stream to a client right now.
@@ -85,9 +91,10 @@ class StreamReader final : public Waiter {
 /// JSON. Owns the calls whose answers belong here.
 class EventStream {
  public:
-  /// `log` null: nobody can come back (no session). A permanent stream does not end with its calls.
+  /// `log` null: nobody can come back (no session). A permanent stream does not end with its calls. `memory`
+  /// counts what is unsent.
   EventStream(std::uint64_t number, std::shared_ptr<ReplayLog> log, std::size_t unread_bytes_max,
-              bool permanent);
+              MemoryAccount::Charge memory, bool permanent);
   ~EventStream();
   EventStream(const EventStream&) = delete;
   EventStream& operator=(const EventStream&) = delete;
@@ -100,7 +107,7 @@ class EventStream {
   void add_response(std::string json, int status, std::optional<std::int64_t> retry_after_s);
   /// A question, or a change.
   void add_message(std::string json);
-  /// Progress or a log message: left out while the client leaves too much unread.
+  /// Progress or a log message: left out while the client leaves too much unread, or there is no memory.
   void add_aside(std::string json);
   /// From now on this is an event stream.
   void require_stream();
@@ -119,7 +126,13 @@ class EventStream {
   bool is_closed() const { return closed_; }
   bool has_reader() const { return reader_ != nullptr; }
   bool has_unsent() const { return !unsent_.empty(); }
-  std::vector<Event> take_unsent();
+  /// Counted until it is destroyed: once it is sent.
+  struct Unsent {
+    std::vector<Event> events;
+    MemoryAccount::Charge memory;
+  };
+  Unsent take_unsent();
+  MemoryAccount::Charge& memory() { return memory_; }
   /// Everything after `sequence` is to be sent (again).
   void rewind(std::uint64_t sequence);
   /// Only what comes from now on is to be sent.
@@ -136,12 +149,12 @@ class EventStream {
   std::uint64_t number_;
   std::shared_ptr<ReplayLog> log_;
   std::size_t unread_bytes_max_;
+  MemoryAccount::Charge memory_;
   bool permanent_;
   bool must_stream_ = false;
   bool closed_ = false;
   std::uint64_t last_sequence_ = 0;
   std::uint64_t sent_sequence_ = 0;
-  std::size_t unsent_bytes_ = 0;
   std::vector<Event> unsent_;
   int status_ = 200;
   std::optional<std::int64_t> retry_after_s_;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "mcp/modern.h"
+#include "task/edge/answers.h"
 #include "task/edge/progress.h"
 #include "task/edge/session.h"
 
@@ -20,8 +21,8 @@ constexpr std::size_t rounds_max = 10;
 
 LegacyCall::LegacyCall(Shared& shared, std::weak_ptr<Session> session,
                        std::shared_ptr<const mcp::Caller> caller, EventStream& stream,
-                       const mcp::Message& message, const mcp::RequestParts& parts,
-                       std::optional<mcp::LoggingLevel> log_level)
+                       MemoryAccount::Charge memory, const mcp::Message& message,
+                       const mcp::RequestParts& parts, std::optional<mcp::LoggingLevel> log_level)
     : shared_(shared),
       session_(std::move(session)),
       caller_(std::move(caller)),
@@ -30,12 +31,14 @@ LegacyCall::LegacyCall(Shared& shared, std::weak_ptr<Session> session,
       method_(message.method),
       known_(message.known),
       params_(mcp::strip_params(message.params, parts)),
+      memory_(std::move(memory)),
       progress_token_(parts.progress_token.text()),
       trace_parent_(parts.trace_parent.as_string().value_or("")),
       log_level_(log_level),
       last_progress_(-std::numeric_limits<double>::infinity()),
       started_(shared.now()) {
   ++shared_.counters.calls;
+  memory_.add(params_.size());
 }
 
 LegacyCall::~LegacyCall() {
@@ -69,14 +72,22 @@ void LegacyCall::on_outcome(mcp::Outcome outcome) {
   if (ended_) return;
   switch (outcome.kind) {
     case mcp::Outcome::Kind::result: {
+      forget_request();
       const std::string result = mcp::legacy_result(known_, std::move(outcome.result), shared_.facts.era);
       return finish(mcp::write_result(id_, result), 200, {});
     }
     case mcp::Outcome::Kind::error:
+      forget_request();
       if (outcome.error.code == mcp::code::missing_capability) return refuse_to_ask(outcome.error.message);
       return fail(std::move(outcome.error));
     case mcp::Outcome::Kind::input_required: return ask(std::move(outcome.input));
   }
+}
+
+/// Its server needs it no more; what is left of the call may be kept for a client that comes back.
+void LegacyCall::forget_request() {
+  params_ = std::string();
+  memory_.release();
 }
 
 void LegacyCall::fail(mcp::RpcError error) {
@@ -91,6 +102,8 @@ void LegacyCall::finish(std::string json, int status, std::optional<std::int64_t
   ended_ = true;
   --shared_.counters.calls;
   shared_.counters.call_seconds.observe(std::chrono::duration<double>(shared_.now() - started_).count());
+  if (!stream_.memory().admits_message(json.size()))
+    json = mcp::write_error(id_, unkept_answer(json.size(), stream_.memory()));
   stream_.add_response(std::move(json), status, retry_after_s);
   stream_.call_ended();
 }
@@ -101,6 +114,7 @@ void LegacyCall::cancel() {
   --shared_.counters.calls;
   active_.reset();
   soon_.reset();
+  forget_request();
   stream_.call_ended();
 }
 

@@ -22,10 +22,11 @@ class LegacyCall final : public mcp::CallObserver,
                          public Waiter,
                          public std::enable_shared_from_this<LegacyCall> {
  public:
-  /// `session` empty: a client without a session, which cannot be asked. `stream` owns this call.
+  /// `session` empty: a client without a session, which cannot be asked. `stream` owns this call. `memory`
+  /// counts what it keeps of the request.
   LegacyCall(Shared& shared, std::weak_ptr<Session> session, std::shared_ptr<const mcp::Caller> caller,
-             EventStream& stream, const mcp::Message& message, const mcp::RequestParts& parts,
-             std::optional<mcp::LoggingLevel> log_level);
+             EventStream& stream, MemoryAccount::Charge memory, const mcp::Message& message,
+             const mcp::RequestParts& parts, std::optional<mcp::LoggingLevel> log_level);
   ~LegacyCall();
 
   /// The traceparent that the server is told instead of the client's; before start().
@@ -54,6 +55,7 @@ class LegacyCall final : public mcp::CallObserver,
   void ask(mcp::InputRequired input);
   void send_questions(Session& session);
   void go_on();
+  void forget_request();
   void refuse_to_ask(std::string_view why);
   void finish(std::string json, int status, std::optional<std::int64_t> retry_after_s);
 
@@ -65,6 +67,7 @@ class LegacyCall final : public mcp::CallObserver,
   std::string method_;
   mcp::Method known_;
   std::string params_;
+  MemoryAccount::Charge memory_;
   std::string progress_token_;
   std::string trace_parent_;
   std::optional<mcp::LoggingLevel> log_level_;

@@ -20,6 +20,8 @@ using mcp::Method;
 
 /// Resources one session may subscribe to.
 constexpr std::size_t watched_max = 1024;
+/// What a session takes besides the texts it keeps.
+constexpr std::size_t session_bytes = 4096;
 /// What a client speaks that says nothing (2025-06-18, transports: protocol version header).
 constexpr std::string_view assumed_version = "2025-03-26";
 
@@ -83,7 +85,7 @@ Task<LegacyEdge::Found> LegacyEdge::find_session(const Incoming& incoming) {
   const std::string_view principal = incoming.context.principal;
   found.session = sessions_.find_token(*token, principal);
   if (found.session) {
-    found.session->last_used = shared_.now();
+    sessions_.touch(*found.session);
     co_return found;
   }
   found.answered = true;
@@ -105,13 +107,16 @@ Task<void> LegacyEdge::initialize(const Incoming& incoming) {
     co_await answer_error(incoming.exchange, 200, id, std::move(asked.error()));
     co_return;
   }
-  if (shared_.draining || !sessions_.make_room(incoming.context.principal)) {
+  auto memory = incoming.memory.sibling(MemoryAccount::Kind::session);
+  const std::size_t bytes = session_bytes + asked->capabilities.size() + asked->client_info.size();
+  const bool has_room = !shared_.draining && sessions_.make_room(incoming.context.principal);
+  if (!has_room || !sessions_.make_room(memory, bytes, incoming.context.principal)) {
     ++shared_.counters.refused;
     const std::string why =
-        shared_.draining
-            ? "This task is stopping; try again."
-            : fmt::format("This task has {} sessions in use (limits.sessions_max); try again later.",
-                          shared_.world.limits.sessions_max);
+        shared_.draining ? "This task is stopping; try again."
+        : has_room       ? refusal_of_memory(memory).error.message
+                   : fmt::format("This task has {} sessions in use (limits.sessions_max); try again later.",
+                                 shared_.world.limits.sessions_max);
     mcp::RpcError error{mcp::code::server_error, why, {}};
     co_await answer_error(incoming.exchange, 503, id, std::move(error));
     co_return;
@@ -131,7 +136,7 @@ Task<void> LegacyEdge::initialize(const Incoming& incoming) {
     co_return;
   }
   place.reset();
-  const auto session = sessions_.create(std::move(caller), description->capabilities);
+  const auto session = sessions_.create(std::move(caller), description->capabilities, std::move(memory));
   http::Response response = http::json_response(
       200, mcp::write_result(id, mcp::initialize_result(session->caller->protocol_version, *description)));
   response.headers.add("Mcp-Session-Id", session->token);
@@ -180,7 +185,7 @@ void LegacyEdge::take_response(const Message& message, const mcp::Handle& handle
   const std::size_t colon = handle.local.find(':');
   const auto session = sessions_.find_key(handle.local.substr(0, colon));
   if (!session || colon == std::string::npos) return;
-  session->last_used = shared_.now();
+  sessions_.touch(*session);
   std::uint64_t number = 0;
   std::from_chars(handle.local.data() + colon + 1, handle.local.data() + handle.local.size(), number);
   const auto question = session->questions.extract(number);
@@ -239,6 +244,7 @@ std::string LegacyEdge::watch(const Message& message, Session* session) {
   if (message.known == Method::resources_unsubscribe) {
     if (session->watched.erase(*uri) > 0) {
       session->watched_bytes -= uri->size();
+      session->memory.shrink(watch_bytes(*uri));
       host.unwatch_resource(*session->caller, *uri);
     }
   } else if (uri->size() > mcp::watched_uri_bytes_max) {
@@ -251,19 +257,27 @@ std::string LegacyEdge::watch(const Message& message, Session* session) {
   } else if (session->watched.size() >= watched_max && !session->watched.contains(*uri)) {
     return refuse(mcp::code::server_error,
                   fmt::format("This session already subscribes to {} resources.", watched_max));
-  } else if (session->watched.insert(*uri).second) {
+  } else if (session->watched.contains(*uri)) {
+    // Nothing to add.
+  } else if (!session->memory.grow(watch_bytes(*uri))) {
+    return refuse(mcp::code::server_error, refusal_of_memory(session->memory).error.message);
+  } else {
+    session->watched.insert(*uri);
     session->watched_bytes += uri->size();
     host.watch_resource(*session->caller, *uri);
   }
   return mcp::write_result(message.id, "{}");
 }
 
-std::shared_ptr<EventStream> LegacyEdge::open_stream(const std::shared_ptr<Session>& session) {
+std::shared_ptr<EventStream> LegacyEdge::open_stream(const Incoming& incoming,
+                                                     const std::shared_ptr<Session>& session) {
   const std::size_t unread_bytes_max = shared_.world.limits.stream_buffer_bytes_max;
-  if (!session) return std::make_shared<EventStream>(0, nullptr, unread_bytes_max, false);
+  auto memory = incoming.memory.sibling(MemoryAccount::Kind::answer);
+  if (!session) return std::make_shared<EventStream>(0, nullptr, unread_bytes_max, std::move(memory), false);
   session->prune();
   const std::uint64_t number = session->next_stream++;
-  auto stream = std::make_shared<EventStream>(number, session->log, unread_bytes_max, false);
+  auto stream =
+      std::make_shared<EventStream>(number, session->log, unread_bytes_max, std::move(memory), false);
   session->streams[number] = stream;
   return stream;
 }
@@ -272,8 +286,9 @@ void LegacyEdge::begin_call(const Incoming& incoming, const Message& message, co
                             const std::shared_ptr<Session>& session, EventStream& stream) {
   auto caller = session ? session->caller : std::make_shared<const mcp::Caller>(sessionless_caller(incoming));
   const auto level = session ? session->log_level : mcp::LoggingLevel::info;
-  const auto call =
-      std::make_shared<LegacyCall>(shared_, session, std::move(caller), stream, message, parts, level);
+  const auto call = std::make_shared<LegacyCall>(shared_, session, std::move(caller), stream,
+                                                 incoming.memory.sibling(MemoryAccount::Kind::request),
+                                                 message, parts, level);
   if (std::string own = own_trace_parent(incoming.context); !own.empty()) call->trace_as(std::move(own));
   stream.add_call(call);
   call->start();
@@ -289,7 +304,7 @@ Task<void> LegacyEdge::request(const Incoming& incoming, std::shared_ptr<Session
     const mcp::Caller caller = session ? *session->caller : sessionless_caller(incoming);
     co_await shared_.learn(caller);
   }
-  auto stream = open_stream(session);
+  auto stream = open_stream(incoming, session);
   StreamReader reader(shared_, stream);
   begin_call(incoming, incoming.message, incoming.parts, session, *stream);
   stream->seal();
@@ -300,7 +315,7 @@ Task<void> LegacyEdge::answer(const Incoming& incoming, std::shared_ptr<Session>
                               std::shared_ptr<EventStream> stream, StreamReader& reader, bool is_batch) {
   const std::string version = session ? session->caller->protocol_version : std::string();
   co_await pump(shared_, incoming.exchange, std::move(stream), reader, version, is_batch);
-  if (session) session->last_used = shared_.now();
+  if (session) sessions_.touch(*session);
 }
 
 Task<void> LegacyEdge::batch(const Incoming& incoming, json::Slice array) {
@@ -319,7 +334,7 @@ Task<void> LegacyEdge::batch(const Incoming& incoming, json::Slice array) {
     co_await answer_error(incoming.exchange, 400, {}, std::move(error));
     co_return;
   }
-  auto stream = open_stream(found.session);
+  auto stream = open_stream(incoming, found.session);
   StreamReader reader(shared_, stream);
   bool has_requests = false;
   for (json::Elements elements(array); elements.next();) {
@@ -362,9 +377,8 @@ Task<void> LegacyEdge::get(const Incoming& incoming) {
   }
   Found found = co_await find_session(incoming);
   if (found.answered) co_return;
-  const bool admitted = co_await admit_stream(shared_, incoming.exchange, {});
-  if (!admitted) co_return;
-  const Gauge counted(shared_.counters.listen_streams);
+  const auto place = co_await admit_stream(shared_, incoming);
+  if (!place) co_return;
   if (incoming.headers.last_event_id) {
     co_await resume(incoming, std::move(found.session));
     co_return;
@@ -385,8 +399,9 @@ Task<void> LegacyEdge::resume(const Incoming& incoming, std::shared_ptr<Session>
   } else if (last && session->streams.contains(last->first)) {
     stream = session->streams[last->first];
   } else if (last && session->log->knows(last->first)) {
-    stream = std::make_shared<EventStream>(last->first, session->log,
-                                           shared_.world.limits.stream_buffer_bytes_max, false);
+    stream =
+        std::make_shared<EventStream>(last->first, session->log, shared_.world.limits.stream_buffer_bytes_max,
+                                      incoming.memory.sibling(MemoryAccount::Kind::answer), false);
     stream->close();
   }
   if (!stream || (!stream->must_stream() && !stream->is_closed())) {

@@ -48,7 +48,7 @@ class LegacyEdge {
   std::string set_level(const mcp::Message& message, Session* session);
   std::string watch(const mcp::Message& message, Session* session);
 
-  std::shared_ptr<EventStream> open_stream(const std::shared_ptr<Session>& session);
+  std::shared_ptr<EventStream> open_stream(const Incoming& incoming, const std::shared_ptr<Session>& session);
   void begin_call(const Incoming& incoming, const mcp::Message& message, const mcp::RequestParts& parts,
                   const std::shared_ptr<Session>& session, EventStream& stream);
   Task<void> answer(const Incoming& incoming, std::shared_ptr<Session> session,

@@ -458,7 +458,8 @@ TEST(LegacyEdge, LetsAnswersOutliveAFloodOfProgress) {
 }
 
 TEST(ReplayLog, ForgetsProgressBeforeAnswers) {
-  edge::ReplayLog log(3, 1000);
+  MemoryAccount memory(1u << 20);
+  edge::ReplayLog log(3, 1000, memory.open("alice", MemoryAccount::Kind::session));
   log.add({1, 1, "answer", false});
   for (std::uint64_t i = 2; i < 10; ++i) log.add({2, i, "progress", true});
   EXPECT_EQ(log.after(1, 0).size(), 1u);

@@ -113,21 +113,37 @@ Task<void> serve_listen(Shared& shared, const Incoming& incoming, ListenRun& run
 
 }  // namespace
 
-Task<bool> admit_stream(Shared& shared, http::Exchange& exchange, std::string_view id) {
+StreamPlace::StreamPlace(Shared& shared, const std::string& principal)
+    : shared_(shared), of_principal_(shared.streams_of.try_emplace(principal).first) {
+  ++shared_.counters.listen_streams;
+  ++of_principal_->second;
+}
+
+StreamPlace::~StreamPlace() {
+  --shared_.counters.listen_streams;
+  if (--of_principal_->second == 0) shared_.streams_of.erase(of_principal_);
+}
+
+Task<std::unique_ptr<StreamPlace>> admit_stream(Shared& shared, const Incoming& incoming) {
   const std::size_t streams_max = shared.world.limits.listen_streams_max;
+  const std::size_t share = streams_max - streams_max / 4;
+  const auto own = shared.streams_of.find(incoming.context.principal);
   std::string why;
   if (shared.draining) {
     why = "The service is stopping; connect again.";
   } else if (shared.counters.listen_streams >= streams_max) {
     why = fmt::format("This task has {} open streams (limits.listen_streams_max); try again later.",
                       streams_max);
+  } else if (own != shared.streams_of.end() && own->second >= share) {
+    why = fmt::format("This caller has {} open streams, its share of limits.listen_streams_max; close some.",
+                      share);
   } else {
-    co_return true;
+    co_return std::make_unique<StreamPlace>(shared, incoming.context.principal);
   }
   ++shared.counters.refused;
   mcp::RpcError error{mcp::code::server_error, std::move(why), {}};
-  co_await answer_error(exchange, 503, id, std::move(error));
-  co_return false;
+  co_await answer_error(incoming.exchange, 503, incoming.message.id, std::move(error));
+  co_return nullptr;
 }
 
 Task<void> listen(Shared& shared, const Incoming& incoming, const mcp::Caller& caller) {
@@ -136,10 +152,17 @@ Task<void> listen(Shared& shared, const Incoming& incoming, const mcp::Caller& c
     co_await answer_error(incoming.exchange, 400, incoming.message.id, std::move(asked.error()));
     co_return;
   }
-  const bool admitted = co_await admit_stream(shared, incoming.exchange, incoming.message.id);
-  if (!admitted) co_return;
   // From here on, not once the server has answered: many may ask at the same time.
-  const Gauge counted(shared.counters.listen_streams);
+  const auto place = co_await admit_stream(shared, incoming);
+  if (!place) co_return;
+  auto memory = incoming.memory.sibling(MemoryAccount::Kind::session);
+  std::size_t bytes = 0;
+  for (const std::string& uri : asked->uris) bytes += watch_bytes(uri);
+  if (!memory.grow(bytes)) {
+    ++shared.counters.refused;
+    co_await answer_refusal(incoming.exchange, incoming.message.id, refusal_of_memory(memory));
+    co_return;
+  }
   const auto description = co_await shared.describe(caller);
   if (!description) {
     co_await answer_refusal(incoming.exchange, incoming.message.id, refusal_of_host(description.error()));

@@ -8,7 +8,21 @@ namespace berth::task::edge {
 /// the endpoint drains (which ends with the complete result). `incoming` and `caller` outlive it.
 Task<void> listen(Shared& shared, const Incoming& incoming, const mcp::Caller& caller);
 
-/// 503 when this task has as many open streams as `limits.listen_streams_max`.
-Task<bool> admit_stream(Shared& shared, http::Exchange& exchange, std::string_view id);
+/// A place among the open streams.
+class StreamPlace {
+ public:
+  StreamPlace(Shared& shared, const std::string& principal);
+  ~StreamPlace();
+  StreamPlace(const StreamPlace&) = delete;
+  StreamPlace& operator=(const StreamPlace&) = delete;
+
+ private:
+  Shared& shared_;
+  std::map<std::string, std::size_t, std::less<>>::iterator of_principal_;
+};
+
+/// Null when there is no place, which 503 has told the client: this task has `limits.listen_streams_max` open
+/// streams, or three quarters of them are the caller's.
+Task<std::unique_ptr<StreamPlace>> admit_stream(Shared& shared, const Incoming& incoming);
 
 }  // namespace berth::task::edge

@@ -148,7 +148,7 @@ Task<void> ModernEdge::run(const Incoming& incoming, const mcp::Call& call,
                            const mcp::ModernRequest& request) {
   const Gauge counted(shared_.counters.calls);
   const TimePoint started = shared_.now();
-  CallRun run(shared_, incoming.exchange);
+  CallRun run(shared_, incoming.exchange, incoming.memory);
   SseStream stream(shared_, incoming.exchange);
   double last_progress = -std::numeric_limits<double>::infinity();
   run.start(call);

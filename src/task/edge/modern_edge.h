@@ -12,6 +12,7 @@ namespace berth::task::edge {
 struct Incoming {
   http::Exchange& exchange;
   const RequestContext& context;
+  MemoryAccount::Charge& memory;  ///< of the body; its siblings are of the same principal
   std::string_view body;
   mcp::McpHeaders headers;
   mcp::Message message;

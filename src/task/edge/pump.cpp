@@ -11,8 +11,8 @@ namespace {
 constexpr std::int64_t reconnect_ms = 1000;
 
 Task<void> answer_whole(http::Exchange& exchange, EventStream& stream, bool is_batch) {
-  const std::vector<Event> events = stream.take_unsent();
-  if (events.empty()) {
+  EventStream::Unsent unsent = stream.take_unsent();
+  if (unsent.events.empty()) {
     // Cancelled: there is nothing to say, and nothing may be said.
     http::ResponseHead head = event_stream_head();
     const auto begun = co_await exchange.begin(std::move(head));
@@ -20,11 +20,16 @@ Task<void> answer_whole(http::Exchange& exchange, EventStream& stream, bool is_b
     co_return;
   }
   std::string body;
-  for (const Event& event : events) {
-    if (is_batch) body.push_back(body.empty() ? '[' : ',');
-    body.append(event.json);
+  if (is_batch) {
+    for (const Event& event : unsent.events) {
+      body.push_back(body.empty() ? '[' : ',');
+      body.append(event.json);
+    }
+    body.push_back(']');
+    unsent.events.clear();
+  } else {
+    body = std::move(unsent.events.front().json);
   }
-  if (is_batch) body.push_back(']');
   http::Response response = http::json_response(is_batch ? 200 : stream.status(), std::move(body));
   if (const auto seconds = stream.retry_after_s())
     response.headers.add("Retry-After", std::to_string(*seconds));
@@ -32,8 +37,8 @@ Task<void> answer_whole(http::Exchange& exchange, EventStream& stream, bool is_b
 }
 
 Task<bool> send_unsent(EventStream& stream, SseStream& out) {
-  const std::vector<Event> events = stream.take_unsent();
-  for (const Event& event : events) {
+  const EventStream::Unsent unsent = stream.take_unsent();
+  for (const Event& event : unsent.events) {
     const std::string id = stream.has_ids() ? event_id(event.stream, event.sequence) : std::string();
     const bool sent = co_await out.message(event.json, id);
     if (!sent) co_return false;

@@ -26,46 +26,67 @@ SessionTable::SessionTable(Shared& shared) : shared_(shared), timer_(shared.worl
 
 SessionTable::~SessionTable() { remove_all(); }
 
-std::map<std::string, SessionTable::Holder> SessionTable::holders() {
-  std::map<std::string, Holder> out;
-  for (const auto& [key, session] : by_key_) {
-    Holder& holder = out[session->caller->principal];
-    ++holder.sessions;
+std::shared_ptr<Session> SessionTable::longest_idle(const ByUse& sessions, Idle idle) {
+  for (const auto& session : sessions) {
     session->prune();
-    if (!session->streams.empty()) continue;
-    auto& oldest = session->standalone->has_reader() ? holder.listened : holder.unused;
-    if (!oldest || session->last_used < oldest->last_used) oldest = session;
+    const bool is_listened = session->standalone->has_reader();
+    if (session->streams.empty() && (!is_listened || idle == Idle::listened)) return session;
   }
-  return out;
+  return nullptr;
+}
+
+void SessionTable::displace(const std::shared_ptr<Session>& session) {
+  remove(session);
+  ++displaced_;
 }
 
 bool SessionTable::make_room(const std::string& principal) {
   const std::size_t sessions_max = shared_.world.limits.sessions_max;
   if (by_key_.size() + places_ < sessions_max) return true;
-  auto all = holders();
-  const Holder own = all[principal];
-  const Holder* most = &own;
-  for (const auto& [name, holder] : all) {
-    if (holder.sessions > most->sessions) most = &holder;
+  const ByUse none;
+  const auto at = by_principal_.find(principal);
+  const ByUse& own = at == by_principal_.end() ? none : at->second;
+  const ByUse* most = &own;
+  for (const auto& [name, sessions] : by_principal_) {
+    if (sessions.size() > most->size()) most = &sessions;
   }
-  std::shared_ptr<Session> victim = most->unused;
-  if (!victim && most != &own && most->sessions > sessions_max / 2) victim = most->listened;
-  if (!victim) victim = own.unused;
+  std::shared_ptr<Session> victim = longest_idle(*most, Idle::unused);
+  if (!victim && most != &own && most->size() > sessions_max / 2)
+    victim = longest_idle(*most, Idle::listened);
+  if (!victim) victim = longest_idle(own, Idle::unused);
   if (!victim) return false;
-  remove(victim);
-  ++displaced_;
+  displace(victim);
   return true;
 }
 
-std::shared_ptr<Session> SessionTable::create(mcp::Caller caller, std::string server_capabilities) {
-  const auto session = std::make_shared<Session>();
+bool SessionTable::make_room(MemoryAccount::Charge& memory, std::size_t bytes, const std::string& principal) {
+  while (!memory.fits(bytes) && memory.held(MemoryAccount::Kind::session) > memory.held() / 2) {
+    const auto own = by_principal_.find(principal);
+    const auto victim = own == by_principal_.end() ? nullptr : longest_idle(own->second, Idle::unused);
+    if (!victim) break;
+    displace(victim);
+  }
+  return memory.grow(bytes);
+}
+
+void SessionTable::touch(Session& session) {
+  session.last_used = shared_.now();
+  if (session.by_use != nullptr)
+    session.by_use->splice(session.by_use->end(), *session.by_use, session.place);
+}
+
+std::shared_ptr<Session> SessionTable::create(mcp::Caller caller, std::string server_capabilities,
+                                              MemoryAccount::Charge memory) {
+  const auto session = std::make_shared<Session>(std::move(memory));
   const model::LimitsSpec& limits = shared_.world.limits;
   session->key = caller.session;
   session->caller = std::make_shared<const mcp::Caller>(std::move(caller));
   session->server_capabilities = std::move(server_capabilities);
-  session->log = std::make_shared<ReplayLog>(limits.replay_events_max, limits.stream_buffer_bytes_max);
-  session->standalone = std::make_shared<EventStream>(0, session->log, limits.stream_buffer_bytes_max, true);
-  session->last_used = shared_.now();
+  session->log = std::make_shared<ReplayLog>(limits.replay_events_max, limits.stream_buffer_bytes_max,
+                                             session->memory.sibling(MemoryAccount::Kind::session));
+  session->standalone =
+      std::make_shared<EventStream>(0, session->log, limits.stream_buffer_bytes_max,
+                                    session->memory.sibling(MemoryAccount::Kind::answer), true);
   mcp::Handle handle = shared_.handle(mcp::HandleKind::session, session->caller->principal);
   handle.local = session->key;
   session->token = shared_.world.sealer.seal(handle);
@@ -73,6 +94,9 @@ std::shared_ptr<Session> SessionTable::create(mcp::Caller caller, std::string se
   session->subscription =
       shared_.world.bus.subscribe(shared_.world.server, session->caller->principal,
                                   [this, raw](const mcp::Change& change) { on_change(*raw, change); });
+  session->by_use = &by_principal_[session->caller->principal];
+  session->place = session->by_use->insert(session->by_use->end(), session);
+  touch(*session);
   by_key_[session->key] = session;
   by_token_[session->token] = session;
   if (!armed_) arm();
@@ -94,6 +118,10 @@ std::shared_ptr<Session> SessionTable::find_key(const std::string& key) const {
 void SessionTable::remove(const std::shared_ptr<Session>& session) {
   if (by_key_.erase(session->key) == 0) return;
   by_token_.erase(session->token);
+  session->by_use->erase(session->place);
+  session->by_use = nullptr;
+  if (const auto own = by_principal_.find(session->caller->principal); own->second.empty())
+    by_principal_.erase(own);
   session->subscription.reset();
   session->standalone->close();
   for (const auto& [number, stream] : session->streams) stream->close();
@@ -130,7 +158,7 @@ void SessionTable::sweep() {
   std::vector<std::shared_ptr<Session>> idle;
   for (const auto& [key, session] : by_key_) {
     session->prune();
-    if (session->is_busy()) session->last_used = now;
+    if (session->is_busy()) touch(*session);
     if (now - session->last_used >= shared_.world.limits.session_idle_timeout) idle.push_back(session);
   }
   for (const auto& session : idle) remove(session);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <list>
 #include <map>
 #include <memory>
 #include <set>
@@ -15,8 +16,11 @@ namespace berth::task::edge {
 
 /// What an initialize left behind in this task.
 struct Session {
-  std::string key;    ///< secret name in this task; Caller::session of its calls
-  std::string token;  ///< the sealed Mcp-Session-Id
+  explicit Session(MemoryAccount::Charge counted) : memory(std::move(counted)) {}
+
+  MemoryAccount::Charge memory;  ///< of what it keeps, replay log and streams apart
+  std::string key;               ///< secret name in this task; Caller::session of its calls
+  std::string token;             ///< the sealed Mcp-Session-Id
   std::shared_ptr<const mcp::Caller> caller;
   std::string server_capabilities = "{}";
   /// Until the client sets one: what a server says of itself at normal verbosity.
@@ -35,6 +39,9 @@ struct Session {
   std::map<std::uint64_t, Question> questions;
   std::uint64_t next_question = 1;
   TimePoint last_used;
+  /// Its place among its principal's sessions, the one used last at the end; null once it has been removed.
+  std::list<std::shared_ptr<Session>>* by_use = nullptr;
+  std::list<std::shared_ptr<Session>>::iterator place;
   std::shared_ptr<void> subscription;
 
   /// Forgets streams that have ended and questions nobody waits for.
@@ -66,8 +73,14 @@ class SessionTable {
   /// Sessions with a call under way stay; one that is only listened to goes for another principal's sake,
   /// and only from one that holds more than half of the table.
   bool make_room(const std::string& principal);
-  /// `caller.session` is the new session's key.
-  std::shared_ptr<Session> create(mcp::Caller caller, std::string server_capabilities);
+  /// Whether `memory` could grow by `bytes` for one more session of `principal`. A principal whose memory is
+  /// mostly that of sessions gives up those it has not used for the longest time.
+  bool make_room(MemoryAccount::Charge& memory, std::size_t bytes, const std::string& principal);
+  /// `caller.session` is the new session's key; `memory` has grown by what the session takes.
+  std::shared_ptr<Session> create(mcp::Caller caller, std::string server_capabilities,
+                                  MemoryAccount::Charge memory);
+  /// It is used now.
+  void touch(Session& session);
   /// nullptr: not here, or another principal's.
   std::shared_ptr<Session> find_token(std::string_view token, std::string_view principal) const;
   std::shared_ptr<Session> find_key(const std::string& key) const;
@@ -82,16 +95,18 @@ class SessionTable {
   void on_change(Session& session, const mcp::Change& change);
   void arm();
   void sweep();
-  struct Holder {
-    std::size_t sessions = 0;
-    std::shared_ptr<Session> unused;    ///< the one that nothing has used for the longest time
-    std::shared_ptr<Session> listened;  ///< likewise, of those that a GET stream alone uses
+  using ByUse = std::list<std::shared_ptr<Session>>;  ///< the one used last at the end
+  enum class Idle : std::uint8_t {
+    unused,    ///< nothing uses it
+    listened,  ///< at most a GET stream does
   };
-  std::map<std::string, Holder> holders();
+  static std::shared_ptr<Session> longest_idle(const ByUse& sessions, Idle idle);
+  void displace(const std::shared_ptr<Session>& session);
 
   Shared& shared_;
   std::unordered_map<std::string, std::shared_ptr<Session>> by_key_;
   std::map<std::string, std::weak_ptr<Session>, std::less<>> by_token_;
+  std::map<std::string, ByUse> by_principal_;
   std::uint64_t expired_ = 0;
   std::uint64_t displaced_ = 0;
   std::size_t places_ = 0;

@@ -49,6 +49,7 @@ struct Shared {
 
   EndpointWorld world;
   Counters counters;
+  std::map<std::string, std::size_t, std::less<>> streams_of;  ///< open listen and GET streams by principal
   ServerFacts facts;
   Ticker ticker;
   bool draining = false;
@@ -65,6 +66,9 @@ struct Shared {
   TimePoint now() const { return world.clock.now(); }
   std::int64_t wall_s_after(Duration duration) const;
 };
+
+/// What a watched URI takes: its session or stream, its host and the child that watches it keep one each.
+inline std::size_t watch_bytes(const std::string& uri) { return 3 * (uri.size() + 64); }
 
 /// Counts a gauge up for a scope.
 class Gauge {

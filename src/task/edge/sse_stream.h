@@ -27,6 +27,8 @@ class SseStream {
   TimePoint last_write() const { return last_write_; }
 
  private:
+  Task<bool> long_message(std::string_view json, std::string_view id);
+
   Shared& shared_;
   http::Exchange& exchange_;
   bool open_ = false;

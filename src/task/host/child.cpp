@@ -22,6 +22,9 @@ constexpr std::size_t turn_bytes = 1u << 20;
 constexpr std::size_t oddity_bytes_max = 200;
 /// Thousands of answers: no server asks so much without reading any of it.
 constexpr std::size_t unread_answer_bytes_max = 1u << 20;
+/// How long output is left unread at most because its readers' answers fill the memory: a client that reads
+/// slowly gets that time. Then it is read on, and what finds no room ends as an error.
+constexpr Duration memory_patience = std::chrono::seconds(5);
 
 std::unique_ptr<ChildSession> make_session(SessionOwner& owner, const ChildOptions& options) {
   if (options.era == mcp::Era::modern) return make_modern_session(owner, options.limits);
@@ -41,8 +44,10 @@ Child::Child(ChildOptions options, std::unique_ptr<net::Process> process, ChildO
       lines_(options_.message_bytes_max),
       writable_(clock.executor()),
       drained_(clock.executor()),
+      room_(clock.executor()),
       session_timer_(clock.make_timer()),
       end_timer_(clock.make_timer()),
+      room_timer_(clock.make_timer()),
       scope_(clock.executor()) {}
 
 Child::~Child() = default;
@@ -183,7 +188,10 @@ void Child::keep_unfinished_line() {
 Task<void> Child::read_output() {
   std::size_t turn = 0;
   while (!lines_.too_long()) {
-    const auto count = co_await process_->output().read_some(lines_.space());
+    const std::span<char> space = lines_.space();
+    if (options_.account != nullptr && options_.account->is_tight(options_.principal))
+      co_await wait_for_memory();
+    const auto count = co_await process_->output().read_some(space);
     if (!count || *count == 0) break;
     lines_.commit(*count);
     take_lines();
@@ -196,6 +204,19 @@ Task<void> Child::read_output() {
   reader_ended();
   if (process_->status() || stopping_) co_return;
   end_timer_->arm(clock_.now() + exit_grace, [this] { kill("it closed its output but did not exit."); });
+}
+
+Task<void> Child::wait_for_memory() {
+  // The pause ends with a time, so that nobody can stop a server for others by not reading.
+  if (clock_.now() < unpaused_until_) co_return;
+  MemoryAccount& account = *options_.account;
+  account.count_pause();
+  const MemoryAccount::Watch watch(account, [this] { room_.notify(); });
+  const TimePoint patience = clock_.now() + memory_patience;
+  room_timer_->arm(patience, [this] { room_.notify(); });
+  while (account.is_tight(options_.principal) && clock_.now() < patience) co_await room_.wait();
+  room_timer_->cancel();
+  if (clock_.now() >= patience) unpaused_until_ = clock_.now() + memory_patience;
 }
 
 Task<void> Child::write_input() {

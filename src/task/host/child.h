@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "base/memory_account.h"
 #include "net/process.h"
 #include "task/host/child_session.h"
 #include "task/host/last_words.h"
@@ -38,7 +39,9 @@ struct ChildOptions {
   bool one_session = false;  ///< all its callers are one legacy session
   SessionLimits limits;
   std::size_t message_bytes_max = 32u << 20;
-  std::string server;  ///< name in berth.yaml, for logs
+  std::string server;                ///< name in berth.yaml, for logs
+  MemoryAccount* account = nullptr;  ///< as in StdioHostOptions
+  std::string principal;             ///< whose calls it has alone; empty: those of several
 };
 
 /// One server process: moves lines between its pipes and its session, logs its stderr, and ends it in steps.
@@ -86,6 +89,7 @@ class Child final : private SessionOwner {
   void on_output() override { writable_.notify(); }
 
   Task<void> read_output();
+  Task<void> wait_for_memory();
   Task<void> write_input();
   Task<void> read_errors();
   void take_lines();
@@ -110,6 +114,7 @@ class Child final : private SessionOwner {
   std::uint64_t written_bytes_ = 0;
   Signal writable_;
   Signal drained_;
+  Signal room_;
   int readers_ = 2;
   bool stopping_ = false;
   bool timed_out_ = false;
@@ -120,9 +125,11 @@ class Child final : private SessionOwner {
   std::string killed_;       ///< why Berth killed it
   std::string kill_reason_;  ///< why somebody else did
   std::string epitaph_;
+  TimePoint unpaused_until_{};  ///< until then it is read though memory is tight
   TimePoint armed_at_ = TimePoint::max();
   std::unique_ptr<Timer> session_timer_;
   std::unique_ptr<Timer> end_timer_;
+  std::unique_ptr<Timer> room_timer_;
   TaskScope scope_;
 };
 

@@ -61,6 +61,8 @@ void StdioHost::spawn(ChildId id, const PoolKey& key, mcp::Era era) {
   options.limits = session_limits();
   options.message_bytes_max = spec_.message_bytes_max;
   options.server = spec_.name;
+  options.account = options_.account;
+  if (spec_.isolation == model::Isolation::principal) options.principal = key.scope;
   auto child = std::make_shared<Child>(std::move(options), std::move(*launched), *this, clock_, log_);
   children_.emplace(id, child);
   scope_.spawn(run_child(std::move(child)));
@@ -97,7 +99,7 @@ void StdioHost::on_child_change(Child& child, mcp::Change change) {
 void StdioHost::on_child_settled(Child& child) {
   set_load(child);
   if (child.session().answered() > 0) policy_.child_sound(child.id(), clock_.now());
-  if (policy_.waiting() > 0) {
+  if (policy_.waiting() > 0 || child.session().parked() > 0) {
     decide();
   } else {
     arm_timer();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/memory_account.h"
 #include "model/spec.h"
 #include "net/process.h"
 #include "task/host/memory_use.h"
@@ -18,8 +19,10 @@ namespace berth::task {
 struct StdioHostOptions {
   /// What children have besides the spec's own `environment` (which wins): PATH, HOME, LANG, TMPDIR.
   std::vector<std::pair<std::string, std::string>> environment;
-  /// Asked before a spare process is started; unset: there is always room.
+  /// Asked before a spare process is started, and when a process was killed; unset: there is always room.
   std::function<std::optional<MemoryUse>()> memory;
+  /// While it is tight, the output of processes is left unread for a while; null: it never is.
+  MemoryAccount* account = nullptr;
   /// What children may not see: Berth's own files.
   net::Separation separation;
 };

@@ -58,14 +58,15 @@ struct HostMaker {
   net::ProcessLauncher& launcher;
   Log& log;
 
-  HostedServer operator()(const model::ServerSpec& spec, ChangeSink& sink,
-                          const TaskIdentity& identity) const {
+  HostedServer operator()(const model::ServerSpec& spec, ChangeSink& sink, const TaskIdentity& identity,
+                          MemoryAccount& memory) const {
     HostedServer made;
     Clock& clock = network.clock();
     switch (spec.kind) {
       case model::ServerSpec::Kind::command: {
         StdioHostOptions options{environment,
                                  [] { return read_memory_use(); },
+                                 &memory,
                                  {.hidden = state_directory, .kept = {}, .secrets = secret_paths}};
         if (!state_directory.empty() && data_directory.starts_with(state_directory + "/"))
           options.separation.kept = data_directory;
@@ -104,6 +105,7 @@ Result<std::unique_ptr<Runtime>> make_runtime(RuntimeOptions options, net::Netwo
                               launcher,
                               log};
   parts.make_endpoint = make_endpoint;
+  parts.memory = [] { return read_memory_use(); };
   // A key that is too short is refused below.
   if (!options.fleet_key.empty())
     parts.peer_tls = net::make_tls_peer(mcp::derive_key(options.fleet_key, "peer tls"));

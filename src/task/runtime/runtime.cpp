@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <iterator>
@@ -33,8 +34,13 @@ constexpr Duration host_reserve_max = 2s;
 constexpr Duration farewell_max = 1s;
 /// How old at most is what the readiness file says.
 constexpr Duration readiness_interval = 1s;
+/// How old at most is what is known of the task's memory.
+constexpr Duration memory_look_interval = 1s;
 /// What the last spans may take even when nothing is left of a drain's time.
 constexpr Duration telemetry_time_min = 500ms;
+
+/// What may be held for callers, of the memory a task has: the rest is for its servers and for copies.
+std::uint64_t account_bytes(std::uint64_t task_bytes) { return task_bytes / 2; }
 
 /// The same for the same caller in every task, and nothing that leads back to it.
 std::string pseudonym(const Secret& fleet_key, std::string_view principal) {
@@ -128,6 +134,7 @@ class RuntimeImpl final : public Runtime {
         network_(network),
         log_(log),
         sealer_(options_.fleet_key),
+        memory_(account_bytes(options_.spec.tasks.memory_bytes)),
         scope_(network.clock().executor()) {}
 
   /// Everything that can fail; when it does, nothing has been started.
@@ -159,6 +166,8 @@ class RuntimeImpl final : public Runtime {
       local_bus_ = make_local_change_bus();
       no_peers_ = make_no_peers();
     }
+    memory_use_ = std::move(parts.memory);
+    look_at_memory();
     make_hosts(parts);
     start(std::move(*listener), std::move(peer_listener), std::move(folder), parts.peer_tls);
     return {};
@@ -175,9 +184,12 @@ class RuntimeImpl final : public Runtime {
   void start(std::unique_ptr<net::Listener> listener, std::unique_ptr<net::Listener> peer_listener,
              std::optional<FleetFolder> folder, const std::shared_ptr<net::TlsContext>& peer_tls);
   void write_metrics(monitoring::MetricsWriter& writer) const;
+  void write_memory_metrics(monitoring::MetricsWriter& writer) const;
   std::size_t calls() const;
   Task<void> renew_certificate();
   Task<void> keep_telling_readiness();
+  void look_at_memory();
+  Task<void> keep_memory_in_view();
   ChangeBus& bus() { return sisters_ ? static_cast<ChangeBus&>(sisters_->bus) : *local_bus_; }
 
   static Task<void> drain_endpoint(Endpoint& endpoint, TimePoint deadline, std::size_t& cut);
@@ -188,6 +200,8 @@ class RuntimeImpl final : public Runtime {
   net::Network& network_;
   Log& log_;
   mcp::HandleSealer sealer_;
+  MemoryAccount memory_;
+  std::function<std::optional<MemoryUse>()> memory_use_;
   std::unique_ptr<Telemetry> telemetry_;
   std::optional<SelfSigned> own_tls_;
   std::unique_ptr<ChangeBus> local_bus_;
@@ -239,7 +253,7 @@ void RuntimeImpl::make_hosts(const RuntimeParts& parts) {
   PeerForwarder& peers = sisters_ ? *sisters_->forwarder : *no_peers_;
   for (const model::ServerSpec& spec : options_.spec.servers) {
     auto made = std::make_unique<Hosted>(bus(), spec.name);
-    made->hosted = parts.make_host(spec, made->sink, options_.identity);
+    made->hosted = parts.make_host(spec, made->sink, options_.identity, memory_);
     ServerHost* host = made->hosted.host.get();
     if (monitoring::Tracer* const tracer = telemetry_->tracer()) {
       made->traced = make_traced_host(*host, spec.name, *tracer);
@@ -253,6 +267,7 @@ void RuntimeImpl::make_hosts(const RuntimeParts& parts) {
                         .sealer = sealer_,
                         .peers = peers,
                         .bus = bus(),
+                        .memory = memory_,
                         .clock = network_.clock(),
                         .log = log_};
     made->endpoint = parts.make_endpoint(std::move(world));
@@ -290,6 +305,7 @@ void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr
   server_ = http::make_server(std::move(listener), std::move(tls), *router_, clock, log_, limits);
   if (own_tls_) scope_.spawn(renew_certificate());
   if (!options_.readiness_file.empty() || sisters_) scope_.spawn(keep_telling_readiness());
+  if (memory_use_) scope_.spawn(keep_memory_in_view());
   telemetry_->start([this] { return calls(); });
   if (sisters_) {
     const TaskIdentity& identity = options_.identity;
@@ -334,7 +350,41 @@ Task<void> RuntimeImpl::keep_telling_readiness() {
   }
 }
 
+/// What callers may hold follows what the hosted servers leave of the task's memory.
+void RuntimeImpl::look_at_memory() {
+  const std::optional<MemoryUse> use = memory_use_ ? memory_use_() : std::nullopt;
+  if (!use || use->limit == 0) return;
+  const std::uint64_t limit = std::min(use->limit, options_.spec.tasks.memory_bytes);
+  const std::uint64_t usable = limit / 10 * 9;
+  const std::uint64_t free = usable - std::min(usable, use->used);
+  memory_.set_bytes_max(std::clamp<std::uint64_t>(memory_.held() + free, limit / 16, account_bytes(limit)));
+}
+
+Task<void> RuntimeImpl::keep_memory_in_view() {
+  while (true) {
+    co_await network_.clock().sleep_for(memory_look_interval);
+    look_at_memory();
+  }
+}
+
+void RuntimeImpl::write_memory_metrics(monitoring::MetricsWriter& writer) const {
+  using Kind = MemoryAccount::Kind;
+  constexpr std::array<std::pair<Kind, std::string_view>, MemoryAccount::kinds> kinds{
+      {{Kind::request, "request"}, {Kind::session, "session"}, {Kind::answer, "answer"}}};
+  for (const auto& [kind, name] : kinds) {
+    writer.gauge("berth_memory_held_bytes", "Held for callers: bodies, sessions, answers not yet sent.",
+                 {{"kind", name}}, static_cast<double>(memory_.held(kind)));
+    writer.counter("berth_memory_refused_total", "Times that a caller's share of memory was used up.",
+                   {{"kind", name}}, static_cast<double>(memory_.refused(kind)));
+  }
+  writer.gauge("berth_memory_held_bytes_max", "What may be held for all callers together.", {},
+               static_cast<double>(memory_.bytes_max()));
+  writer.counter("berth_memory_pauses_total", "Times a server's output was left unread for want of memory.",
+                 {}, static_cast<double>(memory_.pauses()));
+}
+
 void RuntimeImpl::write_metrics(monitoring::MetricsWriter& writer) const {
+  write_memory_metrics(writer);
   writer.gauge("berth_http_connections", "Open client connections.", {},
                static_cast<double>(server_->connections()));
   writer.gauge("berth_peers", "Sister tasks that are known to live.", {},

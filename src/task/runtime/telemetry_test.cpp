@@ -119,7 +119,7 @@ struct TaskTelemetry : ::testing::Test {
   /// The real endpoint in front of a stub of a server.
   void start() {
     RuntimeParts parts;
-    parts.make_host = [this](const model::ServerSpec&, ChangeSink&, const TaskIdentity&) {
+    parts.make_host = [this](const model::ServerSpec&, ChangeSink&, const TaskIdentity&, MemoryAccount&) {
       auto made = std::make_unique<StubHost>();
       host = made.get();
       HostedServer hosted;

@@ -36,7 +36,11 @@ Task<Result<std::string>> FakeExchange::read_body(std::size_t bytes_max) {
   co_return in_;
 }
 
-Task<Result<std::size_t>> FakeExchange::read_body_some(std::span<char>) { co_return std::size_t{0}; }
+Task<Result<std::size_t>> FakeExchange::read_body_some(std::span<char> into) {
+  const std::size_t count = in_.copy(into.data(), into.size());
+  in_.erase(0, count);
+  co_return count;
+}
 
 Task<Result<void>> FakeExchange::respond(http::Response response) {
   BERTH_CHECK(!answered(), "an exchange is answered once");

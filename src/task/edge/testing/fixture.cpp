@@ -59,6 +59,7 @@ void Fleet::boot(Node& node) {
                                  .sealer = sealer,
                                  .peers = peers,
                                  .bus = *node.bus,
+                                 .memory = memory,
                                  .clock = clock,
                                  .log = null_log()});
   peers.endpoints[node.identity.peer_address] = node.endpoint.get();

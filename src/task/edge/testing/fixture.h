@@ -64,6 +64,7 @@ class Fleet {
   model::ServerSpec spec;
   mcp::HandleSealer sealer{Secret(std::string(32, 'k'))};
   FakePeers peers;
+  MemoryAccount memory{64u << 20};  ///< of all tasks
   struct Node {
     TaskIdentity identity;
     FakeHost host;

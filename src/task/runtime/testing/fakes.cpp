@@ -65,7 +65,7 @@ Task<void> FakeEndpoint::serve_slowly(http::Exchange& exchange) {
 
 RuntimeParts FakeParts::parts() {
   RuntimeParts made;
-  made.make_host = [this](const model::ServerSpec&, ChangeSink& sink, const TaskIdentity&) {
+  made.make_host = [this](const model::ServerSpec&, ChangeSink& sink, const TaskIdentity&, MemoryAccount&) {
     auto host = std::make_unique<IdleHost>();
     hosts.push_back(host.get());
     sinks.push_back(&sink);
