@@ -59,14 +59,14 @@ constexpr Field server_table[] = {
         "Who shares a server process: callers with the same identity "
         "(`principal`), everybody (`shared`), or nobody (`session`: one process a legacy session)."),
     ranged<&ServerSpec::children_max>(count, "children_max", 1, 10'000, "Server processes in one task.",
-                                      "429 with Retry-After"),
+                                      "calls wait; whoever has none goes first"),
     ranged<&ServerSpec::warm>(count, "warm", 0, 100,
                               "Processes kept ready before anybody calls; one more while calls come."),
     ranged<&ServerSpec::calls_per_child_max>(count, "calls_per_child_max", 1, 100'000,
                                              "Calls in flight on one process.",
                                              "more calls wait in the queue"),
     ranged<&ServerSpec::queue_max>(count, "queue_max", 0, many, "Calls that wait for a process.",
-                                   "429 with Retry-After"),
+                                   "429 with Retry-After, for whoever has most calls in it"),
     ranged<&ServerSpec::start_timeout>(duration, "start_timeout", 100, hour,
                                        "From the start of a process to its first answer.",
                                        "the process is ended and tried again with back-off and, up to "
@@ -101,7 +101,8 @@ constexpr Field tasks_table[] = {
                             "the task is slowed down"),
     ranged<&TasksSpec::memory_bytes>(bytes, "memory", 32 * mb, 1024 * gb,
                                      "Memory of one task, with the servers in it.",
-                                     "the kernel ends a process of the task, which is started again"),
+                                     "callers get 429 above their share of half of it; beyond it the kernel "
+                                     "ends a process, which is started again"),
     ranged<&TasksSpec::drain_timeout>(duration, "drain_timeout", 0, hour,
                                       "Time that calls in flight have to finish after SIGTERM.",
                                       "what is left is cut"),
@@ -205,7 +206,8 @@ constexpr Field limits_table[] = {
         duration, "session_idle_timeout", second, 7 * day, "A legacy session that nobody uses.",
         "it ends; its next request gets 404, and the client initializes again"),
     ranged<&LimitsSpec::listen_streams_max>(count, "listen_streams_max", 1, many,
-                                            "Streams of one task that wait for changes.", "503"),
+                                            "Streams of one task that wait for changes.",
+                                            "503; for one principal at three quarters of them"),
     ranged<&LimitsSpec::stream_buffer_bytes_max>(bytes, "stream_buffer_bytes_max", 4 * kb, gb,
                                                  "Events that a client has not read yet.",
                                                  "progress and log messages are left out; a standing "

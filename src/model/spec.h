@@ -38,10 +38,10 @@ struct ServerSpec {
   std::string directory;                       ///< working directory; default: the spec's folder
   EraChoice era = EraChoice::automatic;
   Isolation isolation = Isolation::principal;
-  std::size_t children_max = 16;              ///< 429 with Retry-After above
+  std::size_t children_max = 16;              ///< calls wait above
   std::size_t warm = 1;                       ///< children kept ready before the first call
   std::size_t calls_per_child_max = 256;      ///< in flight; more wait
-  std::size_t queue_max = 1024;               ///< waiting calls; 429 above
+  std::size_t queue_max = 1024;               ///< waiting calls; 429 above, for whoever has most
   Milliseconds start_timeout{30'000};         ///< spawn → initialize answered
   Milliseconds probe_timeout{3'000};          ///< era probe on a disposable sibling
   Milliseconds call_timeout{300'000};         ///< -32603 after; progress restarts it
@@ -107,7 +107,7 @@ struct LimitsSpec {
   std::size_t connections_max = 8'000;           ///< per listener; accept pauses
   std::size_t sessions_max = 10'000;             ///< legacy sessions a task; unused ones make room, else 503
   Milliseconds session_idle_timeout{3'600'000};  ///< idle legacy session ends; 404 after
-  std::size_t listen_streams_max = 4'000;        ///< open GET/listen streams a task; 503
+  std::size_t listen_streams_max = 4'000;        ///< open streams a task; 503, for one principal at 3/4
   std::size_t stream_buffer_bytes_max = 1u << 20;  ///< unread SSE a client may leave; the stream is cut
   std::size_t replay_events_max = 256;             ///< events kept for Last-Event-ID, a session
   Milliseconds keep_alive_interval{15'000};        ///< SSE comment on silent streams

@@ -330,6 +330,6 @@ void ChildSession::close(const mcp::RpcError& error, std::uint64_t handed_over_b
   next_tick_ = TimePoint::max();
 }
 
-SessionLoad ChildSession::load() const { return {running_, candidates_, held_ > 0, out_.size()}; }
+SessionLoad ChildSession::load() const { return {running_, candidates_, held_ > 0, out_.size(), parked_}; }
 
 }  // namespace berth::task::host

@@ -56,6 +56,7 @@ struct SessionLoad {
   std::size_t candidates = 0;     ///< calls the server may ask for something: running, parked, just cancelled
   bool holding = false;           ///< an ask waits for attribution
   std::size_t backlog_bytes = 0;  ///< not yet written
+  std::size_t parked = 0;         ///< calls that wait for an answer of their user
   bool operator==(const SessionLoad&) const = default;
 };
 

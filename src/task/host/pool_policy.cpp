@@ -1,6 +1,9 @@
 #include "task/host/pool_policy.h"
 
 #include <algorithm>
+#include <map>
+#include <string_view>
+#include <tuple>
 
 #include "base/check.h"
 
@@ -113,6 +116,9 @@ void PoolPolicy::set_load(ChildId id, const SessionLoad& load, TimePoint now) {
   const bool busy = load.calls > 0 || load.candidates > 0;
   if (busy) child.used = true;
   if (!busy && (child.load.calls > 0 || child.load.candidates > 0)) child.idle_since = now;
+  const bool asks = load.calls == 0 && load.parked > 0;
+  if (asks && (child.load.calls > 0 || child.load.parked == 0)) child.asking_since = now;
+  if (load.parked == 0) child.given_up = false;
   if (busy && child.sound && !one_session_a_pool_) want_spare(now + limits_.spare_after_call);
   child.load = load;
 }
@@ -202,16 +208,73 @@ bool PoolPolicy::make_room(const PoolKey& key, std::vector<Action>& actions) {
   for (const auto& [id, child] : children_) {
     if (child.state == State::stopping) return true;
   }
-  std::optional<ChildId> longest_idle;
+  std::map<std::string_view, std::size_t> held;
+  for (const auto& [id, child] : children_) ++held[child.key.scope];
+  const std::size_t own = held[key.scope];
+  std::optional<ChildId> victim;
+  std::tuple<std::size_t, bool, Duration> most{};
   for (const auto& [id, child] : children_) {
     if (!idle(child) || child.key == key) continue;
+    const std::size_t theirs = held[child.key.scope];
+    const bool is_own = child.key.scope == key.scope;
+    if (!is_own && (theirs <= own || own >= limits_.scope_children_max())) continue;
     const auto pool = pools_.find(child.key);
-    if (pool != pools_.end() && (pool->second.waits() || pool->second.watched)) continue;
-    if (!longest_idle || child.idle_since < children_.at(*longest_idle).idle_since) longest_idle = id;
+    if (pool != pools_.end() && pool->second.waits() && theirs <= own + 1) continue;
+    const bool is_watched = pool != pools_.end() && pool->second.watched;
+    const std::tuple place(theirs, !is_watched, TimePoint::max() - child.idle_since);
+    if (victim && place <= most) continue;
+    victim = id;
+    most = place;
   }
-  if (!longest_idle) return false;
-  stop(*longest_idle, actions);
+  if (!victim) return false;
+  stop(*victim, actions);
   return true;
+}
+
+std::size_t PoolPolicy::children_of(const std::string& scope) const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(children_, [&](const auto& entry) { return entry.second.key.scope == scope; }));
+}
+
+void PoolPolicy::give_up_questions(std::vector<Action>& actions) {
+  std::map<std::string_view, std::size_t> asking;
+  std::size_t all = 0;
+  const auto asks = [](const Child& child) {
+    return child.load.calls == 0 && child.load.parked > 0 && !child.given_up && !child.retired;
+  };
+  for (const auto& [id, child] : children_) {
+    if (!asks(child)) continue;
+    ++asking[child.key.scope];
+    ++all;
+  }
+  for (; all > limits_.asking_children_max(); --all) {
+    const auto most = std::ranges::max_element(asking, {}, [](const auto& entry) { return entry.second; });
+    std::pair<const ChildId, Child>* oldest = nullptr;
+    for (auto& entry : children_) {
+      if (entry.second.key.scope != most->first || !asks(entry.second)) continue;
+      if (oldest == nullptr || entry.second.asking_since < oldest->second.asking_since) oldest = &entry;
+    }
+    oldest->second.given_up = true;
+    --most->second;
+    actions.push_back(GiveUp{oldest->first});
+  }
+}
+
+/// What came last of those who wait most is refused; what waits longest stays.
+void PoolPolicy::bound_queue(std::vector<Action>& actions) {
+  while (waiting_ > limits_.queue_max) {
+    std::map<std::string_view, std::size_t> waiting;
+    for (const auto& [key, pool] : pools_) waiting[key.scope] += pool.candidates.size() + pool.others.size();
+    const auto most = std::ranges::max_element(waiting, {}, [](const auto& entry) { return entry.second; });
+    for (auto& [key, pool] : pools_) {
+      if (key.scope != most->first || !pool.waits()) continue;
+      std::deque<CallId>& queue = pool.candidates.empty() ? pool.others : pool.candidates;
+      actions.push_back(Refuse{queue.back(), Refusal::queue_max});
+      queue.pop_back();
+      --waiting_;
+      break;
+    }
+  }
 }
 
 std::size_t PoolPolicy::starting(const Pool& pool) const {
@@ -257,13 +320,6 @@ void PoolPolicy::serve_queue(const PoolKey& key, Pool& pool, TimePoint now, std:
     start_children(key, pool, now, actions);
     assign_waiting(key, pool, actions);  // to a child just adopted
   }
-  // What came last is refused, what waits longest stays.
-  while (waiting_ > limits_.queue_max && pool.waits()) {
-    std::deque<CallId>& queue = pool.candidates.empty() ? pool.others : pool.candidates;
-    actions.push_back(Refuse{queue.back(), Refusal::queue_max});
-    queue.pop_back();
-    --waiting_;
-  }
 }
 
 void PoolPolicy::start_children(const PoolKey& key, Pool& pool, TimePoint now, std::vector<Action>& actions) {
@@ -278,9 +334,9 @@ void PoolPolicy::start_children(const PoolKey& key, Pool& pool, TimePoint now, s
       if (pool.children.empty() && open_) refuse_waiting(pool, Refusal::failing, actions);
       return;
     }
-    if (children_.size() >= limits_.children_max) {
-      const bool room = make_room(key, actions);
-      if (!room && pool.children.empty()) refuse_waiting(pool, Refusal::children_max, actions);
+    if (children_.size() >= limits_.children_max || children_of(key.scope) >= limits_.scope_children_max()) {
+      // Without an idle one the calls wait for the next that is.
+      make_room(key, actions);
       return;
     }
     spawn(key, pool, actions);
@@ -341,10 +397,14 @@ void PoolPolicy::forget_empty_pools() {
 void PoolPolicy::decide(TimePoint now, std::vector<Action>& actions) {
   spare_ = now < spare_until_;
   if (waiting_ > 0) {
-    for (auto& [key, pool] : pools_) {
-      if (pool.waits()) serve_queue(key, pool, now, actions);
+    for (const bool has_none : {true, false}) {
+      for (auto& [key, pool] : pools_) {
+        if (pool.waits() && pool.children.empty() == has_none) serve_queue(key, pool, now, actions);
+      }
     }
+    bound_queue(actions);
   }
+  give_up_questions(actions);
   if (!shut_down_) keep_warm(now, actions);
   reap(now, actions);
   forget_empty_pools();

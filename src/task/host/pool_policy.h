@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <list>
@@ -32,6 +33,14 @@ struct PoolLimits {
   Duration spare_after_death = std::chrono::seconds(600);
   /// A child that does not read its input gets no more calls above this.
   std::size_t backlog_bytes_max = 8u << 20;
+
+  /// Children of one scope. The last of four or more is for somebody else.
+  std::size_t scope_children_max() const { return children_max < 4 ? children_max : children_max - 1; }
+  /// Children that do nothing but wait for a user's answer: a quarter stays free of them, and of those that
+  /// one scope may have at least one.
+  std::size_t asking_children_max() const {
+    return std::max<std::size_t>(1, std::min(children_max - children_max / 4, scope_children_max() - 1));
+  }
 };
 
 /// Which child gets a call, when one is started, kept, restarted or ended. Pure: events and times go in,
@@ -42,15 +51,19 @@ struct PoolLimits {
 /// as children_max allows. The most recently used pools keep `warm` children between them, and while calls
 /// come a spare one stands by. A child that dies is replaced at once the first time, then with back-off while
 /// children keep dying young.
+///
+/// No scope (a principal, mostly) takes the children from the others: whoever has none goes first, and then
+/// the scope that has most gives one up as soon as it is idle. Where too many children wait for users'
+/// answers, the scope that asks most loses its oldest question. Calls wait for a child, never in vain for a
+/// place in the queue: in a full one the scope with most calls loses its newest.
 class PoolPolicy {
  public:
   using ChildId = std::uint64_t;
   using CallId = std::uint64_t;
 
   enum class Refusal : std::uint8_t {
-    children_max,  ///< every child is busy for other callers
-    queue_max,     ///< too many calls wait
-    failing,       ///< the server keeps dying; it is tried again later
+    queue_max,  ///< too many calls wait
+    failing,    ///< the server keeps dying; it is tried again later
   };
   struct Spawn {
     ChildId child;
@@ -72,7 +85,11 @@ class PoolPolicy {
   struct Stop {
     ChildId child;
   };
-  using Action = std::variant<Spawn, Adopt, Assign, Refuse, Stop>;
+  /// The child's questions to users are given up: it is needed for calls.
+  struct GiveUp {
+    ChildId child;
+  };
+  using Action = std::variant<Spawn, Adopt, Assign, Refuse, Stop, GiveUp>;
 
   /// `first` is the pool kept warm before anybody has called.
   PoolPolicy(const PoolLimits& limits, PoolKey first);
@@ -144,7 +161,9 @@ class PoolPolicy {
     SessionLoad load;
     TimePoint ready_at{};
     TimePoint idle_since{};
-    bool used = false;  ///< a call has reached it
+    TimePoint asking_since{};
+    bool given_up = false;  ///< its questions
+    bool used = false;      ///< a call has reached it
     bool sound = false;
     bool retired = false;  ///< in no pool; ends once idle
   };
@@ -170,6 +189,9 @@ class PoolPolicy {
   void refuse_waiting(Pool& pool, Refusal refusal, std::vector<Action>& actions);
   void start_children(const PoolKey& key, Pool& pool, TimePoint now, std::vector<Action>& actions);
   bool make_room(const PoolKey& key, std::vector<Action>& actions);
+  std::size_t children_of(const std::string& scope) const;
+  void give_up_questions(std::vector<Action>& actions);
+  void bound_queue(std::vector<Action>& actions);
   std::size_t starting(const Pool& pool) const;
   std::size_t quota(const PoolKey& key, bool with_spare) const;
   void keep_warm(TimePoint now, std::vector<Action>& actions);

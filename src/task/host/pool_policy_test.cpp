@@ -39,8 +39,9 @@ class Pools {
       return "assign " + std::to_string(a->call) + ">" + std::to_string(a->child);
     }
     if (const auto* a = std::get_if<P::Stop>(&action)) return "stop " + std::to_string(a->child);
+    if (const auto* a = std::get_if<P::GiveUp>(&action)) return "give up " + std::to_string(a->child);
     const auto& refused = std::get<P::Refuse>(action);
-    const char* names[] = {"children_max", "queue_max", "failing"};
+    const char* names[] = {"queue_max", "failing"};
     return "refuse " + std::to_string(refused.call) + " " + names[static_cast<int>(refused.refusal)];
   }
   void load(PoolPolicy::ChildId child, std::size_t calls, std::size_t candidates = 0) {
@@ -148,9 +149,8 @@ TEST(PoolPolicy, ends_the_child_idle_longest_when_another_caller_needs_room) {
   EXPECT_EQ(pools.decide(), Decisions{"assign 7>2"});
   pools.load(2, 1, 1);
   pools.policy.wait(8, key("c"), true);
-  EXPECT_EQ(pools.decide(), Decisions{"refuse 8 children_max"}) << "both are busy";
+  EXPECT_EQ(pools.decide(), Decisions{}) << "both are busy";
   pools.load(1, 0, 0);
-  pools.policy.wait(9, key("c"), true);
   EXPECT_EQ(pools.decide(), Decisions{"stop 1"});
   EXPECT_EQ(pools.decide(), Decisions{}) << "waits until it has gone";
   pools.policy.child_ended(1, PoolPolicy::End::usual, pools.now);
@@ -162,6 +162,107 @@ TEST(PoolPolicy, refuses_what_came_last_when_too_many_wait) {
   for (PoolPolicy::CallId call : {1u, 2u, 3u, 4u, 5u}) pools.policy.wait(call, key("a"), true);
   EXPECT_EQ(pools.decide(), (Decisions{"spawn 1 a", "refuse 5 queue_max", "refuse 4 queue_max"}));
   EXPECT_EQ(pools.policy.waiting(), 3u);
+}
+
+TEST(PoolPolicy, refuses_the_newest_call_of_those_who_wait_most) {
+  Pools pools(small());
+  pools.decide();
+  for (PoolPolicy::CallId call : {1u, 2u, 3u}) pools.policy.wait(call, key("b"), false);
+  pools.policy.wait(4, key("a"), false);
+  EXPECT_EQ(pools.decide(), (Decisions{"spawn 2 b", "refuse 3 queue_max"}));
+  EXPECT_EQ(pools.policy.waiting(), 3u);
+}
+
+PoolKey rotated(std::string scope, int number) {
+  PoolKey made = key(std::move(scope));
+  made.capabilities.extensions = std::to_string(number);
+  return made;
+}
+
+/// One principal's children, each in a pool of its own and ready: as when it rotates its capabilities.
+void fill(Pools& pools, const std::string& scope, int children) {
+  for (int i = 0; i < children; ++i) {
+    pools.policy.wait(static_cast<PoolPolicy::CallId>(100 + i), rotated(scope, i), false);
+    for (const std::string& action : pools.decide()) {
+      if (action.starts_with("spawn "))
+        pools.policy.child_ready(static_cast<PoolPolicy::ChildId>(std::stoi(action.substr(6))), pools.now);
+    }
+    pools.decide();
+    pools.now += seconds(1);
+  }
+}
+
+PoolLimits four() {
+  PoolLimits limits = small();
+  limits.children_max = 4;
+  limits.queue_max = 100;
+  limits.warm = 0;
+  return limits;
+}
+
+TEST(PoolPolicy, keeps_the_last_of_four_children_for_somebody_else) {
+  Pools pools(four());
+  fill(pools, "b", 6);
+  EXPECT_EQ(pools.policy.children(), 3u);
+  EXPECT_EQ(pools.policy.waiting(), 3u) << "they wait, they are not refused";
+  pools.policy.wait(7, key("a"), false);
+  EXPECT_EQ(pools.decide(), Decisions{"spawn 4 a"});
+  pools.load(1, 0);
+  EXPECT_EQ(pools.decide(), Decisions{"stop 1"}) << "one of its own makes room for the next";
+}
+
+TEST(PoolPolicy, takes_room_from_the_scope_that_has_most_even_where_it_watches) {
+  Pools pools(four());
+  pools.policy.wait(1, key("a"), false);
+  EXPECT_EQ(pools.decide(), Decisions{"spawn 1 a"});
+  pools.policy.child_ready(1, pools.now);
+  EXPECT_EQ(pools.decide(), Decisions{"assign 1>1"});
+  pools.load(1, 0);
+  fill(pools, "b", 3);
+  ASSERT_EQ(pools.policy.children(), 4u);
+  for (int i = 0; i < 3; ++i) {
+    pools.policy.set_watched(rotated("b", i), true);
+    pools.load(static_cast<PoolPolicy::ChildId>(2 + i), 0);
+  }
+  pools.policy.wait(8, key("c"), false);
+  EXPECT_EQ(pools.decide(), Decisions{"stop 2"}) << "not the one of a, though it is idle for longer";
+  pools.policy.child_ended(2, PoolPolicy::End::usual, pools.now);
+  EXPECT_EQ(pools.decide(), Decisions{"spawn 5 c"});
+}
+
+TEST(PoolPolicy, serves_those_without_a_child_first) {
+  Pools pools(four(), key("a", true));
+  pools.policy.set_asking();
+  for (PoolPolicy::CallId call : {1u, 2u, 3u, 4u, 5u, 6u}) pools.policy.wait(call, key("a", true), true);
+  EXPECT_EQ(pools.decide(), (Decisions{"spawn 1 a", "spawn 2 a", "spawn 3 a"}));
+  for (PoolPolicy::ChildId child : {1u, 2u, 3u}) pools.policy.child_ready(child, pools.now);
+  pools.decide();
+  pools.policy.wait(7, key("x"), false);
+  pools.policy.wait(8, key("y"), false);
+  EXPECT_EQ(pools.decide(), Decisions{"spawn 4 x"});
+  pools.load(1, 0, 0);
+  EXPECT_EQ(pools.decide(), Decisions{"stop 1"}) << "for y, although calls of a wait for it too";
+}
+
+TEST(PoolPolicy, gives_up_the_oldest_question_of_the_scope_that_asks_most) {
+  PoolLimits limits = four();
+  limits.children_max = 8;
+  Pools pools(limits);
+  EXPECT_EQ(limits.asking_children_max(), 6u);
+  const auto ask = [&](PoolPolicy::ChildId child) {
+    pools.now += seconds(1);
+    pools.policy.set_load(child, {.calls = 0, .candidates = 1, .parked = 1}, pools.now);
+    return pools.decide();
+  };
+  const std::vector<std::string> scopes{"a", "b", "b", "b", "b", "b", "c"};
+  for (std::size_t i = 0; i < scopes.size(); ++i) {
+    const auto child = pools.policy.reserve_child();
+    pools.policy.add_ready_child(child, rotated(scopes[i], static_cast<int>(i)), pools.now);
+    pools.load(child, 1, 1);
+  }
+  for (PoolPolicy::ChildId child : {1u, 3u, 2u, 4u, 5u, 6u}) EXPECT_EQ(ask(child), Decisions{});
+  EXPECT_EQ(ask(7), Decisions{"give up 3"});
+  EXPECT_EQ(pools.decide(), Decisions{}) << "once";
 }
 
 TEST(PoolPolicy, restarts_at_once_the_first_time_and_then_ever_later) {

@@ -97,6 +97,7 @@ class StdioHost final : public ServerHost, public ChildOwner {
   void withdraw(CallId id);
   void decide();
   void carry_out(const PoolPolicy::Action& action);
+  void give_up_questions(Child& child);
   void spawn(ChildId id, const PoolKey& key, mcp::Era era);
   Task<void> run_child(std::shared_ptr<Child> child);
   void arm_timer();

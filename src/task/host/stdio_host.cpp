@@ -100,13 +100,6 @@ void StdioHost::withdraw(CallId id) {
 mcp::Outcome StdioHost::refusal_outcome(PoolPolicy::Refusal refusal) const {
   constexpr std::string_view retry = R"({"retryAfter":1})";
   switch (refusal) {
-    case PoolPolicy::Refusal::children_max:
-      return mcp::Outcome::failure(
-          mcp::code::server_error,
-          fmt::format(
-              "All {} server processes (children_max) are busy for other callers; try again in a second.",
-              spec_.children_max),
-          std::string(retry));
     case PoolPolicy::Refusal::queue_max:
       return mcp::Outcome::failure(
           mcp::code::server_error,
@@ -169,6 +162,9 @@ Task<Result<mcp::ServerDescription>> StdioHost::describe(const mcp::Caller& call
   const auto known = descriptions_.find(key.capabilities);
   if (known != descriptions_.end() && policy_.failures() < 2) co_return known->second;
   if (draining_) co_return fail(ErrorCode::unavailable, "The server is shutting down.");
+  // All children say the same of the server, more or less: nobody waits for a free one to hear it.
+  if (policy_.children() >= spec_.children_max && !descriptions_.empty() && policy_.failures() < 2)
+    co_return descriptions_.begin()->second;
   Describing describing(*this, key);
   decide();
   co_await describing.done_.wait();
@@ -223,7 +219,17 @@ void StdioHost::carry_out(const PoolPolicy::Action& action) {
   } else if (const auto* adopted = std::get_if<PoolPolicy::Adopt>(&action)) {
     if (Child* child = find_child(adopted->child)) child->set_key(adopted->key);
     sync_watches(adopted->key);
+  } else if (const auto* given_up = std::get_if<PoolPolicy::GiveUp>(&action)) {
+    if (Child* child = find_child(given_up->child)) give_up_questions(*child);
   }
+}
+
+void StdioHost::give_up_questions(Child& child) {
+  log_.info("questions_given_up",
+            {{"server", spec_.name}, {"child", child.id()}, {"questions", child.session().parked()}});
+  child.session().drop_parked(std::nullopt, clock_.now());
+  child.touched();
+  set_load(child);
 }
 
 void StdioHost::arm_timer() {

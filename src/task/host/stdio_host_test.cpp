@@ -101,6 +101,7 @@ class StdioHostTest : public ::testing::Test {
     StdioHostOptions options;
     options.environment = {{"PATH", "/bin"}, {"HOME", "/root"}};
     options.memory = memory;
+    options.account = &account;
     host = make_stdio_host(spec, *launcher, changes, clock, log, options);
     clock.run_until_idle();
   }
@@ -157,6 +158,7 @@ class StdioHostTest : public ::testing::Test {
   model::ServerSpec spec;
   MemoryUse use;
   std::function<std::optional<MemoryUse>()> memory;
+  MemoryAccount account{1u << 20};
   mcp::Caller caller;
   mcp::Caller asker;
   std::vector<std::unique_ptr<Observer>> observers;
@@ -444,15 +446,55 @@ TEST_F(StdioHostTest, says_that_an_answer_is_lost_when_its_child_died) {
   EXPECT_EQ(second.outcome.error.code, -32603);
 }
 
-TEST_F(StdioHostTest, answers_429_material_when_every_child_is_busy_for_others) {
+TEST_F(StdioHostTest, lets_a_call_wait_while_every_child_is_busy_for_others) {
   spec.children_max = 1;
   make();
   call(R"({"name":"hang"})");
-  Observer& refused = call(R"({"name":"echo"})", asker);
-  EXPECT_EQ(refused.outcome.error.code, -32000);
-  EXPECT_EQ(refused.outcome.error.data, R"({"retryAfter":1})");
+  Observer& waiting = call(R"({"name":"echo"})", asker);
+  EXPECT_EQ(waiting.outcomes, 0);
   const auto described = describe(asker);
   ASSERT_TRUE(described && *described) << "what the server is does not need a child of one's own";
+  calls.front().reset();
+  clock.advance(seconds(6));
+  EXPECT_EQ(waiting.outcome.kind, mcp::Outcome::Kind::result);
+}
+
+TEST_F(StdioHostTest, gives_the_oldest_question_up_before_questions_take_every_child) {
+  spec.children_max = 4;
+  make();
+  std::vector<Observer*> asked;
+  for (int i = 0; i < 5; ++i) asked.push_back(&call(R"({"name":"ask"})", asker));
+  clock.advance(seconds(6));
+  EXPECT_EQ(echo().outcome.kind, mcp::Outcome::Kind::result) << "of a client that cannot be asked";
+  EXPECT_EQ(call(R"({"name":"echo"})", asker).outcome.kind, mcp::Outcome::Kind::result);
+  mcp::Call retry;
+  retry.input_responses = R"({"ask-1":{"action":"accept"}})";
+  retry.request_state = asked[0]->outcome.input.state;
+  EXPECT_TRUE(
+      call(R"({"name":"ask"})", asker, retry).error().contains("This answer can no longer be delivered"));
+  retry.request_state = asked[4]->outcome.input.state;
+  EXPECT_TRUE(call(R"({"name":"ask"})", asker, retry).result().ends_with(R"("got":{"action":"accept"}})"));
+}
+
+TEST_F(StdioHostTest, leaves_output_unread_while_its_readers_answers_fill_the_memory) {
+  account.set_bytes_max(900);
+  make();
+  auto unread = account.open(caller.principal, MemoryAccount::Kind::answer);
+  ASSERT_TRUE(unread.grow(300));
+  EXPECT_EQ(echo().outcomes, 1) << "the read that was under way";
+  Observer& paused = echo();
+  EXPECT_EQ(paused.outcomes, 0);
+  EXPECT_EQ(account.pauses(), 1u);
+  unread.shrink(1);
+  clock.run_until_idle();
+  EXPECT_EQ(paused.outcomes, 1);
+  unread.add(1);
+  EXPECT_EQ(echo().outcomes, 1);
+  Observer& patient = echo();
+  clock.advance(seconds(4));
+  EXPECT_EQ(patient.outcomes, 0);
+  clock.advance(seconds(1));
+  EXPECT_EQ(patient.outcomes, 1) << "nobody stops a server for ever by not reading";
 }
 
 TEST_F(StdioHostTest, lets_calls_wait_and_refuses_more_than_the_queue_takes) {

@@ -53,6 +53,7 @@ class UrlCall final : public std::enable_shared_from_this<UrlCall> {
 
   bool done() const { return done_; }
   bool parked() const { return parked_; }
+  std::int64_t number() const { return number_; }  ///< of calls of one host, a later one has a higher one
   /// Marks the states of parked calls among those that modern upstreams make.
   static constexpr std::string_view state_prefix = "berth-parked:";
   /// Names the parked call and its round: what InputRequired::state holds.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "mcp/message.h"
@@ -25,6 +26,8 @@ constexpr Duration listen_retry_max = std::chrono::seconds(60);
 /// How long the goodbyes of a drain may take.
 constexpr Duration goodbye_patience = std::chrono::seconds(3);
 constexpr std::size_t sessions_max = 1024;
+/// Questions of one principal that wait for their user; a further one takes the place of the oldest.
+constexpr std::size_t parked_max = 64;
 constexpr std::size_t tool_pages_max = 50;
 
 class UrlActive final : public mcp::ActiveCall {
@@ -58,7 +61,7 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
   Task<void> learn_tools() override;
   void reached() override { set_contact({}); }
   void unreachable(const std::string& why) override { set_contact(fail(ErrorCode::unavailable, why)); }
-  void park(const std::shared_ptr<UrlCall>& call) override { parked_[call->state()] = call; }
+  void park(const std::shared_ptr<UrlCall>& call) override;
   void unpark(const UrlCall& call) override { parked_.erase(call.state()); }
   void call_ended() override {
     if (--calls_ == 0) idle_.notify();
@@ -81,7 +84,7 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
   void on_session_change(const UrlSession& session, mcp::Change change);
   void publish(mcp::Change change);
   void reap_sessions();
-  bool make_room();
+  bool make_room(const PoolKey& key);
   void close_session(const std::shared_ptr<UrlSession>& session, UrlSession::Goodbye goodbye);
   std::set<std::string> watched(const PoolKey& key) const;
   void sync_watches(const PoolKey& key);
@@ -332,7 +335,7 @@ Task<Result<std::shared_ptr<UrlSession>>> UrlHost::session(PoolKey key) {
   const auto known = sessions_.find(key);
   std::shared_ptr<UrlSession> found = known == sessions_.end() ? nullptr : known->second;
   if (!found) {
-    if (sessions_.size() >= sessions_max && !make_room()) {
+    if (sessions_.size() >= sessions_max && !make_room(key)) {
       co_return fail(ErrorCode::resource_exhausted,
                      fmt::format("{} sessions with the upstream are in use; try again later.", sessions_max));
     }
@@ -371,16 +374,37 @@ void UrlHost::session_lost(const std::shared_ptr<UrlSession>& session) {
   close_session(session, UrlSession::Goodbye::quietly);
 }
 
-bool UrlHost::make_room() {
-  std::shared_ptr<UrlSession> longest_idle;
+/// Among the idle ones of whoever has most: one that is not watched, and then the one idle for longest.
+bool UrlHost::make_room(const PoolKey& wanted) {
+  std::map<std::string_view, std::size_t> held;
+  for (const auto& [key, session] : sessions_) ++held[key.scope];
+  const std::size_t own = held[wanted.scope];
+  std::shared_ptr<UrlSession> victim;
+  std::tuple<std::size_t, bool, Duration> most{};
   for (const auto& [key, session] : sessions_) {
-    if (session->calls > 0 || session->state() != UrlSession::State::ready || watches_.contains(key))
-      continue;
-    if (!longest_idle || session->used_at < longest_idle->used_at) longest_idle = session;
+    if (session->calls > 0 || session->state() != UrlSession::State::ready) continue;
+    const std::size_t theirs = held[key.scope];
+    if (key.scope != wanted.scope && theirs <= own) continue;
+    const std::tuple place(theirs, !watches_.contains(key), TimePoint::max() - session->used_at);
+    if (victim && place <= most) continue;
+    victim = session;
+    most = place;
   }
-  if (!longest_idle) return false;
-  close_session(longest_idle, UrlSession::Goodbye::polite);
+  if (!victim) return false;
+  close_session(victim, UrlSession::Goodbye::polite);
   return true;
+}
+
+void UrlHost::park(const std::shared_ptr<UrlCall>& call) {
+  parked_[call->state()] = call;
+  std::size_t own = 1;
+  std::shared_ptr<UrlCall> oldest;
+  for (const auto& [state, each] : parked_) {
+    if (each == call || each->caller().principal != call->caller().principal) continue;
+    ++own;
+    if (!oldest || each->number() < oldest->number()) oldest = each;
+  }
+  if (own > parked_max) oldest->cut({mcp::code::internal_error, "A newer question took its place.", {}});
 }
 
 void UrlHost::reap_sessions() {

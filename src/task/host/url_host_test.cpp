@@ -460,6 +460,25 @@ TEST_F(UrlHostTest, parks_a_call_that_asks_and_goes_on_with_the_answer) {
   EXPECT_EQ(second.result(), R"({"tool":"ask"})");
 }
 
+TEST_F(UrlHostTest, gives_the_oldest_of_too_many_questions_of_one_principal_up) {
+  make();
+  const mcp::Caller other{.principal = "other", .capabilities = asker.capabilities};
+  Observer& others = call(R"({"name":"ask"})", other);
+  std::vector<Observer*> asked;
+  for (int i = 0; i < 65; ++i) asked.push_back(&call(R"({"name":"ask"})", asker));
+  mcp::Call retry;
+  retry.input_responses = R"({"ask-1":{"action":"accept"}})";
+  retry.request_state = asked[0]->outcome.input.state;
+  EXPECT_TRUE(
+      call(R"({"name":"ask"})", asker, retry).error().contains("This answer can no longer be delivered"));
+  const auto goes_on = [&](Observer& first, const mcp::Caller& who) {
+    retry.request_state = first.outcome.input.state;
+    return call(R"({"name":"ask"})", who, retry).outcomes == 0;
+  };
+  EXPECT_TRUE(goes_on(*asked[1], asker));
+  EXPECT_TRUE(goes_on(others, other));
+}
+
 TEST_F(UrlHostTest, keeps_asks_of_calls_in_flight_together_apart) {
   make();
   Observer& first = call(R"({"name":"hang"})", asker);
