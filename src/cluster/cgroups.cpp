@@ -6,15 +6,19 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+
+#include "base/descriptor.h"
 
 namespace berth::cluster {
 
 namespace {
 
 constexpr std::uint64_t period_us = 100'000;
+constexpr std::size_t events_bytes_max = 4096;
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
@@ -46,6 +50,8 @@ class Hierarchy {
   virtual std::vector<std::string> folders() const = 0;
   virtual Result<void> prepare_parent(const std::string& group) = 0;
   virtual Result<void> limit(const std::string& group, const CgroupLimits& limits) = 0;
+  /// Where the kernel counts the processes it kills in a group, as "oom_kill N".
+  virtual std::string events_file(const std::string& group) const = 0;
   virtual std::string_view name() const = 0;
 };
 
@@ -63,6 +69,9 @@ class Version1 final : public Hierarchy {
                         std::to_string(limits.memory_bytes));
     }
     return done;
+  }
+  std::string events_file(const std::string& group) const override {
+    return root_ + "/memory/" + group + "/memory.oom_control";
   }
   std::string_view name() const override { return "cgroup v1"; }
 
@@ -82,6 +91,9 @@ class Version2 final : public Hierarchy {
     auto done = write_file(folder + "/cpu.max", fmt::format("{} {}", quota_us(limits.cpu), period_us));
     if (done) done = write_file(folder + "/memory.max", std::to_string(limits.memory_bytes));
     return done;
+  }
+  std::string events_file(const std::string& group) const override {
+    return root_ + "/" + group + "/memory.events";
   }
   std::string_view name() const override { return "cgroup v2"; }
 
@@ -133,6 +145,21 @@ class CgroupsImpl final : public Cgroups {
     std::vector<std::string> folders;
     for (const std::string& folder : hierarchy_->folders()) folders.push_back(folder + "/" + group);
     return folders;
+  }
+
+  std::uint64_t memory_kills(std::string_view task) const override {
+    if (!enforced_) return 0;
+    const std::string path = hierarchy_->events_file(fmt::format("{}/task-{}", parent_, task));
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    std::string text;
+    if (file.number() >= 0) static_cast<void>(read_all(file.number(), events_bytes_max, text));
+    constexpr std::string_view key = "oom_kill ";
+    std::size_t at = text.starts_with(key) ? 0 : text.find("\n" + std::string(key));
+    if (at == std::string::npos) return 0;
+    if (at > 0) ++at;
+    std::uint64_t kills = 0;
+    std::from_chars(text.data() + at + key.size(), text.data() + text.size(), kills);
+    return kills;
   }
 
   void remove_group(std::string_view task) override {

@@ -29,6 +29,8 @@ class Cgroups {
   /// Makes the group of a task (or reuses an empty one) and returns the folders whose cgroup.procs its first
   /// process joins before exec; none when not enforced.
   virtual Result<std::vector<std::string>> make_group(std::string_view task, const CgroupLimits& limits) = 0;
+  /// How many processes of a task's group the kernel has killed because its memory was used up.
+  virtual std::uint64_t memory_kills(std::string_view task) const = 0;
   /// Removes a task's group once its processes are gone; quietly leaves one that is still busy.
   virtual void remove_group(std::string_view task) = 0;
 };

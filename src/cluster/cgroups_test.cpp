@@ -69,6 +69,9 @@ TEST_F(FakeTree, WritesQuotaAndMemoryOfVersionTwoAndDelegatesToItsGroups) {
   EXPECT_EQ(text("berth/demo-1/cgroup.subtree_control"), "+cpu +memory");
   EXPECT_EQ(text("berth/demo-1/task-2/cpu.max"), "150000 100000");
   EXPECT_EQ(text("berth/demo-1/task-2/memory.max"), "536870912");
+  EXPECT_EQ(groups->memory_kills("2"), 0u);
+  std::ofstream(root_ + "/berth/demo-1/task-2/memory.events") << "low 0\nmax 9\noom 3\noom_kill 2\n";
+  EXPECT_EQ(groups->memory_kills("2"), 2u);
 }
 
 TEST(Cgroups, OnThisMachineEitherWorkOrSayWhyNot) {

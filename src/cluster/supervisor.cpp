@@ -349,7 +349,11 @@ void SupervisorImpl::remember_end(std::size_t number, EndedTask ended, Duration 
 
 void SupervisorImpl::on_exit(RunningTask& task, const net::ExitStatus& status) {
   const TimePoint now = clock_.now();
-  const std::string how = net::to_string(status);
+  std::string how = net::to_string(status);
+  if (status.signal == SIGKILL && cgroups_.memory_kills(task.id) > 0) {
+    how += fmt::format(" because its memory was used up (tasks.memory: {} MB)",
+                       options_.spec.tasks.memory_bytes >> 20);
+  }
   const std::string why = task.state == TaskState::draining ? ": " + task.reason : "";
   task.log->finish(clock_.wall());
   task.log->note("task_ended", how, clock_.wall());

@@ -158,6 +158,7 @@ class SupervisorTest : public ::testing::Test,
   Result<std::vector<std::string>> make_group(std::string_view task, const CgroupLimits&) override {
     return std::vector<std::string>{"/cgroup/" + std::string(task)};
   }
+  std::uint64_t memory_kills(std::string_view) const override { return memory_kills_; }
   void remove_group(std::string_view) override {}
 
   asio::io_context loop_;
@@ -165,6 +166,7 @@ class SupervisorTest : public ::testing::Test,
   std::string folder_;
   SupervisorOptions options_;
   std::optional<Error> launch_error_;
+  std::uint64_t memory_kills_ = 0;
   std::vector<std::shared_ptr<FakeState>> processes_;
   std::vector<std::string> targets_;
   std::vector<std::string> events_;
@@ -198,6 +200,16 @@ TEST_F(SupervisorTest, AKilledTaskIsBackAtOnceInItsZone) {
   EXPECT_EQ(tasks[1].zone, "b");
   EXPECT_EQ(tasks[1].restarts, 1u);
   EXPECT_EQ(events_[6], "task 2 killed by signal 9 (SIGKILL) after 0.0 s");
+}
+
+TEST_F(SupervisorTest, ATaskThatRanOutOfMemoryIsSaidToHaveDoneSo) {
+  start_healthy();
+  memory_kills_ = 1;
+  process("2").end({std::nullopt, SIGKILL});
+  clock_.run_until_idle();
+  EXPECT_EQ(events_[6],
+            "task 2 killed by signal 9 (SIGKILL) because its memory was used up (tasks.memory: 1024 "
+            "MB) after 0.0 s");
 }
 
 Task<void> say(net::Stream& stream, std::string text) {
