@@ -6,6 +6,7 @@
 
 #include "app/aws_signer.h"
 #include "app/stall_watch.h"
+#include "base/heap.h"
 #include "base/signal.h"
 #include "cli/files.h"
 #include "cli/options.h"
@@ -172,6 +173,7 @@ Task<void> cut_short(cli::Interrupts& interrupts, task::Runtime& runtime, Clock&
 
 Task<int> run_task(task::RuntimeOptions options, net::Network& network, net::ProcessLauncher& launcher,
                    cli::Interrupts& interrupts, Log& log, std::function<void(const task::Runtime&)> started) {
+  map_large_blocks();
   const auto drain_timeout = options.spec.tasks.drain_timeout;
   auto runtime = task::make_runtime(std::move(options), network, launcher, log);
   if (!runtime) {

@@ -1,5 +1,6 @@
 #include "base/memory_account.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -50,6 +51,7 @@ void MemoryAccount::move(Holder& holder, Kind kind, std::size_t up, std::size_t 
   holder.sum += up - down;
   bytes_[index] += up - down;
   sum_ += up - down;
+  peak_ = std::max(peak_, sum_);
   if (down == 0) return;
   for (const auto& callback : watches_) callback();
 }

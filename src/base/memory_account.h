@@ -107,6 +107,9 @@ class MemoryAccount {
   std::size_t bytes_max() const { return bytes_max_; }
   void set_bytes_max(std::size_t bytes_max) { bytes_max_ = bytes_max; }
   std::size_t held() const { return sum_; }
+  /// The most that was held since forget_peak().
+  std::size_t peak() const { return peak_; }
+  void forget_peak() { peak_ = sum_; }
   std::size_t held(Kind kind) const { return bytes_[static_cast<std::size_t>(kind)]; }
   std::uint64_t refused(Kind kind) const { return refused_[static_cast<std::size_t>(kind)]; }
   /// Times a server's output was left unread because is_tight().
@@ -127,6 +130,7 @@ class MemoryAccount {
   std::size_t sum_ = 0;
   std::array<std::size_t, kinds> bytes_{};
   std::array<std::uint64_t, kinds> refused_{};
+  std::size_t peak_ = 0;
   std::uint64_t pauses_ = 0;
   /// Those who hold nothing stay until there are many, so that a call costs no allocation.
   std::unordered_map<std::string, Holder, Hash, std::equal_to<>> holders_;

@@ -62,6 +62,16 @@ TEST(MemoryAccount, GivesBackWhatAChargeHeld) {
   EXPECT_EQ(account.held(), 0u);
 }
 
+TEST(MemoryAccount, RemembersTheMostThatWasHeld) {
+  MemoryAccount account(1000);
+  auto charge = account.open("alice", Kind::answer);
+  charge.add(300);
+  charge.shrink(200);
+  EXPECT_EQ(account.peak(), 300u);
+  account.forget_peak();
+  EXPECT_EQ(account.peak(), 100u);
+}
+
 TEST(MemoryAccount, CountsInAnyCaseWhatIsThere) {
   MemoryAccount account(1000);
   auto charge = account.open("alice", Kind::session);

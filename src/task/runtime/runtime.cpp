@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/heap.h"
 #include "base/random.h"
 #include "codec/http1.h"
 #include "http/server.h"
@@ -38,6 +39,9 @@ constexpr Duration readiness_interval = 1s;
 constexpr Duration memory_look_interval = 1s;
 /// What the last spans may take even when nothing is left of a drain's time.
 constexpr Duration telemetry_time_min = 500ms;
+
+/// Free heap is looked for only after this much was held.
+constexpr std::size_t trim_bytes_min = 32u << 20;
 
 /// What may be held for callers, of the memory a task has: the rest is for its servers and for copies.
 std::uint64_t account_bytes(std::uint64_t task_bytes) { return task_bytes / 2; }
@@ -189,6 +193,7 @@ class RuntimeImpl final : public Runtime {
   Task<void> renew_certificate();
   Task<void> keep_telling_readiness();
   void look_at_memory();
+  void give_memory_back();
   Task<void> keep_memory_in_view();
   ChangeBus& bus() { return sisters_ ? static_cast<ChangeBus&>(sisters_->bus) : *local_bus_; }
 
@@ -364,7 +369,15 @@ Task<void> RuntimeImpl::keep_memory_in_view() {
   while (true) {
     co_await network_.clock().sleep_for(memory_look_interval);
     look_at_memory();
+    give_memory_back();
   }
+}
+
+/// A peak leaves its small blocks' pages in the heap, and the servers need them.
+void RuntimeImpl::give_memory_back() {
+  if (memory_.peak() < trim_bytes_min || memory_.held() > memory_.peak() / 4) return;
+  trim_heap();
+  memory_.forget_peak();
 }
 
 void RuntimeImpl::write_memory_metrics(monitoring::MetricsWriter& writer) const {
