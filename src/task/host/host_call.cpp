@@ -93,6 +93,11 @@ void HostCall::on_not_executed() {
 
 void HostCall::on_refused(PoolPolicy::Refusal refusal) { finish(host_.refusal_outcome(refusal)); }
 
+PoolKey HostCall::key() {
+  key_ = host_.key_of(*call_.caller);
+  return key_;
+}
+
 void HostCall::on_waited_too_long() {
   finish(mcp::Outcome::failure(
       mcp::code::internal_error,

@@ -73,7 +73,10 @@ Task<void> StdioHost::run_child(std::shared_ptr<Child> child) { co_await child->
 void StdioHost::on_child_ready(Child& child) {
   if (probe_ == child.id()) return on_verdict(mcp::Era::modern);
   policy_.child_ready(child.id(), clock_.now());
-  if (child.era() == era_) descriptions_[child.key().capabilities] = child.session().description();
+  if (child.era() == era_) {
+    descriptions_[child.key().capabilities] = child.session().description();
+    era_recalled_ = false;
+  }
   sync_watches(child.key());
   if (probe_) {
     // Only now does the probe's silence mean something: the same command has had its time to start.
@@ -119,6 +122,10 @@ void StdioHost::on_child_ended(Child& child) {
     // The probe will be answered; without one, a modern child is started.
     return probe_ ? decide() : on_verdict(mcp::Era::modern);
   }
+  if (era_recalled_ && !expected) {
+    policy_.child_ended(id, PoolPolicy::End::usual, clock_.now());
+    return doubt_recalled_era();
+  }
   if (!expected) {
     ++restarts_;
     last_failure_ = child.epitaph();
@@ -157,9 +164,33 @@ bool StdioHost::has_room_for_spare() {
 
 // --- Era
 
+void StdioHost::recall_era() {
+  if (!options_.eras) return;
+  const std::optional<mcp::Era> era = options_.eras->recall(spec_, clock_.wall());
+  if (!era) return;
+  era_ = *era;
+  era_known_ = era_recalled_ = true;
+}
+
+void StdioHost::record_era(std::optional<mcp::Era> era) {
+  if (!options_.eras) return;
+  const Result<void> kept = options_.eras->keep(spec_, era, clock_.wall());
+  if (!kept) log_.debug("server_era_not_kept", {{"server", spec_.name}, {"reason", kept.error().message()}});
+}
+
+/// The first process did not come up in the recalled era, so the server is asked after all.
+void StdioHost::doubt_recalled_era() {
+  record_era(std::nullopt);
+  era_known_ = era_recalled_ = false;
+  adopt_era(mcp::Era::legacy);
+  start_probe();
+  decide();
+}
+
 void StdioHost::on_probe_ended(const Child& probe) {
   if (named_modern_) return on_verdict(mcp::Era::modern);
   const bool has_answered = !probe.timed_out() && !probe.killed_from_outside();
+  if (has_answered) record_era(mcp::Era::legacy);
   if (has_answered || !descriptions_.empty()) return on_verdict(mcp::Era::legacy);
   // Its sibling has not started either, so nothing is known: the next start is asked again.
   give_up_probe();
@@ -180,9 +211,11 @@ void StdioHost::start_probe() {
 void StdioHost::on_verdict(mcp::Era era) {
   const std::optional<ChildId> id = std::exchange(probe_, std::nullopt);
   era_known_ = true;
+  era_recalled_ = false;
   verdict_timer_->cancel();
   log_.info("server_era", {{"server", spec_.name}, {"era", era == mcp::Era::modern ? "modern" : "legacy"}});
   if (era == mcp::Era::modern) {
+    record_era(era);
     adopt_era(era);
     // The sibling was only asked who it is, so it can serve.
     if (Child* const child = id ? find_child(*id) : nullptr) {
@@ -206,7 +239,7 @@ void StdioHost::adopt_era(mcp::Era era) {
   }
   for (const auto& [key, uris] : watches_) policy_.set_watched(key, !uris.empty());
   for (auto& [id, queued] : queued_) {
-    queued.key = {queued.key.scope, {}};
+    queued.key = queued.waiting->key();
     policy_.wait(id, queued.key, queued.candidate);
   }
 }

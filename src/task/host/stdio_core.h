@@ -24,6 +24,8 @@ class Waiting {
   virtual void on_assigned(Child& child) = 0;
   virtual void on_refused(PoolPolicy::Refusal refusal) = 0;
   virtual void on_waited_too_long() = 0;
+  /// The pool to wait for, which is another one where another era is spoken.
+  virtual PoolKey key() = 0;
 };
 
 class StdioHost;
@@ -45,6 +47,7 @@ class HostCall final : public mcp::ActiveCall, public CallSink, public Waiting {
   void on_assigned(Child& child) override;
   void on_refused(PoolPolicy::Refusal refusal) override;
   void on_waited_too_long() override;
+  PoolKey key() override;
 
  private:
   enum class State : std::uint8_t { idle, waiting, running, done };
@@ -111,6 +114,9 @@ class StdioHost final : public ServerHost, public ChildOwner {
   bool has_room_for_spare();
   void on_verdict(mcp::Era era);
   void adopt_era(mcp::Era era);
+  void recall_era();
+  void record_era(std::optional<mcp::Era> era);
+  void doubt_recalled_era();
   void sync_watches(const PoolKey& key);
   void call_ended();
   mcp::Outcome refusal_outcome(PoolPolicy::Refusal refusal) const;
@@ -127,6 +133,7 @@ class StdioHost final : public ServerHost, public ChildOwner {
   CapabilityCache capabilities_;
   mcp::Era era_ = mcp::Era::legacy;
   bool era_known_ = false;
+  bool era_recalled_ = false;     ///< from a record, and no process has borne it out yet
   bool named_modern_ = false;     ///< a refusal of initialize listed 2026-07-28
   std::optional<ChildId> probe_;  ///< while it has not spoken
   TimePoint probe_started_{};

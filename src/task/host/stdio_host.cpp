@@ -45,6 +45,7 @@ StdioHost::StdioHost(const model::ServerSpec& spec, net::ProcessLauncher& launch
       scope_(clock.executor()) {
   policy_.set_one_session_a_pool(spec_.isolation == model::Isolation::session);
   era_known_ = spec_.era != model::EraChoice::automatic;
+  if (!era_known_) recall_era();
   look_at_memory();
   if (!era_known_) policy_.set_open(false);
   decide();
@@ -121,9 +122,10 @@ std::string StdioHost::failing_sentence() const {
 /// Waits for a child without calling it.
 class StdioHost::Describing final : public Waiting {
  public:
-  Describing(StdioHost& host, const PoolKey& key) : done_(host.clock_.executor()), host_(host) {
+  Describing(StdioHost& host, const mcp::Caller& caller)
+      : done_(host.clock_.executor()), host_(host), caller_(caller) {
     waits_ = true;
-    id_ = host_.enqueue(*this, key, false, false);
+    id_ = host_.enqueue(*this, host_.key_of(caller_), false, false);
   }
   ~Describing() override {
     if (waits_) host_.withdraw(id_);
@@ -141,6 +143,7 @@ class StdioHost::Describing final : public Waiting {
   void on_waited_too_long() override {
     finish(fail(ErrorCode::deadline_exceeded, "No server process became ready in time."));
   }
+  PoolKey key() override { return host_.key_of(caller_); }
 
   Signal done_;
   Result<mcp::ServerDescription> result_ = mcp::ServerDescription{};
@@ -153,6 +156,7 @@ class StdioHost::Describing final : public Waiting {
   }
 
   StdioHost& host_;
+  const mcp::Caller& caller_;
   CallId id_ = 0;
   bool waits_ = false;
 };
@@ -165,7 +169,7 @@ Task<Result<mcp::ServerDescription>> StdioHost::describe(const mcp::Caller& call
   // All children say the same of the server, more or less: nobody waits for a free one to hear it.
   if (policy_.children() >= spec_.children_max && !descriptions_.empty() && policy_.failures() < 2)
     co_return descriptions_.begin()->second;
-  Describing describing(*this, key);
+  Describing describing(*this, caller);
   decide();
   co_await describing.done_.wait();
   co_return std::move(describing.result_);

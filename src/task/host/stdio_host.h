@@ -11,6 +11,7 @@
 #include "base/memory_account.h"
 #include "model/spec.h"
 #include "net/process.h"
+#include "task/host/era_record.h"
 #include "task/host/memory_use.h"
 #include "task/server_host.h"
 
@@ -25,12 +26,14 @@ struct StdioHostOptions {
   MemoryAccount* account = nullptr;
   /// What children may not see: Berth's own files.
   net::Separation separation;
+  /// Where the answer to `era: automatic` outlives the host; unset: nowhere.
+  std::optional<EraRecord> eras;
 };
 
 /// Hosts `spec.command` as child processes that speak MCP over stdin and stdout. Starts `spec.warm` of them
 /// at once; with `era: automatic` a sibling process is asked at the same time which era the server speaks,
-/// and the answer is kept for the life of the host. Everything passed outlives the host; drain() before
-/// destroying it.
+/// and the answer is kept for the life of the host, and in `options.eras` for the next one. Everything passed
+/// outlives the host; drain() before destroying it.
 ///
 /// Calls of a child that dies end with -32603, its exit status and last words; they are never run again,
 /// except those that had not left this process. Reached limits answer -32000 with data {"retryAfter":

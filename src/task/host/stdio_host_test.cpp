@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <optional>
 
@@ -102,6 +104,7 @@ class StdioHostTest : public ::testing::Test {
     options.environment = {{"PATH", "/bin"}, {"HOME", "/root"}};
     options.memory = memory;
     options.account = &account;
+    options.eras = eras;
     host = make_stdio_host(spec, *launcher, changes, clock, log, options);
     clock.run_until_idle();
   }
@@ -157,6 +160,7 @@ class StdioHostTest : public ::testing::Test {
   RecordingLog log;
   model::ServerSpec spec;
   MemoryUse use;
+  std::optional<EraRecord> eras;
   std::function<std::optional<MemoryUse>()> memory;
   MemoryAccount account{1u << 20};
   mcp::Caller caller;
@@ -664,6 +668,67 @@ TEST_F(StdioHostTest, takes_a_refusal_that_lists_versions_for_an_answer) {
   make();
   EXPECT_EQ((*describe(caller))->era, mcp::Era::modern);
   EXPECT_TRUE(echo().result().starts_with(R"({"child":2)"));
+}
+
+class StdioHostEras : public StdioHostTest {
+ protected:
+  StdioHostEras() : folder_(std::filesystem::temp_directory_path() / "berth_host_eras_XXXXXX") {
+    if (::mkdtemp(folder_.data()) == nullptr) std::abort();
+    eras.emplace(folder_ + "/eras", "1");
+    spec.era = model::EraChoice::automatic;
+  }
+  ~StdioHostEras() override { std::filesystem::remove_all(folder_); }
+
+  std::optional<mcp::Era> recorded() { return eras->recall(spec, clock.wall()); }
+  void record(mcp::Era era) { ASSERT_TRUE(eras->keep(spec, era, clock.wall())); }
+
+ private:
+  std::string folder_;
+};
+
+TEST_F(StdioHostEras, are_asked_once_and_remembered) {
+  launcher->script.on_line = modern_server;
+  make();
+  EXPECT_EQ((*describe(caller))->era, mcp::Era::modern);
+  EXPECT_EQ(recorded(), mcp::Era::modern);
+  drain(Duration(0));
+  const std::size_t before = launcher->children().size();
+  make();
+  EXPECT_EQ(launcher->children().size(), before + 1) << "no probe";
+  EXPECT_EQ((*describe(caller))->era, mcp::Era::modern);
+}
+
+TEST_F(StdioHostEras, remember_a_legacy_answer_but_not_silence) {
+  make();
+  EXPECT_EQ((*describe(caller))->era, mcp::Era::legacy);
+  EXPECT_EQ(recorded(), mcp::Era::legacy);
+  drain(Duration(0));
+  ASSERT_TRUE(eras->keep(spec, std::nullopt, clock.wall()));
+  launcher->script.on_line = [](FakeChild& each, const std::string& line) {
+    if (line.find("server/discover") == std::string::npos) legacy_server(each, line);
+  };
+  make();
+  clock.advance(seconds(10));
+  EXPECT_EQ((*describe(caller))->era, mcp::Era::legacy);
+  EXPECT_EQ(recorded(), std::nullopt);
+}
+
+TEST_F(StdioHostEras, that_were_recalled_wrongly_cost_one_start) {
+  record(mcp::Era::modern);
+  make();
+  const Observer& asked = call(R"({"name":"ask"})", asker);
+  EXPECT_EQ(asked.outcome.kind, mcp::Outcome::Kind::input_required) << "with the caller's own capabilities";
+  EXPECT_EQ(recorded(), mcp::Era::legacy);
+  drain(Duration(0));
+  calls.clear();
+  launcher->script.on_line = [](FakeChild& each, const std::string& line) {
+    if (line.find("\"initialize\"") == std::string::npos) return modern_server(each, line);
+    each.say(R"({"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"Unsupported protocol version",)"
+             R"("data":{"supported":["2026-07-28"],"requested":"2025-11-25"}}})");
+  };
+  make();
+  EXPECT_TRUE(echo().result().find("echo") != std::string::npos);
+  EXPECT_EQ(recorded(), mcp::Era::modern);
 }
 
 TEST_F(StdioHostTest, starts_no_spare_where_it_would_not_fit) {

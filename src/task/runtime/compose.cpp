@@ -67,7 +67,9 @@ struct HostMaker {
         StdioHostOptions options{environment,
                                  [] { return read_memory_use(); },
                                  &memory,
-                                 {.hidden = state_directory, .kept = {}, .secrets = secret_paths}};
+                                 {.hidden = state_directory, .kept = {}, .secrets = secret_paths},
+                                 {}};
+        if (!state_directory.empty()) options.eras.emplace(state_directory + "/eras", version);
         if (!state_directory.empty() && data_directory.starts_with(state_directory + "/"))
           options.separation.kept = data_directory;
         made.host = make_stdio_host(spec, launcher, sink, clock, log, std::move(options));
