@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "berth/content.h"
 #include "berth/detail/handler.h"
+#include "mcp/message.h"
 
 namespace berth::task {
 
@@ -115,9 +116,8 @@ void Invocation::cancel() {
 void Invocation::arm_call_timeout() {
   timer_->arm(world_.clock.now() + world_.spec.call_timeout, [this] {
     give_up(mcp::Outcome::failure(
-        mcp::code::internal_error,
-        fmt::format("The call neither finished nor told progress for {} ms (server.call_timeout).",
-                    world_.spec.call_timeout.count())));
+        mcp::unknown_end(fmt::format("It neither finished nor told progress for {} ms (server.call_timeout).",
+                                     world_.spec.call_timeout.count()))));
   });
 }
 

@@ -291,7 +291,8 @@ TEST_F(NativeHostTest, ACallThatNeitherEndsNorProgressesTimesOut) {
   EXPECT_EQ(tool("slow"), "progress {\"progress\":0,\"total\":2}\n");
   clock.advance(5s);
   EXPECT_EQ(recorder.take(),
-            "error -32603 The call neither finished nor told progress for 5000 ms (server.call_timeout).\n");
+            "error -32603 The call may have run; its end is unknown. It neither finished nor told progress "
+            "for 5000 ms (server.call_timeout).\n");
   EXPECT_EQ(unwound, 1);
 }
 
