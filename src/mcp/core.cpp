@@ -49,8 +49,9 @@ std::string_view notification_method(Change::Kind kind) {
     case Change::Kind::prompts_list: return "notifications/prompts/list_changed";
     case Change::Kind::resources_list: return "notifications/resources/list_changed";
     case Change::Kind::resource_updated: return "notifications/resources/updated";
+    case Change::Kind::message: break;
   }
-  return "notifications/resources/updated";
+  return "notifications/message";
 }
 
 }  // namespace berth::mcp

@@ -21,7 +21,7 @@ inline constexpr std::string_view modern_version = "2026-07-28";
 inline constexpr std::string_view latest_legacy_version = "2025-11-25";
 /// Newest first.
 inline constexpr std::string_view legacy_versions[] = {"2025-11-25", "2025-06-18", "2025-03-26",
-                                                        "2024-11-05"};
+                                                       "2024-11-05"};
 
 enum class Era : std::uint8_t { legacy, modern };
 
@@ -92,6 +92,7 @@ struct Call {
 struct Notification {
   std::string method;  ///< notifications/progress or notifications/message (or a vendor's)
   std::string params;  ///< JSON object text; for progress without progressToken (the client edge adds it)
+  bool operator==(const Notification&) const = default;
 };
 
 struct InputRequired {
@@ -135,27 +136,32 @@ class CallObserver {
 class ActiveCall {
  public:
   virtual ~ActiveCall() = default;
+  /// The client's own words for cancelling it, which the server is told when this is destroyed.
+  virtual void set_cancel_reason(std::string_view) {}
 };
 
 /// What a server is: its DiscoverResult or InitializeResult in era-neutral form.
 struct ServerDescription {
-  Era era = Era::legacy;              ///< what the hosted server speaks
-  std::string capabilities = "{}";    ///< ServerCapabilities, JSON text
-  std::string server_info = "{}";     ///< Implementation, JSON text
-  std::string instructions;           ///< empty: none
+  Era era = Era::legacy;            ///< what the hosted server speaks
+  std::string capabilities = "{}";  ///< ServerCapabilities, JSON text
+  std::string server_info = "{}";   ///< Implementation, JSON text
+  std::string instructions;         ///< empty: none
   std::optional<CacheHint> cache;
 };
 
-/// Something that changed at the server, for subscriptions/listen and legacy streams.
+/// Something that changed at the server, for subscriptions/listen and legacy streams; or, as `message`, what
+/// it says of itself outside every call, for the legacy sessions on this task that it serves.
 struct Change {
-  enum class Kind : std::uint8_t { tools_list, prompts_list, resources_list, resource_updated };
+  enum class Kind : std::uint8_t { tools_list, prompts_list, resources_list, resource_updated, message };
   Kind kind = Kind::tools_list;
-  std::string uri;        ///< resource_updated only
-  std::string principal;  ///< only for callers with this principal; empty: for all
+  std::string uri;         ///< resource_updated only
+  std::string principal;   ///< only for callers with this principal; empty: for all
+  std::string session{};   ///< only for this legacy session (Caller::session); empty: for all
+  Notification message{};  ///< `message` only: notifications/message, or none of MCP's own
   bool operator==(const Change&) const = default;
 };
 
-/// The legacy notification method of a change, e.g. "notifications/tools/list_changed".
+/// The legacy notification method of a change, e.g. "notifications/tools/list_changed"; not of a `message`.
 std::string_view notification_method(Change::Kind kind);
 
 }  // namespace berth::mcp

@@ -119,6 +119,9 @@ std::string tool_error_result(std::string_view text) {
 }
 
 std::string legacy_notification(const Change& change) {
+  if (change.kind == Change::Kind::message) {
+    return write_notification(change.message.method, change.message.params);
+  }
   std::string params;
   if (change.kind == Change::Kind::resource_updated) params = "{\"uri\":" + json_quote(change.uri) + "}";
   return write_notification(notification_method(change.kind), params);

@@ -46,6 +46,7 @@ bool ListenFilter::wants(const Change& change) const {
     case Change::Kind::prompts_list: return prompts;
     case Change::Kind::resources_list: return resources;
     case Change::Kind::resource_updated: return std::find(uris.begin(), uris.end(), change.uri) != uris.end();
+    case Change::Kind::message: break;  // it says nothing of what a listen stream is for
   }
   return false;
 }

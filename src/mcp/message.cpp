@@ -111,6 +111,21 @@ Method parse_method(std::string_view name) {
   return Method::other;
 }
 
+bool is_custom_notification(std::string_view method) {
+  constexpr std::string_view servers_own[] = {"notifications/message",
+                                              "notifications/tools/list_changed",
+                                              "notifications/prompts/list_changed",
+                                              "notifications/resources/list_changed",
+                                              "notifications/resources/updated",
+                                              "notifications/elicitation/complete"};
+  if (parse_method(method) != Method::other) return false;
+  for (const std::string_view own : servers_own) {
+    if (method == own) return false;
+  }
+  // Tasks are hidden from clients and servers; a listen stream is Berth's own.
+  return !method.starts_with("notifications/tasks") && !method.starts_with("notifications/subscriptions/");
+}
+
 std::expected<Message, MessageProblem> read_message(json::Slice value) {
   if (!value.is(json::Kind::object)) return problem({}, "a message must be a JSON object.");
   const Members members = read_members(value);

@@ -40,6 +40,8 @@ enum class Method : std::uint8_t {
   roots_list_changed,
 };
 Method parse_method(std::string_view name);
+/// Whether a notification is none of MCP's own (of any revision), so that it is handed on as it is.
+bool is_custom_notification(std::string_view method);
 
 /// One message. Views borrow the text it was read from; cheap to copy.
 struct Message {

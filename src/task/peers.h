@@ -45,7 +45,7 @@ class ChangeBus {
  public:
   virtual ~ChangeBus() = default;
 
-  /// Announces a change of `server`, here and to every sister.
+  /// Announces a change of `server`, here and (but for a `message`) to every sister.
   virtual void publish(std::string_view server, const mcp::Change& change) = 0;
 
   /// Until the returned object dies, `observer` sees each change of `server` that `principal` may see.

@@ -43,12 +43,17 @@ class ServerHost {
   /// The observer and the call's views outlive the returned object.
   virtual std::unique_ptr<mcp::ActiveCall> start(const mcp::Call& call, mcp::CallObserver& observer) = 0;
 
-  /// A client notification worth passing on (notifications/roots/list_changed).
+  /// A client notification worth passing on: notifications/roots/list_changed, or one that is none of MCP's.
   virtual void notify(const mcp::Caller& caller, std::string_view method, std::string_view params) = 0;
 
   /// Reference-counted interest in a resource of the servers that `caller` would reach.
   virtual void watch_resource(const mcp::Caller& caller, const std::string& uri) = 0;
   virtual void unwatch_resource(const mcp::Caller& caller, const std::string& uri) = 0;
+  /// After watch_resource: why the server refuses it. nullopt when it agrees, was asked before, or says
+  /// nothing for some seconds. On a refusal the caller takes its interest back.
+  virtual Task<std::optional<mcp::RpcError>> watch_refusal(const mcp::Caller&, std::string) {
+    co_return std::nullopt;
+  }
 
   /// A legacy session ended: what belongs to it alone (isolation: session, parked calls) goes away.
   virtual void session_closed(const std::string& session) = 0;

@@ -108,9 +108,10 @@ void LegacyCall::finish(std::string json, int status, std::optional<std::int64_t
   stream_.call_ended();
 }
 
-void LegacyCall::cancel() {
+void LegacyCall::cancel(std::string_view reason) {
   if (ended_) return;
   ended_ = true;
+  if (active_ && !reason.empty()) active_->set_cancel_reason(reason);
   --shared_.counters.calls;
   active_.reset();
   soon_.reset();

@@ -34,8 +34,9 @@ class LegacyCall final : public mcp::CallObserver,
   void start();
   /// The client's answer to what was asked under `key`: the value of `result`, or an error object.
   void answer(std::string_view key, json::Slice result, json::Slice error);
-  /// The client does not want it any more: cancels it at the server, and nothing more is said.
-  void cancel();
+  /// The client does not want it any more: cancels it at the server, which is told why (`reason` empty: the
+  /// client did not say), and nothing more is said.
+  void cancel(std::string_view reason = {});
   /// Ends it with an error.
   void fail(mcp::RpcError error);
   const std::string& id() const { return id_; }

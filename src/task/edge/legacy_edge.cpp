@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/random.h"
+#include "base/utf8.h"
 #include "mcp/legacy.h"
 #include "task/edge/answers.h"
 #include "task/edge/forwarding.h"
@@ -24,6 +25,8 @@ constexpr std::size_t watched_max = 1024;
 constexpr std::size_t session_bytes = 4096;
 /// What a client speaks that says nothing (2025-06-18, transports: protocol version header).
 constexpr std::string_view assumed_version = "2025-03-26";
+/// Of why a client cancels, for the server.
+constexpr std::size_t reason_bytes_max = 1024;
 
 mcp::RpcError session_gone() {
   return {mcp::code::session_not_found,
@@ -146,12 +149,13 @@ Task<void> LegacyEdge::initialize(const Incoming& incoming) {
 void LegacyEdge::take_notification(const Message& message, Session* session, const std::string& principal) {
   if (message.known == Method::cancelled && session != nullptr) {
     const std::string_view id = message.params.find("requestId").text();
+    const std::string reason = message.params.find("reason").as_string().value_or("");
     for (const auto& [number, stream] : session->streams) {
       for (const auto& call : stream->calls()) {
-        if (call->id() == id) call->cancel();
+        if (call->id() == id) call->cancel(cut_utf8(reason, reason_bytes_max));
       }
     }
-  } else if (message.known == Method::roots_list_changed) {
+  } else if (message.known == Method::roots_list_changed || mcp::is_custom_notification(message.method)) {
     mcp::Caller anonymous;
     anonymous.principal = principal;
     anonymous.era = mcp::Era::legacy;
@@ -228,6 +232,13 @@ std::string LegacyEdge::set_level(const Message& message, Session* session) {
   return mcp::write_result(message.id, "{}");
 }
 
+static void end_watch(ServerHost& host, Session& session, const std::string& uri) {
+  if (session.watched.erase(uri) == 0) return;
+  session.watched_bytes -= uri.size();
+  session.memory.shrink(watch_bytes(uri));
+  host.unwatch_resource(*session.caller, uri);
+}
+
 std::string LegacyEdge::watch(const Message& message, Session* session) {
   const auto refuse = [&](int code, std::string why) {
     return mcp::write_error(message.id, {code, std::move(why), {}});
@@ -242,11 +253,7 @@ std::string LegacyEdge::watch(const Message& message, Session* session) {
   if (!uri) return refuse(mcp::code::invalid_params, "Invalid params: uri must be a string.");
   ServerHost& host = shared_.world.host;
   if (message.known == Method::resources_unsubscribe) {
-    if (session->watched.erase(*uri) > 0) {
-      session->watched_bytes -= uri->size();
-      session->memory.shrink(watch_bytes(*uri));
-      host.unwatch_resource(*session->caller, *uri);
-    }
+    end_watch(host, *session, *uri);
   } else if (uri->size() > mcp::watched_uri_bytes_max) {
     return refuse(mcp::code::invalid_params,
                   fmt::format("Invalid params: uri has more than {} bytes.", mcp::watched_uri_bytes_max));
@@ -267,6 +274,18 @@ std::string LegacyEdge::watch(const Message& message, Session* session) {
     host.watch_resource(*session->caller, *uri);
   }
   return mcp::write_result(message.id, "{}");
+}
+
+/// The server's own error, if it refuses the watch that has just begun.
+Task<std::optional<std::string>> LegacyEdge::refused_watch(const Message& message,
+                                                           std::shared_ptr<Session> session) {
+  const auto uri = message.params.find("uri").as_string();
+  if (!uri || !session->watched.contains(*uri)) co_return std::nullopt;
+  ServerHost& host = shared_.world.host;
+  const auto refusal = co_await host.watch_refusal(*session->caller, *uri);
+  if (!refusal) co_return std::nullopt;
+  end_watch(host, *session, *uri);
+  co_return mcp::write_error(message.id, *refusal);
 }
 
 std::shared_ptr<EventStream> LegacyEdge::open_stream(const Incoming& incoming,
@@ -297,7 +316,10 @@ void LegacyEdge::begin_call(const Incoming& incoming, const Message& message, co
 Task<void> LegacyEdge::request(const Incoming& incoming, std::shared_ptr<Session> session) {
   auto here = answer_here(incoming.message, session.get());
   if (here) {
-    co_await answer_json(incoming.exchange, 200, *std::move(here));
+    const bool may_be_refused = session && incoming.message.known == Method::resources_subscribe;
+    std::optional<std::string> refusal;
+    if (may_be_refused) refusal = co_await refused_watch(incoming.message, session);
+    co_await answer_json(incoming.exchange, 200, refusal ? *std::move(refusal) : *std::move(here));
     co_return;
   }
   if (!shared_.facts.known) {

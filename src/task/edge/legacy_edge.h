@@ -46,6 +46,8 @@ class LegacyEdge {
   /// The answer to a request that needs no server; nullopt: it does.
   std::optional<std::string> answer_here(const mcp::Message& message, Session* session);
   std::string set_level(const mcp::Message& message, Session* session);
+  Task<std::optional<std::string>> refused_watch(const mcp::Message& message,
+                                                 std::shared_ptr<Session> session);
   std::string watch(const mcp::Message& message, Session* session);
 
   std::shared_ptr<EventStream> open_stream(const Incoming& incoming, const std::shared_ptr<Session>& session);

@@ -388,14 +388,63 @@ TEST(LegacyEdge, CancelsOnTheClientsWordAndSaysNothingMore) {
   Fleet fleet;
   const std::string session = fleet.initialize();
   const auto sent = fleet.legacy(call_tool, session);
-  fleet.legacy(R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"c1"}})",
+  fleet.legacy(R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"c1",)"
+               R"("reason":"changed \u006dy mind"}})",
                session);
   EXPECT_TRUE(fleet.host().last().cancelled);
+  EXPECT_EQ(fleet.host().last().cancel_reason, "changed my mind");
   EXPECT_TRUE(sent->is_finished());
   EXPECT_EQ(sent->events().size(), 0u);
   fleet.legacy(R"({"jsonrpc":"2.0","method":"notifications/roots/list_changed"})", session);
   EXPECT_EQ(fleet.host().notified,
             (std::vector<std::string>{"notifications/roots/list_changed of a session"}));
+}
+
+TEST(LegacyEdge, HandsOnNotificationsThatAreNoneOfMcpsOwn) {
+  Fleet fleet;
+  const std::string session = fleet.initialize();
+  for (const std::string method : {"notifications/initialized", "notifications/progress", "vendor/saved",
+                                   "notifications/tasks/status", "notifications/vendor/opened"}) {
+    EXPECT_EQ(summary(fleet.legacy(R"({"jsonrpc":"2.0","method":")" + method + R"(","params":{}})", session)),
+              "202 empty");
+  }
+  EXPECT_EQ(fleet.host().notified, (std::vector<std::string>{"vendor/saved of a session",
+                                                             "notifications/vendor/opened of a session"}));
+}
+
+TEST(LegacyEdge, TellsAClientThatTheServerRefusesItsSubscription) {
+  Fleet fleet;
+  const std::string session = fleet.initialize();
+  fleet.host().refused_watches["a:1"] = {mcp::code::resource_not_found, "There is no a:1.", {}};
+  const auto refused = fleet.legacy(
+      R"({"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"a:1"}})", session);
+  EXPECT_EQ(refused->status(), 200);
+  EXPECT_EQ(refused->body(),
+            R"({"jsonrpc":"2.0","id":1,"error":{"code":-32002,"message":"There is no a:1."}})");
+  EXPECT_TRUE(fleet.host().watched.empty());
+}
+
+TEST(LegacyEdge, SendsWhatAServerSaysOutsideCallsToTheSessionsItIsFor) {
+  Fleet fleet;
+  const std::string one = fleet.initialize();
+  const std::string other = fleet.initialize("{}", "2025-11-25", {.principal = "bob"});
+  const auto stream = fleet.get(one);
+  const auto others = fleet.get(other, "", {.principal = "bob"});
+  mcp::Change change{mcp::Change::Kind::message, {}, "alice"};
+  for (const std::string params : {R"({"level":"debug","data":1})", R"({"level":"info","data":2})"}) {
+    change.message = {"notifications/message", params};
+    fleet.bus().publish("fake", change);
+  }
+  change.message = {"vendor/saved", "{}"};
+  fleet.bus().publish("fake", change);
+  change.session = "of nobody here";
+  fleet.bus().publish("fake", change);
+  fleet.run();
+  EXPECT_EQ(stream->events(),
+            (std::vector<std::string>{
+                R"({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":2}})",
+                R"({"jsonrpc":"2.0","method":"vendor/saved","params":{}})"}));
+  EXPECT_TRUE(others->events().empty());
 }
 
 TEST(LegacyEdge, ResumesABrokenStreamWhereItBroke) {

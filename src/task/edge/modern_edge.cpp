@@ -68,11 +68,23 @@ Task<void> ModernEdge::request(const Incoming& incoming) {
 Task<void> ModernEdge::notification(const Incoming& incoming) {
   auto checked = mcp::check_modern_notification(incoming.message, incoming.parts, incoming.headers);
   if (checked) {
+    hand_on(incoming);
     co_await answer_empty(incoming.exchange, 202);
   } else {
     ++shared_.counters.refused;
     co_await answer_refusal(incoming.exchange, {}, std::move(checked.error()));
   }
+}
+
+/// 2026-07-28 has no client notification of its own over HTTP.
+void ModernEdge::hand_on(const Incoming& incoming) {
+  if (!mcp::is_custom_notification(incoming.message.method)) return;
+  mcp::Caller caller;
+  caller.principal = incoming.context.principal;
+  const json::Slice capabilities = incoming.parts.client_capabilities;
+  if (capabilities.is(json::Kind::object)) caller.capabilities = capabilities.text();
+  const std::string params = mcp::strip_params(incoming.message.params, incoming.parts);
+  shared_.world.host.notify(caller, incoming.message.method, params);
 }
 
 Task<void> ModernEdge::discover(const Incoming& incoming, const mcp::Caller& caller) {

@@ -241,6 +241,17 @@ TEST(ModernEdge, AcceptsNotifications) {
             "400 -32020");
 }
 
+TEST(ModernEdge, HandsOnNotificationsThatAreNoneOfMcpsOwn) {
+  Fleet fleet;
+  for (const std::string method : {"notifications/cancelled", "vendor/saved"}) {
+    const auto sent =
+        fleet.send("POST", {{"Content-Type", "application/json"}, {"MCP-Protocol-Version", "2026-07-28"}},
+                   R"({"jsonrpc":"2.0","method":")" + method + R"(","params":{"x":1}})");
+    EXPECT_EQ(summary(sent), "202 empty");
+  }
+  EXPECT_EQ(fleet.host().notified, std::vector<std::string>{"vendor/saved"});
+}
+
 TEST(ModernEdge, ComparesMirroredArgumentsWithTheirHeaders) {
   Fleet fleet;
   int lists = 0;

@@ -138,11 +138,24 @@ void SessionTable::remove_all() {
   for (const auto& session : all) remove(session);
 }
 
+bool SessionTable::wants_message(const Session& session, const mcp::Notification& message) {
+  if (message.method != "notifications/message") return true;
+  const auto level =
+      mcp::parse_logging_level(json::Slice::trusted(message.params).find("level").as_string().value_or(""));
+  return level && session.log_level && *level >= *session.log_level;
+}
+
 void SessionTable::on_change(Session& session, const mcp::Change& change) {
   const bool is_update = change.kind == mcp::Change::Kind::resource_updated;
   if (is_update && !session.watched.contains(change.uri)) return;
+  if (!change.session.empty() && change.session != session.key) return;
   // A client that never opened its stream does not want to hear of changes.
-  if (session.standalone_was_open) session.standalone->add_message(mcp::legacy_notification(change));
+  if (!session.standalone_was_open) return;
+  if (change.kind != mcp::Change::Kind::message) {
+    session.standalone->add_message(mcp::legacy_notification(change));
+  } else if (wants_message(session, change.message)) {
+    session.standalone->add_aside(mcp::legacy_notification(change));
+  }
 }
 
 void SessionTable::arm() {

@@ -93,6 +93,7 @@ class SessionTable {
 
  private:
   void on_change(Session& session, const mcp::Change& change);
+  static bool wants_message(const Session& session, const mcp::Notification& message);
   void arm();
   void sweep();
   using ByUse = std::list<std::shared_ptr<Session>>;  ///< the one used last at the end

@@ -8,6 +8,7 @@ namespace {
 
 /// Longer `extensions` objects are left out: they would become keys of children.
 constexpr std::size_t extensions_bytes_max = 4096;
+constexpr std::string_view session_prefix = "session:";
 
 std::string read_extensions(json::Slice extensions) {
   if (!extensions.is(json::Kind::object)) return {};
@@ -75,7 +76,22 @@ std::string scope_of(const mcp::Caller& caller, model::Isolation isolation) {
     case model::Isolation::session: break;
   }
   // The prefix keeps a principal from ever naming a session.
-  return caller.session.empty() ? "principal:" + caller.principal : "session:" + caller.session;
+  return caller.session.empty() ? "principal:" + caller.principal
+                                : std::string(session_prefix) + caller.session;
+}
+
+bool narrow_to_scope(mcp::Change& change, const std::string& scope, model::Isolation isolation) {
+  const bool is_message = change.kind == mcp::Change::Kind::message;
+  switch (isolation) {
+    case model::Isolation::shared: return !is_message;  // which may concern one of the callers alone
+    case model::Isolation::principal: change.principal = scope; return true;
+    case model::Isolation::session: break;
+  }
+  // A needless refresh harms nobody; a message is for the one session there is, if there is one.
+  if (!is_message) return true;
+  if (!scope.starts_with(session_prefix)) return false;
+  change.session = scope.substr(session_prefix.size());
+  return true;
 }
 
 }  // namespace berth::task::host

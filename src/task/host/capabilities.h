@@ -48,4 +48,7 @@ struct PoolKey {
 /// told apart by principal.
 std::string scope_of(const mcp::Caller& caller, model::Isolation isolation);
 
+/// Narrows what a server of that scope announces to the callers it is for; false: it is for nobody.
+bool narrow_to_scope(mcp::Change& change, const std::string& scope, model::Isolation isolation);
+
 }  // namespace berth::task::host

@@ -22,6 +22,9 @@ class ChildOwner {
   virtual ~ChildOwner() = default;
   virtual void on_child_ready(Child& child) = 0;
   virtual void on_child_change(Child& child, mcp::Change change) = 0;
+  /// The server agreed to a resource's watch, or refused it.
+  virtual void on_child_watch_answered(Child& child, const std::string& uri,
+                                       const std::optional<mcp::RpcError>& refusal) = 0;
   /// The server asked the user for something during a call.
   virtual void on_child_asking() = 0;
   /// The process was killed, but not by Berth: a sentence that says why, or nothing where that is not known.
@@ -84,6 +87,9 @@ class Child final : private SessionOwner {
   void on_ready() override;
   void on_start_failed(const std::string& reason) override;
   void on_change(mcp::Change change) override { owner_.on_child_change(*this, std::move(change)); }
+  void on_watch_answered(const std::string& uri, const std::optional<mcp::RpcError>& refusal) override {
+    owner_.on_child_watch_answered(*this, uri, refusal);
+  }
   void on_asking() override { owner_.on_child_asking(); }
   void on_oddity(std::string_view what, std::string_view text) override;
   void on_output() override { writable_.notify(); }

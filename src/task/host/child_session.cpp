@@ -20,6 +20,14 @@ constexpr json::Limits answer_limits{.depth_max = 512};
 constexpr std::int64_t handshake_number = 1;
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
+/// Whether a text begins as a JSON object does, and as what programs print of their own objects does not.
+bool begins_object(std::string_view text) {
+  const std::size_t brace = text.find_first_not_of(" \t");
+  if (brace == std::string_view::npos || text[brace] != '{') return false;
+  const std::size_t next = text.find_first_not_of(" \t", brace + 1);
+  return next == std::string_view::npos || text[next] == '"';
+}
+
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 }  // namespace
@@ -128,7 +136,7 @@ void ChildSession::receive(std::string_view line, TimePoint now) {
     line = repaired;
     parsed = json::parse(line, answer_limits);
   }
-  if (!parsed) return on_unusable("a line that is not JSON", line, now);
+  if (!parsed) return on_unusable(Unusable::not_json, line, now);
   if (parsed->is(json::Kind::array)) {
     for (json::Elements each(*parsed); each.next();) dispatch(each.value(), now);
     return;
@@ -150,16 +158,20 @@ void ChildSession::dispatch(json::Slice object, TimePoint now) {
     case Message::Kind::notification: return on_notification(message, now);
     case Message::Kind::invalid: break;
   }
-  on_unusable("a line that is not a JSON-RPC message", object.text(), now);
+  on_unusable(Unusable::no_message, object.text(), now);
 }
 
-void ChildSession::on_unusable(std::string_view what, std::string_view text, TimePoint now) {
+void ChildSession::on_unusable(Unusable kind, std::string_view text, TimePoint now) {
+  const std::string_view what =
+      kind == Unusable::not_json ? "a line that is not JSON" : "a line that is not a JSON-RPC message";
   owner_.on_oddity(what, text);
-  // Mere text, as from a stray print, is nobody's answer; what has the marks of one is somebody's.
+  // Mere text and a log line in JSON, as from a stray print, are nobody's answer; what has the marks of one
+  // is somebody's, and so is an object that breaks off.
   const BrokenLine line = read_broken_line(text);
   if (line.asks) return;
   std::optional<std::int64_t> number = line.number;
-  if (!number && line.answers) number = only_request();
+  const bool is_broken_object = ready_ && kind == Unusable::not_json && begins_object(text);
+  if (!number && (line.answers || is_broken_object)) number = only_request();
   const bool awaited = number && (entries_.contains(*number) || (!ready_ && *number == handshake_number));
   if (!awaited) return;
   const std::string id = std::to_string(*number);
@@ -226,8 +238,22 @@ void ChildSession::forward_progress(const Message& message, TimePoint now) {
 void ChildSession::forward_log(const Message& message) {
   const std::optional<mcp::LoggingLevel> level = log_level(message.params);
   if (!level) return owner_.on_oddity("a log message without a level", message.params.text());
-  // A log message does not say which request it belongs to. It is passed on only when no other client could
-  // be meant: one call is under way, or all are of one legacy session.
+  forward_aside(message, level);
+}
+
+void ChildSession::forward_custom(const Message& message) {
+  if (mcp::is_custom_notification(message.method)) forward_aside(message, std::nullopt);
+}
+
+void ChildSession::forward_aside(const Message& message, std::optional<mcp::LoggingLevel> level) {
+  mcp::Notification notification{std::string(message.method), std::string(message.params.text())};
+  if (entries_.empty()) {
+    mcp::Change change{mcp::Change::Kind::message, {}, {}};
+    change.message = std::move(notification);
+    return owner_.on_change(std::move(change));
+  }
+  // It does not say which request it belongs to. It is passed on only when no other client could be meant:
+  // one call is under way, or all are of one legacy session.
   Entry* wanting = nullptr;
   const mcp::Caller* caller = nullptr;
   for (auto& [number, entry] : entries_) {
@@ -235,10 +261,9 @@ void ChildSession::forward_log(const Message& message) {
     const mcp::Caller* other = entry.call.caller;
     if (caller != nullptr && (caller->session.empty() || caller->session != other->session)) return;
     caller = other;
-    if (entry.call.log_level && *level >= *entry.call.log_level) wanting = &entry;
+    if (!level || (entry.call.log_level && *level >= *entry.call.log_level)) wanting = &entry;
   }
-  if (wanting == nullptr) return;
-  wanting->sink->on_notification({"notifications/message", std::string(message.params.text())});
+  if (wanting != nullptr) wanting->sink->on_notification(std::move(notification));
 }
 
 void ChildSession::settle(TimePoint) {}

@@ -31,6 +31,8 @@ class SessionOwner {
   /// The handshake failed; `reason` is a sentence.
   virtual void on_start_failed(const std::string& reason) = 0;
   virtual void on_change(mcp::Change change) = 0;
+  /// The server agreed to a resource's watch, or refused it.
+  virtual void on_watch_answered(const std::string& uri, const std::optional<mcp::RpcError>& refusal) = 0;
   /// The server asked the user for something during a call.
   virtual void on_asking() = 0;
   /// The server did something the protocol does not foresee: `what` names it, `text` is its (cut) text.
@@ -93,6 +95,8 @@ class ChildSession {
   virtual void notify(std::string_view method, std::string_view params) = 0;
   /// The resources whose updates are wanted, all of them.
   void watch(std::set<std::string> uris);
+  /// Whether the server was asked to watch it and has not answered.
+  virtual bool is_subscribing(const std::string&) const { return false; }
 
   /// One line of the server's output.
   void receive(std::string_view line, TimePoint now);
@@ -171,6 +175,7 @@ class ChildSession {
   void wake_by(TimePoint when) { next_tick_ = std::min(next_tick_, when); }
   void forward_progress(const Message& message, TimePoint now);
   void forward_log(const Message& message);
+  void forward_custom(const Message& message);
   void erase(Entries::iterator entry, TimePoint now);
   void set_state(Entry& entry, Entry::State state);
 
@@ -190,7 +195,9 @@ class ChildSession {
  private:
   void dispatch(json::Slice object, TimePoint now);
   void on_answer(const Message& message, TimePoint now);
-  void on_unusable(std::string_view what, std::string_view text, TimePoint now);
+  enum class Unusable : std::uint8_t { not_json, no_message };
+  void on_unusable(Unusable kind, std::string_view text, TimePoint now);
+  void forward_aside(const Message& message, std::optional<mcp::LoggingLevel> level);
   std::optional<std::int64_t> only_request() const;
   void expire(std::int64_t number, TimePoint now);
 

@@ -37,6 +37,7 @@ class Fixture : public SessionOwner {
   void on_ready() override { is_ready = true; }
   void on_start_failed(const std::string& reason) override { failure = reason; }
   void on_change(mcp::Change change) override { changes.push_back(change); }
+  void on_watch_answered(const std::string&, const std::optional<mcp::RpcError>&) override {}
   void on_asking() override { asking = true; }
   void on_oddity(std::string_view what, std::string_view) override { oddities.emplace_back(what); }
   void on_output() override {}
@@ -298,7 +299,8 @@ TEST(LegacySession, ends_the_call_that_an_unusable_line_names) {
 }
 
 TEST(LegacySession, ends_the_only_call_with_an_unusable_answer_that_names_none) {
-  const std::string cases[] = {R"({"jsonrpc":"2.0")", R"({"jsonrpc":"2.0","result":{}})",
+  const std::string cases[] = {R"({"jsonrpc":"2.0")", R"({"jsonrpc":"2.0","result":{}})", "{",
+                               R"({"content":[{"type":"text","text":"half of a)",
                                R"({"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Bad"}})"};
   for (const std::string& line : cases) {
     Fixture server;
@@ -315,6 +317,20 @@ TEST(LegacySession, ends_the_only_call_with_an_unusable_answer_that_names_none) 
     server.line(line);
     EXPECT_EQ(second.outcomes + third.outcomes, 0) << line;
   }
+}
+
+TEST(LegacySession, takes_what_a_server_merely_prints_for_nobodys_answer) {
+  Fixture server;
+  server.legacy();
+  Sink only;
+  server.tool(only);
+  for (const std::string line : {"Processing...", R"({"level":"info","msg":"working"})", "{'a': 1}", "[1, 2",
+                                 R"("text")", "null", "12"}) {
+    server.line(line);
+    EXPECT_EQ(only.outcomes, 0) << line;
+  }
+  server.line(R"({"jsonrpc":"2.0","id":2,"result":{}})");
+  EXPECT_EQ(only.outcomes, 1);
 }
 
 TEST(LegacySession, fails_the_start_at_once_when_the_handshakes_answer_cannot_be_used) {

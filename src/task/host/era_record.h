@@ -10,10 +10,10 @@
 
 namespace berth::task {
 
-/// Which era a command was seen to speak, kept in a small file beyond the life of a host, so that the next one
-/// need not ask. What is wrong or stale there costs one start: a host believes it only until a process has
-/// answered, and asks when the first one does not. Tasks of one folder share the file; of two that write at
-/// the same moment one is asked again.
+/// Which era a command was seen to speak, kept in a small file beyond the life of a host, so that the next
+/// one need not ask. What is wrong or stale there costs one start: a host believes it only until a process
+/// has answered, and asks when the first one does not. Tasks of one folder share the file; of two that write
+/// at the same moment one is asked again.
 class EraRecord {
  public:
   /// An entry holds for this version of Berth, this command in this folder, and those of its arguments that

@@ -9,7 +9,8 @@ HostCall::~HostCall() {
   if (state_ == State::waiting) {
     host_.withdraw(id_);
   } else if (state_ == State::running) {
-    child_->session().cancel(number_, "The client went away", host_.clock_.now());
+    const std::string_view reason = cancel_reason_.empty() ? client_left : cancel_reason_;
+    child_->session().cancel(number_, reason, host_.clock_.now());
     child_->touched();
     host_.on_child_settled(*child_);
   } else {

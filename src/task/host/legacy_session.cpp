@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <deque>
+#include <map>
 
 #include "base/log.h"
 #include "task/host/child_session.h"
@@ -9,6 +11,8 @@
 namespace berth::task::host {
 
 namespace {
+
+constexpr std::string_view subscribe = "resources/subscribe";
 
 class LegacySession final : public ChildSession {
  public:
@@ -18,6 +22,9 @@ class LegacySession final : public ChildSession {
   std::optional<std::int64_t> resume(std::string_view state, const mcp::Call& call, CallSink& sink,
                                      TimePoint now) override;
   void notify(std::string_view method, std::string_view params) override;
+  bool is_subscribing(const std::string& uri) const override {
+    return std::any_of(own_.begin(), own_.end(), [&](const auto& own) { return own.second == uri; });
+  }
   void settle(TimePoint now) override;
 
  protected:
@@ -57,7 +64,7 @@ class LegacySession final : public ChildSession {
 
   LegacyOptions options_;
   std::int64_t initialize_ = 0;
-  std::set<std::int64_t> own_;
+  std::map<std::int64_t, std::string> own_;  ///< requests under way; of resources/subscribe with its URI
   std::optional<mcp::LoggingLevel> level_;
   bool can_log_ = false;
   bool can_subscribe_ = false;
@@ -99,16 +106,22 @@ bool LegacySession::on_own_answer(std::int64_t number, const Message& message, T
     on_initialized(message);
     return true;
   }
-  if (own_.erase(number) == 0) return false;
-  if (message.kind == Message::Kind::error)
+  const auto own = own_.extract(number);
+  if (own.empty()) return false;
+  std::optional<mcp::RpcError> refusal;
+  if (message.kind == Message::Kind::error) {
+    refusal = host::read_error(message.body);
     owner_.on_oddity("a refused request of Berth's", message.body.text());
+  }
+  if (!own.mapped().empty()) owner_.on_watch_answered(own.mapped(), refusal);
   return true;
 }
 
 void LegacySession::before_call(const mcp::Call& call) {
   if (!call.log_level || !can_log_ || (level_ && *level_ <= *call.log_level)) return;
   level_ = call.log_level;
-  own_.insert(write_own("logging/setLevel", fmt::format(R"({{"level":"{}"}})", mcp::to_string(*level_))));
+  const std::string params = fmt::format(R"({{"level":"{}"}})", mcp::to_string(*level_));
+  own_.emplace(write_own("logging/setLevel", params), std::string());
 }
 
 void LegacySession::write_call(std::int64_t number, const mcp::Call& call) {
@@ -125,13 +138,14 @@ void LegacySession::notify(std::string_view method, std::string_view params) {
 }
 
 void LegacySession::write_subscription(std::string_view method, const std::string& uri) {
-  own_.insert(write_own(method, fmt::format(R"({{"uri":{}}})", json_quote(uri))));
+  const std::int64_t number = write_own(method, fmt::format(R"({{"uri":{}}})", json_quote(uri)));
+  own_.emplace(number, method == subscribe ? uri : std::string());
 }
 
 void LegacySession::on_watched(const std::set<std::string>& before) {
   if (!can_subscribe_) return;
   for (const std::string& uri : watched_) {
-    if (!before.contains(uri)) write_subscription("resources/subscribe", uri);
+    if (!before.contains(uri)) write_subscription(subscribe, uri);
   }
   for (const std::string& uri : before) {
     if (!watched_.contains(uri)) write_subscription("resources/unsubscribe", uri);
@@ -144,7 +158,8 @@ void LegacySession::on_notification(const Message& message, TimePoint now) {
   if (message.method == "notifications/cancelled") {
     return withdraw(message.params.find("requestId"));
   }
-  if (auto change = read_change(message)) owner_.on_change(std::move(*change));
+  if (auto change = read_change(message)) return owner_.on_change(std::move(*change));
+  forward_custom(message);
 }
 
 // --- Asks: requests of the server toward the user.

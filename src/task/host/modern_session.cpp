@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "mcp/message.h"
 #include "task/host/child_session.h"
 
 namespace berth::task::host {
@@ -16,8 +17,12 @@ class ModernSession final : public ChildSession {
  public:
   ModernSession(SessionOwner& owner, const SessionLimits& limits) : ChildSession(owner, limits) {}
 
-  /// Nothing of 2026-07-28 goes from client to server outside a request.
-  void notify(std::string_view, std::string_view) override {}
+  /// Nothing of 2026-07-28 itself goes from client to server outside a request.
+  void notify(std::string_view method, std::string_view params) override {
+    if (!ready_ || !mcp::is_custom_notification(method)) return;
+    append_notification(out_, method, params);
+    finish_line();
+  }
 
  protected:
   void write_handshake() override;
@@ -82,26 +87,7 @@ bool ModernSession::on_own_answer(std::int64_t number, const Message& message, T
 }
 
 void ModernSession::open_listen() {
-  const json::Slice capabilities = json::Slice::trusted(description_.capabilities);
-  std::string filter;
-  const auto add = [&filter](std::string_view member) {
-    if (!filter.empty()) filter += ',';
-    filter += member;
-  };
-  const auto announces = [&](std::string_view list) {
-    return capabilities.find(list).find("listChanged").as_bool().value_or(false);
-  };
-  if (announces("tools")) add(R"("toolsListChanged":true)");
-  if (announces("prompts")) add(R"("promptsListChanged":true)");
-  if (announces("resources")) add(R"("resourcesListChanged":true)");
-  if (!watched_.empty()) {
-    std::string uris;
-    for (const std::string& uri : watched_) {
-      if (!uris.empty()) uris += ',';
-      uris += json_quote(uri);
-    }
-    add(fmt::format(R"("resourceSubscriptions":[{}])", uris));
-  }
+  const std::string filter = listen_filter(description_.capabilities, watched_);
   listen_again_.reset();
   const std::int64_t before = std::exchange(listen_, 0);
   // The new stream opens before the old one closes, so that no change falls between.
@@ -138,7 +124,8 @@ void ModernSession::on_notification(const Message& message, TimePoint now) {
     listen_retry_ = listen_retry_min;
     return;
   }
-  if (auto change = read_change(message)) owner_.on_change(std::move(*change));
+  if (auto change = read_change(message)) return owner_.on_change(std::move(*change));
+  forward_custom(message);
 }
 
 void ModernSession::tick_more(TimePoint now) {

@@ -91,12 +91,12 @@ void StdioHost::on_child_ready(Child& child) {
 }
 
 void StdioHost::on_child_change(Child& child, mcp::Change change) {
-  switch (spec_.isolation) {
-    case model::Isolation::shared: break;
-    case model::Isolation::principal: change.principal = child.key().scope; break;
-    case model::Isolation::session: break;  // the scope is no principal; a needless refresh harms nobody
-  }
-  sink_.on_change(change);
+  if (narrow_to_scope(change, child.key().scope, spec_.isolation)) sink_.on_change(change);
+}
+
+void StdioHost::on_child_watch_answered(Child& child, const std::string& uri,
+                                        const std::optional<mcp::RpcError>& refusal) {
+  watch_answers_.answer(child.key(), uri, refusal);
 }
 
 void StdioHost::on_child_settled(Child& child) {

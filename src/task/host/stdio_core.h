@@ -11,6 +11,7 @@
 #include "task/host/child.h"
 #include "task/host/pool_policy.h"
 #include "task/host/stdio_host.h"
+#include "task/host/watch_answers.h"
 
 namespace berth::task::host {
 
@@ -38,6 +39,7 @@ class HostCall final : public mcp::ActiveCall, public CallSink, public Waiting {
   ~HostCall() override;
 
   void begin();
+  void set_cancel_reason(std::string_view reason) override { cancel_reason_ = reason; }
 
   void on_notification(mcp::Notification notification) override {
     observer_.on_notification(std::move(notification));
@@ -62,6 +64,7 @@ class HostCall final : public mcp::ActiveCall, public CallSink, public Waiting {
   PoolPolicy::CallId id_ = 0;
   Child* child_ = nullptr;
   std::int64_t number_ = 0;
+  std::string cancel_reason_;  ///< empty: the client gave none
 };
 
 /// The shell around PoolPolicy: carries its decisions out on children and brings it what happens to them.
@@ -75,12 +78,15 @@ class StdioHost final : public ServerHost, public ChildOwner {
   void notify(const mcp::Caller& caller, std::string_view method, std::string_view params) override;
   void watch_resource(const mcp::Caller& caller, const std::string& uri) override;
   void unwatch_resource(const mcp::Caller& caller, const std::string& uri) override;
+  Task<std::optional<mcp::RpcError>> watch_refusal(const mcp::Caller& caller, std::string uri) override;
   void session_closed(const std::string& session) override;
   HostHealth health() const override;
   Task<std::size_t> drain(TimePoint deadline) override;
 
   void on_child_ready(Child& child) override;
   void on_child_change(Child& child, mcp::Change change) override;
+  void on_child_watch_answered(Child& child, const std::string& uri,
+                               const std::optional<mcp::RpcError>& refusal) override;
   void on_child_asking() override { policy_.set_asking(); }
   std::string explain_kill() override;
   void on_child_settled(Child& child) override;
@@ -151,6 +157,7 @@ class StdioHost final : public ServerHost, public ChildOwner {
   CallId next_call_ = 1;
   std::map<CapabilitySet, mcp::ServerDescription> descriptions_;
   std::map<PoolKey, std::map<std::string, std::size_t>> watches_;
+  WatchAnswers watch_answers_;
   std::string last_failure_;
   std::uint64_t restarts_ = 0;
   TimePoint memory_looked_at_{};

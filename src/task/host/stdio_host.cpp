@@ -39,6 +39,7 @@ StdioHost::StdioHost(const model::ServerSpec& spec, net::ProcessLauncher& launch
       options_(std::move(options)),
       era_(spec.era == model::EraChoice::modern ? mcp::Era::modern : mcp::Era::legacy),
       policy_(pool_limits(spec), first_key()),
+      watch_answers_(clock),
       timer_(clock.make_timer()),
       verdict_timer_(clock.make_timer()),
       idle_(clock.executor()),
@@ -289,6 +290,16 @@ void StdioHost::unwatch_resource(const mcp::Caller& caller, const std::string& u
   }
   sync_watches(key);
   decide();
+}
+
+Task<std::optional<mcp::RpcError>> StdioHost::watch_refusal(const mcp::Caller& caller, std::string uri) {
+  PoolKey key = key_of(caller);
+  const bool asked = std::any_of(children_.begin(), children_.end(), [&](const auto& entry) {
+    return entry.second->key() == key && entry.second->session().is_subscribing(uri);
+  });
+  if (!asked) co_return std::nullopt;
+  auto refusal = co_await watch_answers_.wait(std::move(key), std::move(uri));
+  co_return refusal;
 }
 
 void StdioHost::sync_watches(const PoolKey& key) {

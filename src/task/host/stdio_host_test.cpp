@@ -397,6 +397,47 @@ TEST_F(StdioHostTest, tells_the_child_when_a_client_goes_away) {
   EXPECT_EQ(gone.outcomes, 0);
 }
 
+TEST_F(StdioHostTest, tells_the_child_why_a_client_cancels) {
+  make();
+  call(R"({"name":"hang"})");
+  calls.back()->set_cancel_reason("changed my mind");
+  calls.clear();
+  clock.run_until_idle();
+  EXPECT_TRUE(child(0).lines.back().ends_with(R"("params":{"requestId":2,"reason":"changed my mind"}})"));
+}
+
+TEST_F(StdioHostTest, passes_custom_notifications_to_the_child_and_from_it) {
+  make();
+  host->notify(caller, "vendor/saved", R"({"x":1})");
+  clock.run_until_idle();
+  EXPECT_EQ(child(0).lines.back(), R"({"jsonrpc":"2.0","method":"vendor/saved","params":{"x":1}})");
+  const Observer& running = call(R"({"name":"hang"})");
+  child(0).say(R"({"jsonrpc":"2.0","method":"vendor/step","params":{"n":1}})");
+  clock.run_until_idle();
+  EXPECT_EQ(running.notes, std::vector<std::string>{R"({"n":1})"});
+  EXPECT_TRUE(changes.all.empty());
+}
+
+TEST_F(StdioHostTest, what_a_child_says_outside_calls_is_for_those_that_share_it) {
+  make();
+  child(0).say(R"({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}})");
+  child(0).say(R"({"jsonrpc":"2.0","method":"vendor/idle","params":{}})");
+  child(0).say(R"({"jsonrpc":"2.0","method":"notifications/elicitation/complete","params":{}})");
+  clock.run_until_idle();
+  ASSERT_EQ(changes.all.size(), 2u);
+  EXPECT_EQ(changes.all[0].message.method, "notifications/message");
+  EXPECT_EQ(changes.all[1].message, (mcp::Notification{"vendor/idle", "{}"}));
+  EXPECT_EQ(changes.all[1].principal, "anonymous");
+}
+
+TEST_F(StdioHostTest, what_is_shared_by_all_tells_nobody_what_may_concern_another) {
+  spec.isolation = model::Isolation::shared;
+  make();
+  child(0).say(R"({"jsonrpc":"2.0","method":"vendor/idle","params":{}})");
+  clock.run_until_idle();
+  EXPECT_TRUE(changes.all.empty());
+}
+
 TEST_F(StdioHostTest, shows_progress_to_its_own_caller_only) {
   make();
   mcp::Call wanting;
@@ -527,6 +568,33 @@ TEST_F(StdioHostTest, ends_calls_that_wait_for_ever) {
       R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":2,"progress":2}})");
   clock.advance(seconds(100));
   EXPECT_TRUE(waiting.error().starts_with("The call waited longer than 300 s (call_timeout)"));
+}
+
+TEST_F(StdioHostTest, tells_why_the_server_refuses_a_watch) {
+  make();
+  std::vector<std::string> said;
+  TaskScope scope(clock.executor());
+  const auto watch = [&](std::string uri) -> Task<void> {
+    host->watch_resource(caller, uri);
+    const auto refusal = co_await host->watch_refusal(caller, uri);
+    said.push_back(refusal ? refusal->message : "agreed");
+  };
+  scope.spawn(watch("a:1"));
+  clock.run_until_idle();
+  const std::string id = member(child(0).lines.back(), "id");
+  child(0).say(R"({"jsonrpc":"2.0","id":)" + id +
+               R"(,"error":{"code":-32002,"message":"There is no a:1."}})");
+  clock.run_until_idle();
+  EXPECT_EQ(said, std::vector<std::string>{"There is no a:1."});
+  scope.spawn(watch("a:1"));
+  clock.run_until_idle();
+  EXPECT_EQ(said.back(), "agreed") << "nothing is asked for what is watched already";
+  scope.spawn(watch("a:2"));
+  clock.run_until_idle();
+  clock.advance(milliseconds(4999));
+  EXPECT_EQ(said.size(), 2u);
+  clock.advance(milliseconds(1));
+  EXPECT_EQ(said.size(), 3u) << "a server that says nothing holds nobody up";
 }
 
 TEST_F(StdioHostTest, subscribes_for_watchers_by_count_and_reports_changes) {

@@ -227,9 +227,14 @@ void UrlCall::take(const Message& message) {
       if (era_ == mcp::Era::legacy) return finish(read_legacy_error(message.body, key_.capabilities));
       return finish(mcp::Outcome::failure(host::read_error(message.body)));
     }
-    case Message::Kind::notification: break;
+    case Message::Kind::notification:
+      if (auto change = read_change(message)) return world_.announce(key_, std::move(*change));
+      return take_notification(message);
     case Message::Kind::invalid: return;
   }
+}
+
+void UrlCall::take_notification(const Message& message) {
   if (observer_ == nullptr) return;
   if (message.method == "notifications/progress") {
     arm(world_.spec().call_timeout);
@@ -238,6 +243,8 @@ void UrlCall::take(const Message& message) {
     const auto level = log_level(message.params);
     if (!level || !call_.log_level || *level < *call_.log_level) return;
     observer_->on_notification({"notifications/message", std::string(message.params.text())});
+  } else if (mcp::is_custom_notification(message.method)) {
+    observer_->on_notification({std::string(message.method), std::string(message.params.text())});
   }
 }
 
@@ -341,12 +348,12 @@ void UrlCall::fail_with(const Error& error, bool was_handed_over) {
                                    : mcp::RpcError{mcp::code::internal_error, error.message(), {}}));
 }
 
-void UrlCall::abandon() {
+void UrlCall::abandon(std::string_view reason) {
   if (done_ || parked_) return;
   observer_ = nullptr;
   if (session_ && sent_) {
     std::string cancelled;
-    append_cancelled(cancelled, number_, "The client went away");
+    append_cancelled(cancelled, number_, reason);
     session_->post(std::move(cancelled));
     refuse_asks();
   }
@@ -384,6 +391,43 @@ void UrlCall::on_timeout() {
       fmt::format("The upstream {} did not answer {} within {:g} s (call_timeout).", world_.upstream().name(),
                   method_, seconds(world_.spec().call_timeout));
   cut(mcp::unknown_end(sentence));
+}
+
+// --- UrlCalls
+
+void UrlCalls::add(const std::shared_ptr<UrlCall>& call) {
+  std::erase_if(calls_, [](const auto& weak) { return weak.expired(); });
+  calls_.push_back(call);
+}
+
+std::vector<std::shared_ptr<UrlCall>> UrlCalls::list() const {
+  std::vector<std::shared_ptr<UrlCall>> all;
+  for (const auto& weak : calls_) {
+    auto call = weak.lock();
+    if (call && !call->done()) all.push_back(std::move(call));
+  }
+  return all;
+}
+
+bool UrlCalls::deliver(const UrlSession& session, const Message& message) const {
+  auto there = list();
+  std::erase_if(there, [&](const auto& call) { return call->session() != &session; });
+  if (message.method == "notifications/progress") {
+    const auto token = progress_token(message.params);
+    for (const auto& call : there) {
+      if (call->number() == token) call->take_notification(message);
+    }
+    return true;
+  }
+  if (there.empty()) return false;
+  // It does not say which call it belongs to, so that no other client may be meant.
+  const std::string client = there.front()->caller().session;
+  for (const auto& call : there) {
+    const bool is_same = there.size() == 1 || (!client.empty() && call->caller().session == client);
+    if (call->parked() || !is_same) return true;
+  }
+  there.back()->take_notification(message);
+  return true;
 }
 
 }  // namespace berth::task::host

@@ -29,6 +29,8 @@ class UrlCallWorld {
   virtual void park(const std::shared_ptr<UrlCall>& call) = 0;
   virtual void unpark(const UrlCall& call) = 0;
   virtual void call_ended() = 0;
+  /// A change of the upstream that came on a call's stream.
+  virtual void announce(const PoolKey& key, mcp::Change change) = 0;
 
   virtual const model::ServerSpec& spec() = 0;
   virtual Upstream& upstream() = 0;
@@ -45,12 +47,17 @@ class UrlCall final : public std::enable_shared_from_this<UrlCall> {
 
   void begin();
   /// The client has gone; what is parked stays.
-  void abandon();
+  void abandon(std::string_view reason);
   /// The parked call goes on for a client that has asked its user.
   void resume(const mcp::Call& call, mcp::CallObserver& observer);
   /// Ends it, parked or not: with an error for its client, if it has one.
   void cut(const mcp::RpcError& error);
 
+  /// A notification of the server's about this call, or one that can be meant for no other client.
+  void take_notification(const Message& message);
+
+  const UrlSession* session() const { return session_.get(); }
+  std::int64_t number() const { return number_; }
   bool done() const { return done_; }
   bool parked() const { return parked_; }
   std::int64_t number() const { return number_; }  ///< of calls of one host, a later one has a higher one
@@ -121,6 +128,19 @@ class UrlCall final : public std::enable_shared_from_this<UrlCall> {
   std::shared_ptr<UrlSession> session_;
   std::shared_ptr<Branches::Branch> branch_;
   std::unique_ptr<Timer> timer_;
+};
+
+/// The calls under way or parked.
+class UrlCalls {
+ public:
+  void add(const std::shared_ptr<UrlCall>& call);
+  std::vector<std::shared_ptr<UrlCall>> list() const;
+  /// Hands what an upstream said on a session's own stream to the call that it is for. False when it may be
+  /// for the session's clients, because no call is under way there.
+  bool deliver(const UrlSession& session, const Message& message) const;
+
+ private:
+  std::vector<std::weak_ptr<UrlCall>> calls_;
 };
 
 }  // namespace berth::task::host

@@ -11,6 +11,7 @@
 #include "mcp/message.h"
 #include "task/host/capability_cache.h"
 #include "task/host/url_call.h"
+#include "task/host/watch_answers.h"
 
 namespace berth::task {
 
@@ -34,11 +35,13 @@ class UrlActive final : public mcp::ActiveCall {
  public:
   explicit UrlActive(std::shared_ptr<UrlCall> call) : call_(std::move(call)) {}
   ~UrlActive() override {
-    if (call_) call_->abandon();
+    if (call_) call_->abandon(reason_.empty() ? client_left : reason_);
   }
+  void set_cancel_reason(std::string_view reason) override { reason_ = reason; }
 
  private:
   std::shared_ptr<UrlCall> call_;
+  std::string reason_;
 };
 
 class UrlHost final : public ServerHost, public UrlCallWorld {
@@ -50,6 +53,7 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
   void notify(const mcp::Caller& caller, std::string_view method, std::string_view params) override;
   void watch_resource(const mcp::Caller& caller, const std::string& uri) override;
   void unwatch_resource(const mcp::Caller& caller, const std::string& uri) override;
+  Task<std::optional<mcp::RpcError>> watch_refusal(const mcp::Caller& caller, std::string uri) override;
   void session_closed(const std::string& session) override;
   HostHealth health() const override;
   Task<std::size_t> drain(TimePoint deadline) override;
@@ -66,6 +70,9 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
   void call_ended() override {
     if (--calls_ == 0) idle_.notify();
   }
+  void announce(const PoolKey& key, mcp::Change change) override {
+    if (narrow_to_scope(change, key.scope, spec_.isolation)) publish(std::move(change));
+  }
   const model::ServerSpec& spec() override { return spec_; }
   Upstream& upstream() override { return upstream_; }
   Branches& branches() override { return branches_; }
@@ -81,14 +88,15 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
   Task<void> probe();
   Task<Result<mcp::Era>> discover();
   Task<Result<std::string>> ask_modern(std::string method, std::string param_members);
-  void on_session_change(const UrlSession& session, mcp::Change change);
+  void on_session_notification(const UrlSession& session, const Message& message);
+  Task<void> tell_modern(std::string method, std::string params);
   void publish(mcp::Change change);
   void reap_sessions();
   bool make_room(const PoolKey& key);
   void close_session(const std::shared_ptr<UrlSession>& session, UrlSession::Goodbye goodbye);
   std::set<std::string> watched(const PoolKey& key) const;
   void sync_watches(const PoolKey& key);
-  std::string listen_filter() const;
+  std::string wanted() const;
   void restart_listen();
   Task<void> listen();
   Task<bool> listen_once(std::string filter);
@@ -106,9 +114,10 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
   mcp::ServerDescription description_;  ///< of a modern upstream
   std::map<PoolKey, std::shared_ptr<UrlSession>> sessions_;
   std::map<std::string, std::shared_ptr<UrlCall>, std::less<>> parked_;
-  std::vector<std::weak_ptr<UrlCall>> running_;
+  UrlCalls running_;
   std::map<std::string, std::vector<mcp::HeaderParam>, std::less<>> tools_;
   std::map<PoolKey, std::map<std::string, std::size_t>> watches_;
+  WatchAnswers watch_answers_;
   std::shared_ptr<Branches::Branch> contact_;
   std::shared_ptr<Branches::Branch> listen_;
   std::string listening_for_;
@@ -132,6 +141,7 @@ UrlHost::UrlHost(const model::ServerSpec& spec, net::Network& network, ChangeSin
       clock_(clock),
       log_(log),
       upstream_(spec_, network),
+      watch_answers_(clock),
       reason_(fmt::format("The upstream {} has not answered yet.", upstream_.name())),
       timer_(clock.make_timer()),
       idle_(clock.executor()),
@@ -303,8 +313,7 @@ std::unique_ptr<mcp::ActiveCall> UrlHost::start(const mcp::Call& call, mcp::Call
   }
   ++calls_;
   auto started = std::make_shared<UrlCall>(*this, call, key_of(*call.caller), observer);
-  std::erase_if(running_, [](const auto& weak) { return weak.expired(); });
-  running_.push_back(started);
+  running_.add(started);
   started->begin();
   return std::make_unique<UrlActive>(std::move(started));
 }
@@ -346,7 +355,11 @@ Task<Result<std::shared_ptr<UrlSession>>> UrlHost::session(PoolKey key) {
         clock_,
         log_,
         next_number_,
-        [this](const UrlSession& of, mcp::Change change) { on_session_change(of, std::move(change)); }};
+        [this](const UrlSession& of, mcp::Change change) { announce(of.key(), std::move(change)); },
+        [this](const UrlSession& of, const Message& message) { on_session_notification(of, message); },
+        [this](const UrlSession& of, const std::string& uri, const std::optional<mcp::RpcError>& refusal) {
+          watch_answers_.answer(of.key(), uri, refusal);
+        }};
     found = std::make_shared<UrlSession>(std::move(world), key);
     found->used_at = clock_.now();
     found->watch(watched(key));
@@ -436,9 +449,24 @@ void UrlHost::session_closed(const std::string& session) {
 
 // --- Changes
 
-void UrlHost::on_session_change(const UrlSession& session, mcp::Change change) {
-  if (spec_.isolation == model::Isolation::principal) change.principal = session.key().scope;
-  publish(std::move(change));
+void UrlHost::on_session_notification(const UrlSession& session, const Message& message) {
+  if (running_.deliver(session, message)) return;
+  if (message.method != "notifications/message" && !mcp::is_custom_notification(message.method)) return;
+  mcp::Change change{mcp::Change::Kind::message, {}, {}};
+  change.message = {std::string(message.method), std::string(message.params.text())};
+  announce(session.key(), std::move(change));
+}
+
+Task<void> UrlHost::tell_modern(std::string method, std::string params) {
+  http::Headers headers;
+  add_post_headers(headers);
+  add_modern_headers(headers, method, params);
+  std::string body;
+  append_notification(body, method, params);
+  const TimePoint deadline = clock_.now() + check_timeout;
+  const auto response = co_await upstream_.fetch("POST", std::move(headers), std::move(body), deadline);
+  if (!response)
+    log_.debug("upstream_post_failed", {{"server", spec_.name}, {"reason", response.error().message()}});
 }
 
 void UrlHost::publish(mcp::Change change) {
@@ -447,6 +475,8 @@ void UrlHost::publish(mcp::Change change) {
 }
 
 void UrlHost::notify(const mcp::Caller& caller, std::string_view method, std::string_view params) {
+  if (era_ == mcp::Era::modern && mcp::is_custom_notification(method))
+    branches_.spawn(tell_modern(std::string(method), std::string(params)));
   if (era_ != mcp::Era::legacy) return;
   const auto at = sessions_.find(key_of(caller));
   if (at == sessions_.end() || at->second->state() != UrlSession::State::ready) return;
@@ -479,6 +509,14 @@ void UrlHost::unwatch_resource(const mcp::Caller& caller, const std::string& uri
   sync_watches(key);
 }
 
+Task<std::optional<mcp::RpcError>> UrlHost::watch_refusal(const mcp::Caller& caller, std::string uri) {
+  PoolKey key = key_of(caller);
+  const auto at = sessions_.find(key);
+  if (at == sessions_.end() || !at->second->is_subscribing(uri)) co_return std::nullopt;
+  auto refusal = co_await watch_answers_.wait(std::move(key), std::move(uri));
+  co_return refusal;
+}
+
 void UrlHost::sync_watches(const PoolKey& key) {
   if (era_ == mcp::Era::modern) return restart_listen();
   const auto at = sessions_.find(key);
@@ -487,35 +525,18 @@ void UrlHost::sync_watches(const PoolKey& key) {
 
 // --- subscriptions/listen of a modern upstream
 
-std::string UrlHost::listen_filter() const {
-  const json::Slice capabilities = json::Slice::trusted(description_.capabilities);
-  std::string filter;
-  const auto add = [&filter](std::string_view member) {
-    if (!filter.empty()) filter += ',';
-    filter += member;
-  };
-  const std::pair<std::string_view, std::string_view> lists[] = {
-      {"tools", R"("toolsListChanged":true)"},
-      {"prompts", R"("promptsListChanged":true)"},
-      {"resources", R"("resourcesListChanged":true)"}};
-  for (const auto& [list, member] : lists) {
-    if (capabilities.find(list).find("listChanged").as_bool().value_or(false)) add(member);
-  }
+std::string UrlHost::wanted() const {
   std::set<std::string> uris;
   for (const auto& [key, watches] : watches_) {
     for (const auto& [uri, count] : watches) uris.insert(uri);
   }
-  if (uris.empty()) return filter;
-  std::string list;
-  for (const std::string& uri : uris) list += (list.empty() ? "" : ",") + json_quote(uri);
-  add(fmt::format(R"("resourceSubscriptions":[{}])", list));
-  return filter;
+  return listen_filter(description_.capabilities, uris);
 }
 
 void UrlHost::restart_listen() {
-  if (draining_ || (listen_ && !listen_->ended() && listening_for_ == listen_filter())) return;
+  if (draining_ || (listen_ && !listen_->ended() && listening_for_ == wanted())) return;
   if (listen_) listen_->cancel();
-  listening_for_ = listen_filter();
+  listening_for_ = wanted();
   if (!listening_for_.empty()) listen_ = branches_.spawn(listen());
 }
 
@@ -569,10 +590,7 @@ Task<std::size_t> UrlHost::drain(TimePoint deadline) {
   contact_->cancel();
   if (listen_) listen_->cancel();
   std::size_t cut = 0;
-  const auto running = std::move(running_);
-  for (const auto& weak : running) {
-    const auto call = weak.lock();
-    if (!call || call->done()) continue;
+  for (const auto& call : running_.list()) {
     ++cut;
     call->cut(mcp::unknown_end("The call was cut: the server is shutting down."));
   }

@@ -42,6 +42,7 @@ class FakeUpstream final : public http::Service {
   int stream_status = 200;
   int discover_status = 400;
   std::string moved_to;  ///< where /mcp redirects to
+  std::string refused_uri;  ///< resources/subscribe of it is refused
   std::vector<Seen> seen;
   std::deque<std::string> pushed;  ///< events for the open GET or listen stream
   int streams = 0;
@@ -146,6 +147,12 @@ class FakeUpstream final : public http::Service {
       response =
           answer(R"({"resultType":"complete","tools":[{"name":"mirror","inputSchema":{"type":"object",)"
                  R"("properties":{"region":{"type":"string","x-mcp-header":"Region"}}}}]})");
+    } else if (method == "\"resources/subscribe\"" &&
+               member(member(request.body, "params"), "uri") == "\"" + refused_uri + "\"") {
+      response = http::json_response(
+          200,
+          fmt::format(R"({{"jsonrpc":"2.0","id":{},"error":{{"code":-32002,"message":"There is no a:1."}}}})",
+                      id));
     } else if (!id.empty() && !method.empty()) {
       response = answer("{}");
     }
@@ -410,6 +417,70 @@ TEST_F(UrlHostTest, answers_what_the_upstream_asks_outside_calls_and_reports_cha
   clock.run_until_idle();
   EXPECT_EQ(upstream.seen.back().body, R"({"jsonrpc":"2.0","id":"r","result":{"roots":[]}})");
   EXPECT_EQ(changes.all, (std::vector<mcp::Change>{{mcp::Change::Kind::tools_list, "", "anonymous"}}));
+}
+
+TEST_F(UrlHostTest, brings_what_the_own_stream_of_a_session_says_to_the_call_it_can_only_be_for) {
+  make();
+  mcp::Caller session_client = caller;
+  session_client.session = "c1";
+  mcp::Call wanting;
+  wanting.wants_progress = true;
+  wanting.log_level = mcp::LoggingLevel::info;
+  Observer& running = call(R"({"name":"hang"})", session_client, wanting);
+  ASSERT_EQ(running.notes.size(), 1u);
+  const std::string id = member(upstream.seen.back().body, "id");
+  upstream.push(R"({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"debug","data":0}})");
+  upstream.push(R"({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":1}})");
+  upstream.push(R"({"jsonrpc":"2.0","method":"vendor/step","params":{"n":2}})");
+  upstream.push(R"({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":)" + id +
+                R"(,"progress":3}})");
+  clock.run_until_idle();
+  EXPECT_EQ(running.notes, (std::vector<std::string>{R"({"progress":1})", R"({"level":"error","data":1})",
+                                                     R"({"n":2})", R"({"progress":3})"}));
+  Observer& second = call(R"({"name":"hang"})", caller, wanting);
+  upstream.push(R"({"jsonrpc":"2.0","method":"vendor/step","params":{"n":4}})");
+  clock.run_until_idle();
+  EXPECT_EQ(running.notes.size(), 4u) << "it may be for either client";
+  EXPECT_EQ(second.notes.size(), 1u);
+  calls.clear();
+  clock.run_until_idle();
+  upstream.push(R"({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":5}})");
+  clock.run_until_idle();
+  ASSERT_EQ(changes.all.size(), 1u);
+  EXPECT_EQ(changes.all[0].message.params, R"({"level":"info","data":5})");
+  EXPECT_EQ(changes.all[0].principal, "anonymous");
+}
+
+TEST_F(UrlHostTest, tells_why_the_upstream_refuses_a_watch) {
+  make();
+  upstream.refused_uri = "a:1";
+  std::vector<std::string> said;
+  TaskScope scope(clock.executor());
+  const auto watch = [&](std::string uri) -> Task<void> {
+    host->watch_resource(caller, uri);
+    const auto refusal = co_await host->watch_refusal(caller, uri);
+    said.push_back(refusal ? refusal->message : "agreed");
+  };
+  scope.spawn(watch("a:1"));
+  clock.run_until_idle();
+  scope.spawn(watch("a:2"));
+  clock.run_until_idle();
+  EXPECT_EQ(said, (std::vector<std::string>{"There is no a:1.", "agreed"}));
+}
+
+TEST_F(UrlHostTest, hands_custom_notifications_to_upstreams_of_both_eras) {
+  make();
+  host->notify(caller, "vendor/saved", R"({"x":1})");
+  clock.run_until_idle();
+  EXPECT_EQ(upstream.seen.back().body, R"({"jsonrpc":"2.0","method":"vendor/saved","params":{"x":1}})");
+  drain(Duration(0));
+  upstream.modern = true;
+  make();
+  host->notify(caller, "vendor/saved", R"({"x":2})");
+  host->notify(caller, "notifications/roots/list_changed", "{}");
+  clock.run_until_idle();
+  EXPECT_EQ(upstream.count("POST", "\"notifications/roots/list_changed\""), 0u);
+  EXPECT_EQ(upstream.count("POST", "\"vendor/saved\""), 2u);
 }
 
 TEST_F(UrlHostTest, streams_progress_and_tells_the_upstream_of_a_cancelled_call) {

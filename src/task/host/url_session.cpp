@@ -9,6 +9,7 @@ namespace berth::task::host {
 
 namespace {
 
+constexpr std::string_view subscribe_method = "resources/subscribe";
 constexpr Duration post_timeout = std::chrono::seconds(30);
 constexpr Duration goodbye_timeout = std::chrono::seconds(2);
 constexpr Duration stream_retry_min = std::chrono::seconds(1);
@@ -42,7 +43,7 @@ Task<void> UrlSession::handshake(std::shared_ptr<UrlSession> self) {
   std::string initialized;
   append_notification(initialized, "notifications/initialized", {});
   self->post(std::move(initialized));
-  for (const std::string& uri : self->watched_) self->write_subscription("resources/subscribe", uri);
+  for (const std::string& uri : self->watched_) self->write_subscription(subscribe_method, uri);
   self->stream_ = self->world_.branches.spawn(read_stream(self));
 }
 
@@ -84,23 +85,29 @@ void UrlSession::add_headers(http::Headers& headers) const {
   if (!version_.empty()) headers.set("MCP-Protocol-Version", version_);
 }
 
-void UrlSession::post(std::string message) {
+void UrlSession::post_and_hear(std::string message, std::string watched_uri) {
   if (closed_) return;
-  posts_.push_back(std::move(message));
+  if (!watched_uri.empty()) subscribing_.insert(watched_uri);
+  posts_.push_back({std::move(message), std::move(watched_uri)});
   if (std::exchange(posting_, true)) return;
   world_.branches.spawn(write_posts(shared_from_this()));
 }
 
 Task<void> UrlSession::write_posts(std::shared_ptr<UrlSession> self) {
   while (!self->posts_.empty()) {
-    std::string message = std::move(self->posts_.front());
+    Post post = std::move(self->posts_.front());
     self->posts_.pop_front();
     http::Headers headers;
     add_post_headers(headers);
     self->add_headers(headers);
     const TimePoint deadline = self->world_.clock.now() + post_timeout;
     const auto response =
-        co_await self->world_.upstream.fetch("POST", std::move(headers), std::move(message), deadline);
+        co_await self->world_.upstream.fetch("POST", std::move(headers), std::move(post.message), deadline);
+    if (!post.watched_uri.empty()) {
+      self->subscribing_.erase(post.watched_uri);
+      const auto refusal = response ? body_error(response->body) : std::nullopt;
+      self->world_.on_watch_answered(*self, post.watched_uri, refusal);
+    }
     if (response && response->status < 300) continue;
     self->world_.log.warning(
         "upstream_post_failed",
@@ -124,14 +131,14 @@ void UrlSession::write_subscription(std::string_view method, const std::string& 
   std::string request;
   append_request(request, world_.next_number++, method, fmt::format(R"({{"uri":{}}})", json_quote(uri)), {},
                  {});
-  post(std::move(request));
+  post_and_hear(std::move(request), method == subscribe_method ? uri : std::string());
 }
 
 void UrlSession::watch(std::set<std::string> uris) {
   const std::set<std::string> before = std::exchange(watched_, std::move(uris));
   if (state_ != State::ready) return;
   for (const std::string& uri : watched_) {
-    if (!before.contains(uri)) write_subscription("resources/subscribe", uri);
+    if (!before.contains(uri)) write_subscription(subscribe_method, uri);
   }
   for (const std::string& uri : before) {
     if (!watched_.contains(uri)) write_subscription("resources/unsubscribe", uri);
@@ -175,7 +182,8 @@ void UrlSession::take(const std::string& text) {
     append_unasked_answer(answer, message);
     post(std::move(answer));
   } else if (message.kind == Message::Kind::notification) {
-    if (auto change = read_change(message)) world_.on_change(*this, std::move(*change));
+    if (auto change = read_change(message)) return world_.on_change(*this, std::move(*change));
+    world_.on_notification(*this, message);
   }
 }
 

@@ -24,6 +24,11 @@ class UrlSession : public std::enable_shared_from_this<UrlSession> {
     Log& log;
     std::int64_t& next_number;
     std::function<void(const UrlSession&, mcp::Change)> on_change;
+    /// A notification on the session's own stream that announces no change.
+    std::function<void(const UrlSession&, const Message&)> on_notification;
+    std::function<void(const UrlSession&, const std::string& uri,
+                       const std::optional<mcp::RpcError>& refusal)>
+        on_watch_answered;
   };
   UrlSession(World world, PoolKey key) : world_(world), key_(std::move(key)) {}
 
@@ -41,10 +46,12 @@ class UrlSession : public std::enable_shared_from_this<UrlSession> {
   /// Fields of every request in this session.
   void add_headers(http::Headers& headers) const;
   /// Sends a message nobody waits for an answer to; failures are logged. Kept in order with others.
-  void post(std::string message);
+  void post(std::string message) { post_and_hear(std::move(message), {}); }
   /// Sends logging/setLevel when this is more verbose than before.
   void want_level(mcp::LoggingLevel level);
   void watch(std::set<std::string> uris);
+  /// Whether the upstream was asked to watch it and has not answered.
+  bool is_subscribing(const std::string& uri) const { return subscribing_.contains(uri); }
   /// Ends it: DELETE, where the server gave an id. `quietly`: it is gone already.
   enum class Goodbye : std::uint8_t { polite, quietly };
   static Task<void> close(std::shared_ptr<UrlSession> self, Goodbye goodbye);
@@ -59,6 +66,7 @@ class UrlSession : public std::enable_shared_from_this<UrlSession> {
   static Task<void> read_stream(std::shared_ptr<UrlSession> self);
   void take(const std::string& text);
   void write_subscription(std::string_view method, const std::string& uri);
+  void post_and_hear(std::string message, std::string watched_uri);
 
   World world_;
   PoolKey key_;
@@ -73,7 +81,12 @@ class UrlSession : public std::enable_shared_from_this<UrlSession> {
   std::optional<mcp::LoggingLevel> level_;
   std::set<std::string> watched_;
   std::list<Signal*> waiters_;
-  std::list<std::string> posts_;
+  struct Post {
+    std::string message;
+    std::string watched_uri;  ///< of resources/subscribe, whose answer is wanted
+  };
+  std::list<Post> posts_;
+  std::set<std::string> subscribing_;
   bool posting_ = false;
   std::shared_ptr<Branches::Branch> stream_;
 };

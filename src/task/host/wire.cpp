@@ -310,6 +310,26 @@ std::string initialize_params(const CapabilitySet& capabilities) {
                      mcp::latest_legacy_version, capabilities.to_json(), own_info);
 }
 
+std::string listen_filter(std::string_view capabilities, const std::set<std::string>& uris) {
+  constexpr std::pair<std::string_view, std::string_view> lists[] = {
+      {"tools", R"("toolsListChanged":true)"},
+      {"prompts", R"("promptsListChanged":true)"},
+      {"resources", R"("resourcesListChanged":true)"}};
+  const json::Slice declared = json::Slice::trusted(capabilities);
+  std::string filter;
+  for (const auto& [list, member] : lists) {
+    if (!declared.find(list).find("listChanged").as_bool().value_or(false)) continue;
+    if (!filter.empty()) filter += ',';
+    filter += member;
+  }
+  if (uris.empty()) return filter;
+  if (!filter.empty()) filter += ',';
+  filter += R"("resourceSubscriptions":[)";
+  for (const std::string& uri : uris) filter.append(json_quote(uri)) += ',';
+  filter.back() = ']';
+  return filter;
+}
+
 bool may_ask(std::string_view method) {
   return method == "tools/call" || method == "prompts/get" || method == "resources/read";
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -51,6 +52,8 @@ void append_notification(std::string& out, std::string_view method, std::string_
 /// Appends the answer to a request of the server's with that id (as it was written).
 void append_result(std::string& out, std::string_view id, std::string_view result);
 void append_error(std::string& out, std::string_view id, const mcp::RpcError& error);
+/// The reason of a cancellation whose client gave none.
+inline constexpr std::string_view client_left = "The client went away";
 /// Appends notifications/cancelled for our request `id`.
 void append_cancelled(std::string& out, std::int64_t id, std::string_view reason);
 
@@ -65,6 +68,10 @@ std::string own_modern_meta();
 std::string input_members(const mcp::Call& call);
 /// Params of initialize for a client with those capabilities.
 std::string initialize_params(const CapabilitySet& capabilities);
+
+/// The members of `notifications` in subscriptions/listen: the lists that the server announces, and those
+/// resources; empty when there is nothing to listen for.
+std::string listen_filter(std::string_view capabilities, const std::set<std::string>& uris);
 
 /// Whether the server may ask the user while it works on such a request.
 bool may_ask(std::string_view method);

@@ -293,7 +293,8 @@ void Registry::changed(mcp::Change::Kind kind) {
       resources_list_.clear();
       templates_list_.clear();
       break;
-    case mcp::Change::Kind::resource_updated: break;
+    case mcp::Change::Kind::resource_updated:
+    case mcp::Change::Kind::message: break;
   }
   if (announce) announce({.kind = kind, .uri = {}, .principal = {}});
 }

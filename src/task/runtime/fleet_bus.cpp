@@ -46,7 +46,8 @@ FleetBus::FleetBus(PeerClients& clients, Clock& clock, Log& log)
 
 void FleetBus::publish(std::string_view server, const mcp::Change& change) {
   subscriptions_.deliver(server, change);
-  if (lines_.empty()) return;
+  // What a process says outside every call concerns the sessions it serves, which are here.
+  if (lines_.empty() || change.kind == mcp::Change::Kind::message) return;
   const std::string text = to_json(server, change);
   for (const auto& [id, line] : lines_) {
     if (std::ranges::find(line->pending, text) != line->pending.end()) continue;

@@ -179,6 +179,10 @@ TEST_F(Sisters, AChangeReachesListenersOnEveryTaskThatMaySeeIt) {
   seen.clear();
   clock.run_until_idle();
   EXPECT_EQ(seen.size(), 2u);
+  sink.on_change({mcp::Change::Kind::message, "", "alice"});
+  clock.run_until_idle();
+  EXPECT_EQ(seen.size(), 3u) << "what a process says outside calls is for the sessions beside it";
+  seen.resize(2);
   subscriptions.clear();
   sink.on_change({mcp::Change::Kind::tools_list, "", ""});
   clock.run_until_idle();

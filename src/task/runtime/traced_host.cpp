@@ -32,6 +32,9 @@ class TracedCall final : public mcp::ActiveCall, public mcp::CallObserver {
     active_ = inner.start(call, *this);
   }
 
+  void set_cancel_reason(std::string_view reason) override {
+    if (active_) active_->set_cancel_reason(reason);
+  }
   void on_notification(mcp::Notification notification) override {
     observer_.on_notification(std::move(notification));
   }
@@ -102,6 +105,9 @@ class TracedHost final : public ServerHost {
   }
   void unwatch_resource(const mcp::Caller& caller, const std::string& uri) override {
     inner_.unwatch_resource(caller, uri);
+  }
+  Task<std::optional<mcp::RpcError>> watch_refusal(const mcp::Caller& caller, std::string uri) override {
+    return inner_.watch_refusal(caller, std::move(uri));
   }
   void session_closed(const std::string& session) override { inner_.session_closed(session); }
   HostHealth health() const override { return inner_.health(); }

@@ -10,6 +10,7 @@ class Active final : public mcp::ActiveCall {
     call_->cancelled = call_->observer != nullptr;
     call_->observer = nullptr;
   }
+  void set_cancel_reason(std::string_view reason) override { call_->cancel_reason = reason; }
 
  private:
   std::shared_ptr<FakeHost::Started> call_;

@@ -25,6 +25,7 @@ class FakeHost final : public ServerHost {
     std::string trace_parent;
     mcp::CallObserver* observer = nullptr;  ///< null once ended or cancelled
     bool cancelled = false;
+    std::string cancel_reason;
 
     void notify(std::string what, std::string with) {
       observer->on_notification({std::move(what), std::move(with)});
@@ -43,6 +44,7 @@ class FakeHost final : public ServerHost {
   /// Called inside start(); may end the call at once.
   std::map<std::string, std::function<void(Started&)>> handlers;
   std::map<std::string, int> watched;
+  std::map<std::string, mcp::RpcError> refused_watches;  ///< by URI
   std::vector<std::string> closed_sessions;
   std::vector<std::string> notified;
   std::size_t described = 0;
@@ -52,6 +54,11 @@ class FakeHost final : public ServerHost {
   void notify(const mcp::Caller& caller, std::string_view method, std::string_view params) override;
   void watch_resource(const mcp::Caller& caller, const std::string& uri) override;
   void unwatch_resource(const mcp::Caller& caller, const std::string& uri) override;
+  Task<std::optional<mcp::RpcError>> watch_refusal(const mcp::Caller&, std::string uri) override {
+    const auto refused = refused_watches.find(uri);
+    if (refused == refused_watches.end()) co_return std::nullopt;
+    co_return refused->second;
+  }
   void session_closed(const std::string& session) override { closed_sessions.push_back(session); }
   HostHealth health() const override { return {.ready = true}; }
   Task<std::size_t> drain(TimePoint deadline) override;
