@@ -170,6 +170,11 @@ class FakeUpstream final : public http::Service {
       co_await exchange.respond(http::json_response(400, "no such thing"));
       co_return;
     }
+    if (tool == "\"unknown\"") {
+      co_await exchange.respond(http::json_response(
+          404, fmt::format(R"({{"jsonrpc":"2.0","id":{},"error":{{"code":-32601,"message":"none"}}}})", id)));
+      co_return;
+    }
     if (tool == "\"busy\"") {
       http::Response busy = http::text_response(429, "slow down");
       busy.headers.set("Retry-After", "7");
@@ -347,6 +352,21 @@ TEST_F(UrlHostTest, knows_a_lost_session_however_the_upstream_says_so) {
     EXPECT_EQ(echo().result(), R"({"tool":"echo"})");
   }
   EXPECT_EQ(upstream.count("POST", "\"initialize\""), 1 + std::size(ways));
+}
+
+TEST_F(UrlHostTest, takes_404_with_method_not_found_for_the_answer_to_the_call) {
+  for (const bool modern : {false, true}) {
+    upstream.modern = modern;
+    make();
+    upstream.seen.clear();
+    const Observer& unknown = call(R"({"name":"unknown"})", caller);
+    EXPECT_EQ(unknown.outcome.error.code, mcp::code::method_not_found);
+    EXPECT_EQ(upstream.count("POST", "\"tools/call\""), 1u);
+    EXPECT_EQ(upstream.count("POST", "\"initialize\""), 0u);
+    calls.clear();
+    drain(Duration(0));
+    host.reset();
+  }
 }
 
 TEST_F(UrlHostTest, takes_what_a_new_session_refuses_for_the_answer_to_the_call) {
