@@ -107,6 +107,8 @@ void ChildSession::cancel(std::int64_t number, std::string_view reason, TimePoin
   Entry& entry = at->second;
   if (!entry.candidate) return erase(at, now);
   refuse_asks(entry);
+  entry.principal = entry.call.caller->principal;
+  entry.call = mcp::Call{};
   set_state(entry, Entry::State::cancelled);
   entry.deadline = now + limits_.cancel_grace;
   wake_by(entry.deadline);
@@ -253,17 +255,25 @@ void ChildSession::forward_aside(const Message& message, std::optional<mcp::Logg
     return owner_.on_change(std::move(change));
   }
   // It does not say which request it belongs to. It is passed on only when no other client could be meant:
-  // one call is under way, or all are of one legacy session.
+  // one call is under way, or all are of one legacy session. A call that its client cancelled says no more,
+  // as a rule; what it says all the same never reaches another principal.
   Entry* wanting = nullptr;
   const mcp::Caller* caller = nullptr;
+  const std::string* cancelled_by = nullptr;
   for (auto& [number, entry] : entries_) {
+    if (entry.state == Entry::State::cancelled) {
+      if (cancelled_by != nullptr && *cancelled_by != entry.principal) return;
+      cancelled_by = &entry.principal;
+      continue;
+    }
     if (entry.state != Entry::State::running) return;
     const mcp::Caller* other = entry.call.caller;
     if (caller != nullptr && (caller->session.empty() || caller->session != other->session)) return;
     caller = other;
     if (!level || (entry.call.log_level && *level >= *entry.call.log_level)) wanting = &entry;
   }
-  if (wanting != nullptr) wanting->sink->on_notification(std::move(notification));
+  if (wanting == nullptr || (cancelled_by != nullptr && *cancelled_by != caller->principal)) return;
+  wanting->sink->on_notification(std::move(notification));
 }
 
 void ChildSession::settle(TimePoint) {}

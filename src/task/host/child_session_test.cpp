@@ -641,6 +641,26 @@ TEST(LegacySession, sets_the_most_verbose_level_wanted_and_filters_for_each_call
   EXPECT_EQ(server.sent().size(), 1u);
 }
 
+TEST(LegacySession, a_call_that_was_cancelled_keeps_logs_from_no_other_call_of_its_principal) {
+  Fixture server;
+  server.legacy({}, R"({"logging":{}})");
+  Sink gone;
+  mcp::Call call;
+  call.caller = &server.caller;
+  call.method = "tools/call";
+  call.log_level = mcp::LoggingLevel::info;
+  server.session->cancel(server.start(call, gone), "enough", server.now);
+  Sink next;
+  server.start(call, next);
+  server.line(R"({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}})");
+  EXPECT_EQ(next.notes.size(), 1u);
+  server.caller.principal = "mallory";
+  Sink another;
+  server.session->cancel(server.start(call, another), "enough", server.now);
+  server.line(R"({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":2}})");
+  EXPECT_EQ(next.notes.size(), 1u);
+}
+
 TEST(LegacySession, subscribes_to_what_is_watched) {
   Fixture server;
   server.session = make_legacy_session(server, server.limits, {});

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "mcp/message.h"
@@ -248,9 +249,19 @@ void UrlCall::take_notification(const Message& message) {
   }
 }
 
+bool UrlCall::may_be_asked(const Message& question) const {
+  return key_.capabilities.allows(question.method) && may_ask(method_) && asks_.size() < asks_max;
+}
+
+void UrlCall::take_question(const Message& message) {
+  const auto self = shared_from_this();
+  take_request(message);
+  settle();
+}
+
 void UrlCall::take_request(const Message& message) {
   if (era_ == mcp::Era::modern || !session_) return;
-  if (!key_.capabilities.allows(message.method) || !may_ask(method_) || asks_.size() >= asks_max) {
+  if (!may_be_asked(message)) {
     std::string answer;
     append_unasked_answer(answer, message);
     return session_->post(std::move(answer));
@@ -427,6 +438,20 @@ bool UrlCalls::deliver(const UrlSession& session, const Message& message) const 
     if (call->parked() || !is_same) return true;
   }
   there.back()->take_notification(message);
+  return true;
+}
+
+bool UrlCalls::ask(const UrlSession& session, const Message& question) const {
+  auto there = list();
+  std::erase_if(
+      there, [&](const auto& call) { return call->session() != &session || !call->may_be_asked(question); });
+  if (there.empty()) return false;
+  // Of one session's calls the newest, as with a process; else the only one there is.
+  const std::string client = there.front()->caller().session;
+  const bool is_one_client = std::ranges::all_of(
+      there, [&](const auto& call) { return !client.empty() && call->caller().session == client; });
+  if (there.size() > 1 && !is_one_client) return false;
+  there.back()->take_question(question);
   return true;
 }
 

@@ -55,6 +55,9 @@ class UrlCall final : public std::enable_shared_from_this<UrlCall> {
 
   /// A notification of the server's about this call, or one that can be meant for no other client.
   void take_notification(const Message& message);
+  /// A question toward the user that can be meant for no other client.
+  void take_question(const Message& message);
+  bool may_be_asked(const Message& question) const;
 
   const UrlSession* session() const { return session_.get(); }
   std::int64_t number() const { return number_; }
@@ -138,6 +141,8 @@ class UrlCalls {
   /// Hands what an upstream said on a session's own stream to the call that it is for. False when it may be
   /// for the session's clients, because no call is under way there.
   bool deliver(const UrlSession& session, const Message& message) const;
+  /// Likewise with a question toward the user, which most servers ask there. False: there is no such call.
+  bool ask(const UrlSession& session, const Message& question) const;
 
  private:
   std::vector<std::weak_ptr<UrlCall>> calls_;

@@ -356,6 +356,7 @@ Task<Result<std::shared_ptr<UrlSession>>> UrlHost::session(PoolKey key) {
         log_,
         next_number_,
         [this](const UrlSession& of, mcp::Change change) { announce(of.key(), std::move(change)); },
+        [this](const UrlSession& of, const Message& message) { return running_.ask(of, message); },
         [this](const UrlSession& of, const Message& message) { on_session_notification(of, message); },
         [this](const UrlSession& of, const std::string& uri, const std::optional<mcp::RpcError>& refusal) {
           watch_answers_.answer(of.key(), uri, refusal);

@@ -471,6 +471,26 @@ TEST_F(UrlHostTest, brings_what_the_own_stream_of_a_session_says_to_the_call_it_
   EXPECT_EQ(changes.all[0].principal, "anonymous");
 }
 
+TEST_F(UrlHostTest, asks_for_the_one_call_that_a_question_on_the_sessions_own_stream_can_belong_to) {
+  make();
+  call(R"({"name":"echo"})", asker);
+  clock.run_until_idle();
+  ASSERT_EQ(upstream.streams, 2)
+      << "the session of the asker's capabilities has a stream of its own, the newest";
+  Observer& running = call(R"({"name":"hang"})", asker);
+  upstream.push(R"({"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"message":"Name?"}})");
+  clock.run_until_idle();
+  ASSERT_EQ(running.outcome.kind, mcp::Outcome::Kind::input_required);
+  mcp::Call retry;
+  const std::string responses = R"({"ask-1":{"action":"accept","content":{"name":"Ada"}}})";
+  const std::string state = running.outcome.input.state;
+  retry.input_responses = responses;
+  retry.request_state = state;
+  call(R"({"name":"hang"})", asker, retry);
+  EXPECT_EQ(upstream.seen.back().body,
+            R"({"jsonrpc":"2.0","id":"q","result":{"action":"accept","content":{"name":"Ada"}}})");
+}
+
 TEST_F(UrlHostTest, tells_why_the_upstream_refuses_a_watch) {
   make();
   upstream.refused_uri = "a:1";

@@ -24,7 +24,9 @@ class UrlSession : public std::enable_shared_from_this<UrlSession> {
     Log& log;
     std::int64_t& next_number;
     std::function<void(const UrlSession&, mcp::Change)> on_change;
-    /// A notification on the session's own stream that announces no change.
+    /// A question on the session's own stream; false: no call is under way that it can be asked for.
+    std::function<bool(const UrlSession&, const Message&)> on_request;
+    /// A notification there that announces no change.
     std::function<void(const UrlSession&, const Message&)> on_notification;
     std::function<void(const UrlSession&, const std::string& uri,
                        const std::optional<mcp::RpcError>& refusal)>
