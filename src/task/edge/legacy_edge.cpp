@@ -28,6 +28,13 @@ constexpr std::string_view assumed_version = "2025-03-26";
 /// Of why a client cancels, for the server.
 constexpr std::size_t reason_bytes_max = 1024;
 
+void end_watch(ServerHost& host, Session& session, const std::string& uri) {
+  if (session.watched.erase(uri) == 0) return;
+  session.watched_bytes -= uri.size();
+  session.memory.shrink(watch_bytes(uri));
+  host.unwatch_resource(*session.caller, uri);
+}
+
 mcp::RpcError session_gone() {
   return {mcp::code::session_not_found,
           "Session not found: it has ended or belongs to another caller; initialize anew.",
@@ -230,13 +237,6 @@ std::string LegacyEdge::set_level(const Message& message, Session* session) {
   }
   if (session != nullptr) session->log_level = level;
   return mcp::write_result(message.id, "{}");
-}
-
-static void end_watch(ServerHost& host, Session& session, const std::string& uri) {
-  if (session.watched.erase(uri) == 0) return;
-  session.watched_bytes -= uri.size();
-  session.memory.shrink(watch_bytes(uri));
-  host.unwatch_resource(*session.caller, uri);
 }
 
 std::string LegacyEdge::watch(const Message& message, Session* session) {
