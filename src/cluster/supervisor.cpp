@@ -264,7 +264,7 @@ Result<std::unique_ptr<RunningTask>> SupervisorImpl::launch(std::size_t number, 
                       .readiness_file = options_.paths.readiness_file(task->id),
                       .authority_directory = options_.authority_directory};
   ::unlink(file.readiness_file.c_str());  // of an earlier life that was killed
-  const auto written = save_task_file(file, options_.paths.task_file(task->id));
+  const auto written = write_task_file(options_.paths.task_file(task->id), file);
   if (!written) return Failure(written.error());
   auto opened = LogFile::open(options_.paths.task_log(task->id), task->id);
   if (!opened) return Failure(opened.error());
@@ -352,7 +352,7 @@ void SupervisorImpl::on_exit(RunningTask& task, const net::ExitStatus& status) {
   std::string how = net::to_string(status);
   if (status.signal == SIGKILL && cgroups_.memory_kills(task.id) > 0) {
     how += fmt::format(" because its memory was used up (tasks.memory: {} MB)",
-                       options_.spec.tasks.memory_bytes >> 20);
+                       current_.spec.tasks.memory_bytes >> 20);
   }
   const std::string why = task.state == TaskState::draining ? ": " + task.reason : "";
   task.log->finish(clock_.wall());

@@ -15,7 +15,9 @@
 
 namespace berth::cluster {
 
-std::string write_task_file(const TaskFile& file) {
+namespace {
+
+std::string task_file_text(const TaskFile& file) {
   const auto member = [](std::string_view name, std::string_view value) {
     return fmt::format("\"{}\":{}", name, json_quote(value));
   };
@@ -28,9 +30,11 @@ std::string write_task_file(const TaskFile& file) {
       model::write_spec(file.spec));
 }
 
-Result<void> save_task_file(const TaskFile& file, const std::string& path) {
-  const Descriptor out(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (out.number() >= 0 && write_all(out.number(), write_task_file(file))) return {};
+}  // namespace
+
+Result<void> write_task_file(const std::string& path, const TaskFile& file) {
+  const Descriptor opened(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (opened.number() >= 0 && write_all(opened.number(), task_file_text(file))) return {};
   return Failure(errno_error(errno, "writing " + path));
 }
 

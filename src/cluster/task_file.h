@@ -24,9 +24,8 @@ struct TaskFile {
   std::string authority_directory;  ///< of the certificate authority; empty: there is none
 };
 
-std::string write_task_file(const TaskFile& file);
-/// Readable by its owner alone.
-Result<void> save_task_file(const TaskFile& file, const std::string& path);
+/// Writes it to `path`, mode 0600.
+Result<void> write_task_file(const std::string& path, const TaskFile& file);
 
 /// For `berth serve --task-file PATH`: reads the file and the fleet key it names. The generation is drawn
 /// anew; `native` is left null. Errors name the file.

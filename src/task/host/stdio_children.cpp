@@ -233,11 +233,8 @@ void StdioHost::adopt_era(mcp::Era era) {
   era_ = era;
   descriptions_.clear();
   policy_.replace_pools(first_key());
-  const auto watches = std::exchange(watches_, {});
-  for (const auto& [key, uris] : watches) {
-    for (const auto& [uri, count] : uris) watches_[{key.scope, {}}][uri] += count;
-  }
-  for (const auto& [key, uris] : watches_) policy_.set_watched(key, !uris.empty());
+  watches_.forget_capabilities();
+  for (const PoolKey& key : watches_.keys()) policy_.set_watched(key, true);
   for (auto& [id, queued] : queued_) {
     queued.key = queued.waiting->key();
     policy_.wait(id, queued.key, queued.candidate);

@@ -12,6 +12,7 @@
 #include "task/host/pool_policy.h"
 #include "task/host/stdio_host.h"
 #include "task/host/watch_answers.h"
+#include "task/host/watches.h"
 
 namespace berth::task::host {
 
@@ -156,7 +157,7 @@ class StdioHost final : public ServerHost, public ChildOwner {
   std::map<CallId, Queued> queued_;
   CallId next_call_ = 1;
   std::map<CapabilitySet, mcp::ServerDescription> descriptions_;
-  std::map<PoolKey, std::map<std::string, std::size_t>> watches_;
+  Watches watches_;
   WatchAnswers watch_answers_;
   std::string last_failure_;
   std::uint64_t restarts_ = 0;

@@ -271,7 +271,7 @@ void StdioHost::notify(const mcp::Caller& caller, std::string_view method, std::
 
 void StdioHost::watch_resource(const mcp::Caller& caller, const std::string& uri) {
   const PoolKey key = key_of(caller);
-  if (++watches_[key][uri] > 1) return;
+  if (!watches_.add(key, uri)) return;
   policy_.set_watched(key, true);
   sync_watches(key);
   decide();
@@ -279,15 +279,8 @@ void StdioHost::watch_resource(const mcp::Caller& caller, const std::string& uri
 
 void StdioHost::unwatch_resource(const mcp::Caller& caller, const std::string& uri) {
   const PoolKey key = key_of(caller);
-  const auto pool = watches_.find(key);
-  if (pool == watches_.end()) return;
-  const auto watch = pool->second.find(uri);
-  if (watch == pool->second.end() || --watch->second > 0) return;
-  pool->second.erase(watch);
-  if (pool->second.empty()) {
-    watches_.erase(pool);
-    policy_.set_watched(key, false);
-  }
+  if (!watches_.remove(key, uri)) return;
+  if (!watches_.contains(key)) policy_.set_watched(key, false);
   sync_watches(key);
   decide();
 }
@@ -303,10 +296,7 @@ Task<std::optional<mcp::RpcError>> StdioHost::watch_refusal(const mcp::Caller& c
 }
 
 void StdioHost::sync_watches(const PoolKey& key) {
-  std::set<std::string> uris;
-  if (const auto pool = watches_.find(key); pool != watches_.end()) {
-    for (const auto& [uri, count] : pool->second) uris.insert(uri);
-  }
+  const std::set<std::string> uris = watches_.of(key);
   for (const auto& [id, child] : children_) {
     if (child->key() == key && probe_ != id) child->session().watch(uris);
   }
@@ -324,7 +314,7 @@ void StdioHost::session_closed(const std::string& session) {
   if (spec_.isolation == model::Isolation::session) {
     const std::string scope = scope_of(mcp::Caller{.session = session}, spec_.isolation);
     policy_.retire_scope(scope);
-    std::erase_if(watches_, [&](const auto& entry) { return entry.first.scope == scope; });
+    watches_.remove_scope(scope);
   }
   decide();
 }

@@ -12,6 +12,7 @@
 #include "task/host/capability_cache.h"
 #include "task/host/url_call.h"
 #include "task/host/watch_answers.h"
+#include "task/host/watches.h"
 
 namespace berth::task {
 
@@ -94,7 +95,6 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
   void reap_sessions();
   bool make_room(const PoolKey& key);
   void close_session(const std::shared_ptr<UrlSession>& session, UrlSession::Goodbye goodbye);
-  std::set<std::string> watched(const PoolKey& key) const;
   void sync_watches(const PoolKey& key);
   std::string wanted() const;
   void restart_listen();
@@ -116,7 +116,7 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
   std::map<std::string, std::shared_ptr<UrlCall>, std::less<>> parked_;
   UrlCalls running_;
   std::map<std::string, std::vector<mcp::HeaderParam>, std::less<>> tools_;
-  std::map<PoolKey, std::map<std::string, std::size_t>> watches_;
+  Watches watches_;
   WatchAnswers watch_answers_;
   std::shared_ptr<Branches::Branch> contact_;
   std::shared_ptr<Branches::Branch> listen_;
@@ -363,7 +363,7 @@ Task<Result<std::shared_ptr<UrlSession>>> UrlHost::session(PoolKey key) {
         }};
     found = std::make_shared<UrlSession>(std::move(world), key);
     found->used_at = clock_.now();
-    found->watch(watched(key));
+    found->watch(watches_.of(key));
     sessions_[key] = found;
     found->open();
   }
@@ -440,7 +440,7 @@ void UrlHost::session_closed(const std::string& session) {
   for (const auto& call : parked) call->cut({mcp::code::internal_error, "The session has ended.", {}});
   if (spec_.isolation != model::Isolation::session) return;
   const std::string scope = scope_of(mcp::Caller{.session = session}, spec_.isolation);
-  std::erase_if(watches_, [&](const auto& entry) { return entry.first.scope == scope; });
+  watches_.remove_scope(scope);
   std::vector<std::shared_ptr<UrlSession>> ended;
   for (const auto& [key, each] : sessions_) {
     if (key.scope == scope) ended.push_back(each);
@@ -486,28 +486,14 @@ void UrlHost::notify(const mcp::Caller& caller, std::string_view method, std::st
   at->second->post(std::move(message));
 }
 
-std::set<std::string> UrlHost::watched(const PoolKey& key) const {
-  std::set<std::string> uris;
-  const auto pool = watches_.find(key);
-  if (pool == watches_.end()) return uris;
-  for (const auto& [uri, count] : pool->second) uris.insert(uri);
-  return uris;
-}
-
 void UrlHost::watch_resource(const mcp::Caller& caller, const std::string& uri) {
   const PoolKey key = key_of(caller);
-  if (++watches_[key][uri] == 1) sync_watches(key);
+  if (watches_.add(key, uri)) sync_watches(key);
 }
 
 void UrlHost::unwatch_resource(const mcp::Caller& caller, const std::string& uri) {
   const PoolKey key = key_of(caller);
-  const auto pool = watches_.find(key);
-  if (pool == watches_.end()) return;
-  const auto watch = pool->second.find(uri);
-  if (watch == pool->second.end() || --watch->second > 0) return;
-  pool->second.erase(watch);
-  if (pool->second.empty()) watches_.erase(pool);
-  sync_watches(key);
+  if (watches_.remove(key, uri)) sync_watches(key);
 }
 
 Task<std::optional<mcp::RpcError>> UrlHost::watch_refusal(const mcp::Caller& caller, std::string uri) {
@@ -521,18 +507,12 @@ Task<std::optional<mcp::RpcError>> UrlHost::watch_refusal(const mcp::Caller& cal
 void UrlHost::sync_watches(const PoolKey& key) {
   if (era_ == mcp::Era::modern) return restart_listen();
   const auto at = sessions_.find(key);
-  if (at != sessions_.end()) at->second->watch(watched(key));
+  if (at != sessions_.end()) at->second->watch(watches_.of(key));
 }
 
 // --- subscriptions/listen of a modern upstream
 
-std::string UrlHost::wanted() const {
-  std::set<std::string> uris;
-  for (const auto& [key, watches] : watches_) {
-    for (const auto& [uri, count] : watches) uris.insert(uri);
-  }
-  return listen_filter(description_.capabilities, uris);
-}
+std::string UrlHost::wanted() const { return listen_filter(description_.capabilities, watches_.of_all()); }
 
 void UrlHost::restart_listen() {
   if (draining_ || (listen_ && !listen_->ended() && listening_for_ == wanted())) return;
