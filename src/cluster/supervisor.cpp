@@ -37,9 +37,8 @@ constexpr Duration admission_patience = std::chrono::seconds(30);
 struct Rollout {
   TaskRevision before;
   std::uint64_t revision_before = 0;
-  std::vector<std::string>
-      answered;              ///< servers that a task of before answers for, and so must its successors
-  std::size_t failures = 0;  ///< tasks of the new revision that ended before they were ready
+  std::vector<std::string> answered;  ///< servers that a task of before answers for, as successors must
+  std::size_t failures = 0;           ///< tasks of the new revision that ended before they were ready
 };
 
 Duration start_time(const model::Spec& spec) {

@@ -60,7 +60,6 @@ class UrlCall final : public std::enable_shared_from_this<UrlCall> {
   bool may_be_asked(const Message& question) const;
 
   const UrlSession* session() const { return session_.get(); }
-  std::int64_t number() const { return number_; }
   bool done() const { return done_; }
   bool parked() const { return parked_; }
   std::int64_t number() const { return number_; }  ///< of calls of one host, a later one has a higher one
