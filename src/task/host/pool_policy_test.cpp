@@ -217,6 +217,7 @@ TEST(PoolPolicy, takes_room_from_the_scope_that_has_most_even_where_it_watches) 
   EXPECT_EQ(pools.decide(), Decisions{"spawn 1 a"});
   pools.policy.child_ready(1, pools.now);
   EXPECT_EQ(pools.decide(), Decisions{"assign 1>1"});
+  pools.load(1, 1);
   pools.load(1, 0);
   fill(pools, "b", 3);
   ASSERT_EQ(pools.policy.children(), 4u);

@@ -517,6 +517,10 @@ TEST_F(StdioHostTest, gives_the_oldest_question_up_before_questions_take_every_c
   retry.request_state = asked[0]->outcome.input.state;
   EXPECT_TRUE(
       call(R"({"name":"ask"})", asker, retry).error().contains("This answer can no longer be delivered"));
+  ASSERT_EQ(asked[4]->outcome.input.requests.size(), 1u);
+  const std::string answer =
+      fmt::format(R"({{"{}":{{"action":"accept"}}}})", asked[4]->outcome.input.requests[0].key);
+  retry.input_responses = answer;
   retry.request_state = asked[4]->outcome.input.state;
   EXPECT_TRUE(call(R"({"name":"ask"})", asker, retry).result().ends_with(R"("got":{"action":"accept"}})"));
 }
