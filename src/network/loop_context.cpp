@@ -88,6 +88,7 @@ TraceId LoopContext::next_trace() {
 
 void LoopContext::watch_client(Session& session) {
   session.watch_after_ = session.started_ + watch_tick;
+  if (session.unwatched_index_) return;  // a request that is sent again is in the list already
   session.unwatched_index_ = unwatched_.size();
   unwatched_.push_back(&session);
   if (!armed_) arm();

@@ -132,7 +132,7 @@ TEST(Share, MakesRoomAmongSessionsForANewOne) {
 TEST(Share, CountsTheUrisOfASession) {
   Fleet fleet;
   fleet.host().description.capabilities = R"({"resources":{"subscribe":true}})";
-  fleet.memory.set_bytes_max(100'000);
+  fleet.memory.set_bytes_max(90'000);
   const std::string session = fleet.initialize();
   const std::size_t before = fleet.memory.held(Kind::session);
   const auto watch = [&](std::string_view verb, char letter) {

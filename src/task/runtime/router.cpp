@@ -301,7 +301,7 @@ http::Response Router::refuse_key(const http::Exchange& exchange) {
 std::optional<http::Response> Router::refuse_caller(const http::Exchange& exchange) {
   const http::Headers& headers = exchange.head().headers;
   // Whoever stands between could have read the other one.
-  for (const std::string_view name : {"Authorization", "X-API-Key", "Mcp-Session-Id"}) {
+  for (const std::string_view name : {"Authorization", "X-API-Key", "Mcp-Session-Id", "Origin"}) {
     if (headers.count(name) > 1) return rpc_refusal(400, fmt::format("{} must be sent once.", name));
   }
   if (const auto problem = guard_.refuse(headers)) return rpc_refusal(403, *problem);

@@ -223,7 +223,7 @@ TEST_F(TaskRuntime, TakesWhatTheFrontDoorLetsInWithTheFieldsThatItAdds) {
 TEST_F(TaskRuntime, FieldsThatNameTheCallerComeOnce) {
   options.keys.emplace_back("alice", Secret("key-of-alice"));
   start();
-  for (const std::string name : {"Authorization", "X-API-Key", "Mcp-Session-Id"}) {
+  for (const std::string name : {"Authorization", "X-API-Key", "Mcp-Session-Id", "Origin"}) {
     http::Headers headers = with("Authorization", "Bearer key-of-alice");
     headers.add(name, "a");
     if (name != "Authorization") headers.add(name, "b");
