@@ -75,6 +75,7 @@ Connection::Connection(ServerShared& shared, std::unique_ptr<net::Stream> stream
       stream_(std::move(stream)),
       input_(*stream_),
       body_(input_),
+      opened_(shared.clock.now()),
       place_(shared.busy.insert(shared.busy.end(), this)) {}
 
 Connection::~Connection() { (idle_ ? shared_.idle : shared_.busy).erase(place_); }
@@ -90,6 +91,15 @@ void Connection::set_idle(bool idle) {
 void Connection::end_idle() {
   set_idle(false);
   stream_->close();
+}
+
+TimePoint Connection::fresh_until() const {
+  return has_asked_ ? TimePoint::min() : opened_ + shared_.limits.drain_grace;
+}
+
+void Connection::end_idle_gently() {
+  if (shared_.clock.now() >= fresh_until()) return end_idle();
+  stream_->set_deadline(fresh_until());
 }
 
 Task<void> Connection::run() {
@@ -115,19 +125,23 @@ Task<bool> Connection::read_head() {
     if (bytes.size() >= 2 * parsed || bytes.find('\n', parsed) != std::string_view::npos) {
       const auto status = bytes.empty() ? http1::HeadStatus::incomplete
                                         : http1::parse_request(bytes, shared_.head_limits, view_, &problem);
-      if (status == http1::HeadStatus::complete) co_return true;
+      if (status == http1::HeadStatus::complete) {
+        has_asked_ = true;
+        co_return true;
+      }
       if (status != http1::HeadStatus::incomplete) {
         co_await refuse(status_of(status), problem);
         co_return false;
       }
       parsed = bytes.size();
     }
-    if (bytes.empty() && shared_.closing) co_return false;
+    const bool is_ending = shared_.closing && bytes.empty();
+    if (is_ending && shared_.clock.now() >= fresh_until()) co_return false;
     set_idle(bytes.empty());
     if (!timed_head) {
       timed_head = !idle_;
       const Duration timeout = idle_ ? shared_.limits.idle_timeout : shared_.limits.head_timeout;
-      stream_->set_deadline(shared_.clock.now() + timeout);
+      stream_->set_deadline(is_ending ? fresh_until() : shared_.clock.now() + timeout);
     }
     const auto count = co_await input_.fill();
     set_idle(false);

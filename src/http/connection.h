@@ -45,6 +45,8 @@ class Connection final : public Exchange {
   Task<void> run();
   /// Ends a connection that waits for a request.
   void end_idle();
+  /// The same for the end of a drain: one that was just opened, surely for a request, gets a moment for it.
+  void end_idle_gently();
 
   const RequestHead& head() const override { return head_; }
   net::Endpoint remote() const override { return stream_->remote(); }
@@ -70,6 +72,8 @@ class Connection final : public Exchange {
   Task<Result<void>> send(std::string_view first, std::string_view second);
 
   void set_idle(bool idle);
+  /// Until when a first request is surely on its way.
+  TimePoint fresh_until() const;
   void take_head();
   void forget_head();
   void arm_watch();
@@ -95,6 +99,8 @@ class Connection final : public Exchange {
   bool timed_body_ = false;
   bool watching_ = false;
   bool idle_ = false;
+  bool has_asked_ = false;
+  TimePoint opened_;
   std::list<Connection*>::iterator place_;
 };
 

@@ -52,8 +52,7 @@ class ServerImpl final : public Server {
     shared_.closing = true;
     listener_->close();
     room_.notify();
-    while (end_longest_idle()) {
-    }
+    for (auto at = shared_.idle.begin(); at != shared_.idle.end();) (*at++)->end_idle_gently();
     co_await wait_until_empty(TimePoint::max(), TimePoint::min());
     const std::size_t cut = shared_.exchanges;
     scope_.cancel();
@@ -93,11 +92,11 @@ class ServerImpl final : public Server {
   }
 
   Task<void> accept_all() {
-    while (!shared_.closing) {
+    while (true) {
       auto accepted = co_await listener_->accept();
       if (accepted) {
         co_await wait_for_room();
-        if (!shared_.closing) scope_.spawn(converse(std::move(*accepted), Open(*this)));
+        scope_.spawn(converse(std::move(*accepted), Open(*this)));
       } else if (accepted.error().code() == ErrorCode::cancelled) {
         co_return;
       } else {

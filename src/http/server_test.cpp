@@ -495,6 +495,22 @@ TEST_F(HttpServer, DrainStillAnswersWhatABalancerWasJustHandingOver) {
   EXPECT_EQ(idle->take(), ok("GET /a", closing) + "<end>");
 }
 
+TEST_F(HttpServer, DrainWaitsForTheRequestOfAConnectionThatWasJustOpened) {
+  const auto busy = connect();
+  busy->send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+  start_drain(10s);
+  clock.advance(limits.drain_grace - 10ms);
+  const auto late = connect();
+  const auto silent = connect();
+  clock.advance(20ms);
+  EXPECT_EQ(late->take(), "");
+  late->send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(late->take(), ok("GET /a", closing) + "<end>");
+  EXPECT_EQ(silent->take(), "");
+  clock.advance(limits.drain_grace);
+  EXPECT_EQ(silent->take(), "<end>");
+}
+
 TEST_F(HttpServer, DrainCutsAtTheDeadlineAndCounts) {
   const auto busy = connect();
   busy->send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");

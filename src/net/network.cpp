@@ -12,6 +12,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <string>
 #include <utility>
 
@@ -108,20 +109,19 @@ class KernelListener final : public Listener {
 
   Task<Result<std::unique_ptr<Stream>>> accept() override {
     while (true) {
-      SocketAddress peer;
-      const int descriptor =
-          ::accept4(socket_.descriptor(), peer.data(), &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (descriptor >= 0) {
-        if (!local_.is_unix()) set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
-        auto socket = std::make_unique<Pollable>(socket_.clock(), descriptor);
-        co_return make_socket_stream(std::move(socket), to_endpoint(peer));
+      if (!left_.empty()) {
+        auto stream = std::move(left_.front());
+        left_.pop_front();
+        co_return stream;
       }
+      if (auto stream = take()) co_return stream;
       const std::string what = "accepting on " + to_string(local_);
       if (socket_.closed()) co_return Failure(socket_.failure(Wake::closed, what));
       // A connection that its client has given up already is not the listener's failure (accept(2)).
       if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
       if (errno != EAGAIN) co_return Failure(errno_error(errno, what));
       const Wake wake = co_await socket_.wait(Direction::read);
+      if (wake == Wake::closed && !left_.empty()) continue;
       if (wake != Wake::ready) co_return co_await socket_.failed_wait(wake, what);
     }
   }
@@ -130,13 +130,26 @@ class KernelListener final : public Listener {
 
   void close() override {
     if (socket_.closed()) return;
+    while (auto stream = take()) left_.push_back(std::move(stream));
     socket_.close();
     if (local_.is_unix()) ::unlink(local_.host.c_str() + 5);
   }
 
  private:
+  /// A connection of the kernel's queue; null, and errno, where there is none.
+  std::unique_ptr<Stream> take() {
+    SocketAddress peer;
+    const int descriptor =
+        ::accept4(socket_.descriptor(), peer.data(), &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (descriptor < 0) return nullptr;
+    if (!local_.is_unix()) set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
+    auto socket = std::make_unique<Pollable>(socket_.clock(), descriptor);
+    return make_socket_stream(std::move(socket), to_endpoint(peer));
+  }
+
   Pollable socket_;
   Endpoint local_;
+  std::deque<std::unique_ptr<Stream>> left_;  ///< that nobody has taken when it was closed
 };
 
 Error connect_error(int number, const Endpoint& endpoint) {

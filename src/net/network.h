@@ -14,7 +14,8 @@ class Listener {
   virtual Task<Result<std::unique_ptr<Stream>>> accept() = 0;
   /// The real port when 0 was asked for.
   virtual Endpoint local() const = 0;
-  /// Stops accepting and releases the port at once; a pending accept returns `cancelled`.
+  /// Releases the port at once. What the kernel had accepted by then still comes from accept(), so that
+  /// nobody's request on it is lost; after that it returns `cancelled`.
   virtual void close() = 0;
 };
 

@@ -311,6 +311,26 @@ TEST_P(NetworkTest, AClosedListenerEndsItsAcceptAndRefusesConnections) {
   EXPECT_TRUE(again) << "the port is free at once";
 }
 
+Task<void> accept_after_close(Network& network, std::string& seen) {
+  const auto listener = network.listen(Endpoint{"127.0.0.1", 0});
+  const auto client = co_await network.connect((*listener)->local(), network.clock().now() + 5s);
+  (*listener)->close();
+  const auto waiting = co_await (*listener)->accept();
+  const auto further = co_await (*listener)->accept();
+  seen = std::string(client && waiting ? "accepted" : "lost") + (further ? "" : ", closed");
+}
+
+TEST(KernelNetwork, AConnectionThatWaitedToBeAcceptedOutlivesItsListener) {
+  asio::io_context loop;
+  const auto clock = make_real_clock(loop.get_executor());
+  const auto network = make_network(*clock);
+  std::string seen;
+  TaskScope scope(loop.get_executor());
+  scope.spawn(accept_after_close(*network, seen));
+  loop.run();
+  EXPECT_EQ(seen, "accepted, closed");
+}
+
 TEST(KernelNetwork, ExplainsWhatCannotBeListenedOn) {
   asio::io_context loop;
   const auto clock = make_real_clock(loop.get_executor());

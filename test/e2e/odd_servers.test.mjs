@@ -47,7 +47,6 @@ test('an answer that cannot be used ends its call at once, and a server\'s own -
 test('what belongs to no call, reasons and refusals pass through', async (t) => {
   const url = await (await service(t, 'legacy')).url();
   const client = await sdkClients['SDK 1.x'](url);
-  t.after(() => client.finish());
   const told = [];
   client.fallbackNotificationHandler = async ({ method, params }) => told.push([method, params]);
   await client.notification({ method: 'vendor/saved', params: { x: 1 } });
@@ -63,6 +62,7 @@ test('what belongs to no call, reasons and refusals pass through', async (t) => 
   await until('the client heard', () => told.length > 0);
   assert.deepEqual(told, [['vendor/step', { n: 1 }]]);
   await assert.rejects(client.subscribeResource({ uri: 'x:none' }), /There is no x:none\./);
+  await client.finish();
 });
 
 test('a server of 2026-07-28 alone that starts slowly is found out, and remembered', async (t) => {
