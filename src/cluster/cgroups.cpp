@@ -6,19 +6,17 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 
-#include "base/descriptor.h"
+#include "base/kernel_file.h"
 
 namespace berth::cluster {
 
 namespace {
 
 constexpr std::uint64_t period_us = 100'000;
-constexpr std::size_t events_bytes_max = 4096;
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
@@ -150,16 +148,7 @@ class CgroupsImpl final : public Cgroups {
   std::uint64_t memory_kills(std::string_view task) const override {
     if (!enforced_) return 0;
     const std::string path = hierarchy_->events_file(fmt::format("{}/task-{}", parent_, task));
-    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    std::string text;
-    if (file.number() >= 0) static_cast<void>(read_all(file.number(), events_bytes_max, text));
-    constexpr std::string_view key = "oom_kill ";
-    std::size_t at = text.starts_with(key) ? 0 : text.find("\n" + std::string(key));
-    if (at == std::string::npos) return 0;
-    if (at > 0) ++at;
-    std::uint64_t kills = 0;
-    std::from_chars(text.data() + at + key.size(), text.data() + text.size(), kills);
-    return kills;
+    return read_kernel_figure(path, "oom_kill").value_or(0);
   }
 
   void remove_group(std::string_view task) override {
