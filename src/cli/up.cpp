@@ -17,6 +17,7 @@
 #include "model/addresses.h"
 #include "model/deployable.h"
 #include "model/inherited.h"
+#include "model/slowest_start.h"
 
 namespace berth::cli {
 namespace {
@@ -240,10 +241,7 @@ class Up {
 
 /// How long the servers of `spec` may take to start, and a little more.
 Duration time_to_start(const model::Spec& spec) {
-  Duration longest = std::chrono::seconds(15);
-  for (const model::ServerSpec& server : spec.servers)
-    longest = std::max<Duration>(longest, server.start_timeout);
-  return longest + std::chrono::seconds(15);
+  return std::max<Duration>(std::chrono::seconds(15), model::slowest_start(spec)) + std::chrono::seconds(15);
 }
 
 /// The names of --only, which commas part.
@@ -299,7 +297,7 @@ std::string what_differs(const std::vector<std::string>& keys, const std::string
   // Blocks about AWS run nowhere here.
   for (const std::string& key : keys) {
     const std::string_view block = std::string_view(key).substr(0, key.find('.'));
-    if (block == "aws" || block == "image" || block == "permissions" || block == "scaling") continue;
+    if (model::means_nothing(block, model::Place::here)) continue;
     (needs_down(key) ? down : restart).push_back(key);
   }
   std::string out;

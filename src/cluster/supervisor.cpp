@@ -14,6 +14,7 @@
 #include "cluster/readiness_file.h"
 #include "cluster/running_task.h"
 #include "cluster/task_file.h"
+#include "model/slowest_start.h"
 
 namespace berth::cluster {
 
@@ -40,13 +41,6 @@ struct Rollout {
   std::vector<std::string> answered;  ///< servers that a task of before answers for, as successors must
   std::size_t failures = 0;           ///< tasks of the new revision that ended before they were ready
 };
-
-Duration start_time(const model::Spec& spec) {
-  Duration longest{};
-  for (const model::ServerSpec& server : spec.servers)
-    longest = std::max<Duration>(longest, server.start_timeout);
-  return longest + proof_reserve;
-}
 
 double to_seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -486,7 +480,7 @@ Task<Result<void>> SupervisorImpl::prove_server(RunningTask& task, std::string s
 /// Lets a task of a new revision into the registry once it answers for what the tasks of before answer for.
 Task<void> SupervisorImpl::prove(RunningTask& task) {
   if (!is_on_trial(task)) co_return;
-  const TimePoint deadline = clock_.now() + start_time(current_.spec);
+  const TimePoint deadline = clock_.now() + model::slowest_start(current_.spec) + proof_reserve;
   // A restart during this one changes what is wanted, and this task goes anyway.
   std::vector<std::string> wanted;
   for (const model::ServerSpec& server : current_.spec.servers) {

@@ -5,6 +5,7 @@
 
 #include "deploy/fillings.h"
 #include "model/deployable.h"
+#include "model/slowest_start.h"
 
 namespace berth::deploy {
 namespace {
@@ -139,12 +140,8 @@ std::string architecture(model::AwsSpec::Architecture chosen) {
 std::int64_t health_grace(const model::Spec& spec) {
   constexpr std::int64_t least = 60;
   constexpr std::int64_t until_seen = 30;
-  std::int64_t longest = 0;
-  for (const model::ServerSpec& server : spec.servers) {
-    const auto timeout = std::chrono::ceil<std::chrono::seconds>(server.start_timeout);
-    longest = std::max<std::int64_t>(longest, timeout.count());
-  }
-  return std::max(least, longest + until_seen);
+  const auto longest = std::chrono::ceil<std::chrono::seconds>(model::slowest_start(spec));
+  return std::max<std::int64_t>(least, longest.count() + until_seen);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <span>
+#include <iterator>
 
 #include "model/units.h"
 
@@ -96,7 +96,7 @@ std::vector<std::string> deploy_problems(const Spec& spec) {
   return out;
 }
 
-std::vector<std::string> keys_without_meaning(const Spec& spec, Place place) {
+bool means_nothing(std::string_view key, Place place) {
   constexpr std::string_view here[] = {"aws", "image", "permissions", "scaling"};
   constexpr std::string_view aws[] = {
       "limits.connections_max",        "listener.address",      "listener.certificate_file",
@@ -104,11 +104,14 @@ std::vector<std::string> keys_without_meaning(const Spec& spec, Place place) {
       "listener.https_port",           "listener.idle_timeout", "listener.key_file",
       "listener.public_url",           "listener.threads",      "tasks.restart_backoff_max",
       "tasks.restart_backoff_min"};
-  const std::span<const std::string_view> known =
-      place == Place::here ? std::span<const std::string_view>(here) : std::span<const std::string_view>(aws);
+  return place == Place::here ? std::ranges::find(here, key) != std::end(here)
+                              : std::ranges::find(aws, key) != std::end(aws);
+}
+
+std::vector<std::string> keys_without_meaning(const Spec& spec, Place place) {
   std::vector<std::string> out;
   for (const std::string& key : spec.keys) {
-    if (std::ranges::find(known, key) != known.end()) out.push_back(key);
+    if (means_nothing(key, place)) out.push_back(key);
   }
   return out;
 }

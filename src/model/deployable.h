@@ -19,6 +19,7 @@ std::vector<std::string> deploy_problems(const Spec& spec);
 /// Keys that the file gives and that mean nothing where the service is to run: blocks about AWS here, and on
 /// AWS what its load balancer and ECS do in their own way.
 enum class Place : unsigned char { here, aws };
+bool means_nothing(std::string_view key, Place place);
 std::vector<std::string> keys_without_meaning(const Spec& spec, Place place);
 
 /// Keys of the service's own secret: `variables` without those that aws.secrets takes from elsewhere.

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "codec/http1.h"
 #include "http/server.h"
+#include "model/slowest_start.h"
 #include "net/connection_budget.h"
 #include "task/runtime/fleet.h"
 #include "task/runtime/parts.h"
@@ -215,8 +216,7 @@ class RuntimeImpl final : public Runtime {
   std::vector<std::unique_ptr<Hosted>> hosted_;
   std::unique_ptr<Router> router_;
   std::unique_ptr<http::Server> server_;
-  std::uint64_t servers_id_ =
-      0;  ///< of the servers that run here; tasks that have the same have the same one
+  std::uint64_t servers_id_ = 0;  ///< id_of_servers
   bool draining_ = false;
   TimePoint deadline_{};  ///< of the drain
   TaskScope scope_;
@@ -289,8 +289,8 @@ void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr
     const model::ServerSpec& spec = options_.spec.servers[options.servers.size()];
     options.servers.push_back({spec.name, hosted->endpoint.get(), hosted->hosted.host.get(),
                                spec.kind == model::ServerSpec::Kind::url});
-    options.start_patience = std::max<Duration>(options.start_patience, spec.start_timeout);
   }
+  options.start_patience = model::slowest_start(options_.spec);
   options.listener = options_.spec.listener;
   options.keys = std::move(options_.keys);
   options.task = options_.identity.id;
