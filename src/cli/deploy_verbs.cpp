@@ -8,6 +8,7 @@
 #include "cli/control.h"
 #include "cli/deploy_lock.h"
 #include "cli/deploy_view.h"
+#include "cli/operate_probe.h"
 #include "cli/plan_view.h"
 #include "cli/service_access.h"
 #include "cli/talk.h"
@@ -44,31 +45,21 @@ class Prover {
   Prover(Context& context, const model::Spec& spec) : context_(context), spec_(spec) {}
 
   Task<std::vector<deploy::ServerProof>> prove(std::string url, Secret key) {
+    const Result<std::shared_ptr<net::TlsContext>> tls = public_tls(context_);
     std::vector<deploy::ServerProof> out;
     for (const auto& [name, address] : server_urls(spec_, url)) {
-      Result<std::size_t> tools = co_await count_tools(address, key);
+      if (!tls) {
+        out.push_back({.server = name, .tools = Failure(tls.error())});
+        continue;
+      }
+      McpAddress server{.url = address, .tls = *tls, .key = key};
+      Result<std::size_t> tools = co_await count_tools(context_, std::move(server), proof_timeout);
       out.push_back({.server = name, .tools = std::move(tools)});
     }
     co_return out;
   }
 
  private:
-  Task<Result<std::size_t>> count_tools(std::string address, Secret key) {
-    const Result<std::shared_ptr<net::TlsContext>> tls = public_tls(context_);
-    if (!tls) co_return Failure(tls.error());
-    McpAddress target{.url = std::move(address), .tls = *tls, .key = std::move(key)};
-    auto client = make_mcp_client(context_, std::move(target), Asking::no);
-    if (!client) co_return Failure(client.error());
-    McpRequest request{.method = "tools/list", .timeout = proof_timeout};
-    const Result<std::string> answer = co_await (*client)->request(std::move(request));
-    if (!answer) co_return Failure(answer.error());
-    json::error_code error;
-    const json::value value = json::parse(*answer, error);
-    if (error || !value.is_object())
-      co_return fail(ErrorCode::internal, "tools/list answered no JSON object.");
-    co_return aws::array(value.get_object(), "tools").size();
-  }
-
   Context& context_;
   const model::Spec& spec_;
 };

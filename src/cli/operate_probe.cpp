@@ -13,25 +13,8 @@ namespace berth::cli {
 namespace {
 
 constexpr std::chrono::seconds step_timeout{10};
+constexpr std::chrono::seconds tools_timeout{30};
 constexpr std::size_t page_bytes_max = 64 * 1024;
-
-std::size_t count_tools(const std::string& result) {
-  std::size_t count = 0;
-  const auto parsed = berth::json::parse(result);
-  if (parsed) parsed->find("tools").each_element([&count](berth::json::Slice) { return ++count != 0; });
-  return count;
-}
-
-Task<Result<std::size_t>> list_tools(Context& context, McpAddress address) {
-  auto client = make_mcp_client(context, std::move(address), Asking::no);
-  if (!client) co_return Failure(client.error());
-  McpRequest request;
-  request.method = "tools/list";
-  request.timeout = std::chrono::seconds(30);
-  const auto result = co_await (*client)->request(std::move(request));
-  if (!result) co_return Failure(result.error());
-  co_return count_tools(*result);
-}
 
 /// Of every server; `like` says how they are reached.
 Task<void> ask_servers(Context& context, std::vector<std::pair<std::string, std::string>> servers,
@@ -41,7 +24,7 @@ Task<void> ask_servers(Context& context, std::vector<std::pair<std::string, std:
   for (const auto& [name, url] : servers) {
     McpAddress server = like;
     server.url = url;
-    const Result<std::size_t> listed = co_await list_tools(context, std::move(server));
+    const Result<std::size_t> listed = co_await count_tools(context, std::move(server), tools_timeout);
     tools += listed.value_or(0);
     if (listed) continue;
     if (!out.mcp_error.empty()) out.mcp_error += "; ";
@@ -99,6 +82,20 @@ Task<void> reach(Context& context, http::UrlAddress address, std::shared_ptr<net
 }
 
 }  // namespace
+
+Task<Result<std::size_t>> count_tools(Context& context, McpAddress server, Duration timeout) {
+  auto client = make_mcp_client(context, std::move(server), Asking::no);
+  if (!client) co_return Failure(client.error());
+  McpRequest request{.method = "tools/list", .timeout = timeout};
+  const auto result = co_await (*client)->request(std::move(request));
+  if (!result) co_return Failure(result.error());
+  const auto parsed = berth::json::parse(*result);
+  if (!parsed || !parsed->is(berth::json::Kind::object))
+    co_return fail(ErrorCode::internal, "tools/list answered no JSON object.");
+  std::size_t count = 0;
+  parsed->find("tools").each_element([&count](berth::json::Slice) { return ++count != 0; });
+  co_return count;
+}
 
 Task<deploy::Probe> probe(Context& context, const model::Spec& spec, std::string url, Secret key,
                           bool is_open) {

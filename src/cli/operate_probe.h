@@ -5,9 +5,13 @@
 #include "base/secret.h"
 #include "cli/aws_session.h"
 #include "cli/context.h"
+#include "cli/mcp_client.h"
 #include "deploy/doctor.h"
 
 namespace berth::cli {
+
+/// How many tools the server lists to a client, on the first page of its list.
+Task<Result<std::size_t>> count_tools(Context& context, McpAddress server, Duration timeout);
 
 /// Goes the way of a client, step by step: name, connection, TLS, /healthz, and tools/list of every server
 /// with `key` (empty: that only where `is_open`). Each step up to there has ten seconds.
