@@ -4,6 +4,7 @@
 
 #include "codec/json.h"
 #include "http/client.h"
+#include "mcp/client_meta.h"
 #include "mcp/core.h"
 
 namespace berth::cluster {
@@ -40,11 +41,9 @@ Task<Result<void>> ask_for_tools(net::Network& network, net::Endpoint task, std:
   request.headers.add("MCP-Protocol-Version", mcp::modern_version);
   request.headers.add("Mcp-Method", "tools/list");
   if (!key.empty()) request.headers.add("Authorization", fmt::format("Bearer {}", key.reveal()));
-  request.body = fmt::format(R"({{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{"_meta":{{)"
-                             R"("io.modelcontextprotocol/protocolVersion":"{}",)"
-                             R"("io.modelcontextprotocol/clientInfo":{{"name":"berth-up","version":"1"}},)"
-                             R"("io.modelcontextprotocol/clientCapabilities":{{}}}}}}}})",
-                             mcp::modern_version);
+  request.body =
+      fmt::format(R"({{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{"_meta":{{{}}}}}}})",
+                  mcp::client_meta(R"({"name":"berth-up","version":"1"})"));
   request.deadline = deadline;
   const auto response = co_await client->fetch(std::move(request), tools_bytes_max);
   if (!response) co_return Failure(response.error());

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "mcp/client_meta.h"
 
 namespace berth::task::host {
 
@@ -291,12 +292,7 @@ void append_modern_meta(std::string& members, const mcp::Call& call, std::int64_
   append_progress_and_trace(members, call, id);
 }
 
-std::string own_modern_meta() {
-  return fmt::format(R"("io.modelcontextprotocol/protocolVersion":"{}",)"
-                     R"("io.modelcontextprotocol/clientCapabilities":{{}},)"
-                     R"("io.modelcontextprotocol/clientInfo":{})",
-                     mcp::modern_version, own_info);
-}
+std::string own_modern_meta() { return mcp::client_meta(own_info); }
 
 std::string input_members(const mcp::Call& call) {
   std::string members;
