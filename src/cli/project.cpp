@@ -59,16 +59,12 @@ std::string replaced(std::string text, std::string_view from, std::string_view t
   return text;
 }
 
-/// A command whose words hold ${NAME}, which berth.yaml takes in `env` alone: a shell puts the variables in.
-struct Templated {
-  std::vector<std::string> command;
-  std::map<std::string, std::string> environment;
-};
-
-Templated with_shell(const std::vector<std::string>& words) {
-  Templated out;
+/// berth.yaml takes ${NAME} in `env` alone: where the words of a command hold some, a shell puts them in.
+void put_into_shell(std::vector<std::string>& command, std::map<std::string, std::string>& environment) {
+  if (std::ranges::none_of(command, [](const std::string& word) { return word.contains("${"); })) return;
   std::string line = "exec";
-  for (const std::string& word : words) {
+  std::map<std::string, std::string> variables;
+  for (const std::string& word : command) {
     line += ' ';
     std::string_view rest = word;
     do {
@@ -80,12 +76,12 @@ Templated with_shell(const std::vector<std::string>& words) {
       const std::string reference(rest.substr(0, end));
       const std::string name = reference.substr(2, reference.find_first_of(":}") - 2);
       line += "\"$" + name + "\"";
-      out.environment[name] = reference;
+      variables[name] = reference;
       rest.remove_prefix(end);
     } while (!rest.empty());
   }
-  out.command = {"sh", "-c", line};
-  return out;
+  command = {"sh", "-c", line};
+  environment.merge(variables);
 }
 
 std::string client_server(model::ServerSpec server, const std::string& directory) {
@@ -94,12 +90,7 @@ std::string client_server(model::ServerSpec server, const std::string& directory
   for (std::string& word : server.command) {
     word = replaced(replaced(std::move(word), "${workspaceFolder}", here), "${userHome}", "${HOME}");
   }
-  const auto holds_variable = [](const std::string& word) { return word.contains("${"); };
-  if (std::ranges::any_of(server.command, holds_variable)) {
-    Templated made = with_shell(server.command);
-    server.command = std::move(made.command);
-    server.environment.merge(made.environment);
-  }
+  put_into_shell(server.command, server.environment);
   const bool url = server.kind == model::ServerSpec::Kind::url;
   std::string out =
       fmt::format("  {}:\n    {}\n", yaml_word(server.name),
@@ -368,12 +359,7 @@ Project from_manifest(const std::string& text) {
     if (type == "uv") project.command = {"uv", "run", entry};
     if (type == "binary") project.command = {"./" + entry};
   }
-  const auto holds_variable = [](const std::string& word) { return word.contains("${"); };
-  if (std::ranges::any_of(project.command, holds_variable)) {
-    Templated made = with_shell(project.command);
-    project.command = std::move(made.command);
-    environment.merge(made.environment);
-  }
+  put_into_shell(project.command, environment);
   if (!environment.empty()) project.environment = yaml_table(environment);
   return project;
 }
