@@ -126,9 +126,9 @@ Result<std::vector<std::pair<std::string, Secret>>> read_keys(
 std::vector<std::pair<std::string, std::string>> child_environment(
     const std::map<std::string, std::string>& environment, const model::AuthSpec& auth) {
   std::map<std::string, std::string> out = model::inherited_variables(environment);
+  for (const model::KeySpec& key : auth.keys) out.erase(key.environment);
   // npm and others end without a folder to write to, which a container with a read-only root has in /tmp
   // alone.
-  for (const model::KeySpec& key : auth.keys) out.erase(key.environment);
   const auto home = out.find("HOME");
   const bool has_home = home != out.end() && ::access(home->second.c_str(), W_OK | X_OK) == 0;
   if (!has_home) out["HOME"] = "/tmp";

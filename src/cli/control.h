@@ -18,9 +18,9 @@ class Control {
   Control(Context& context, std::string state_directory);
 
   Task<Result<cluster::ServiceStatus>> status();
-  /// `body` is JSON or empty.
   /// The keys in which `spec` differs from what runs.
   Task<Result<std::vector<std::string>>> differing_keys(const model::Spec& spec);
+  /// `body` is JSON or empty.
   Task<Result<void>> post(std::string target, std::string body);
   /// The log lines as they come; the target is "/logs?…".
   Task<Result<std::unique_ptr<http::ClientResponse>>> logs(std::string target);
