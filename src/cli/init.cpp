@@ -42,9 +42,9 @@ std::string what_found(const Project& project) {
 Task<ExitCode> run_init(Context& context, const Arguments& arguments) {
   std::string path = context.directory + "/berth.yaml";
   if (exists(path) && !arguments.has("force") && !arguments.has("print")) {
-    context.terminal.err(
-        "berth init: berth.yaml is there already; --force replaces it, --print shows what would be "
-        "written.\n");
+    context.terminal.err(fitted(context.terminal,
+                                "berth init: berth.yaml is there already; --force replaces it, --print shows "
+                                "what would be written.\n"));
     co_return ExitCode::failed;
   }
   std::string name = model::default_service_name(context.directory);
@@ -66,8 +66,8 @@ Task<ExitCode> run_init(Context& context, const Arguments& arguments) {
   write_schema(context.directory + "/.berth");
   for (const std::string& note : project->notes)
     context.terminal.err(fitted(context.terminal, printable(note) + "\n"));
-  context.terminal.err(
-      fmt::format("Wrote berth.yaml. {}\n{}", what_found(*project), what_next(context, *project)));
+  const std::string wrote = fmt::format("Wrote berth.yaml. {}\n", what_found(*project));
+  context.terminal.err(fitted(context.terminal, wrote) + what_next(context, *project));
   co_return ExitCode::ok;
 }
 
