@@ -4,10 +4,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "http/service.h"
 #include "mcp/core.h"
 #include "mcp/sealed_handle.h"
+#include "task/identity.h"
 
 namespace berth::task {
 
@@ -38,6 +40,9 @@ class PeerForwarder {
   /// client an error (mcp::unknown_end) for each request in `body`.
   virtual Task<Forwarded> forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view body,
                                   const RequestContext& context) = 0;
+
+  /// The tasks that are known to live, this one apart.
+  virtual std::vector<TaskIdentity> sisters() const = 0;
 };
 
 /// Fans changes of hosted servers out to listeners on this task and, through the fleet, on every other.

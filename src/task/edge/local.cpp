@@ -56,6 +56,7 @@ class NoPeers final : public PeerForwarder {
     co_return Forwarded{Forwarded::End::not_delivered,
                         "Task '" + handle.owner + "' cannot be reached: this task has no sisters."};
   }
+  std::vector<TaskIdentity> sisters() const override { return {}; }
 };
 
 }  // namespace

@@ -70,6 +70,15 @@ bool FleetBus::knows(const std::string& id, std::uint64_t generation) const {
   return line != lines_.end() && line->second->member.generation == generation;
 }
 
+std::vector<TaskIdentity> FleetBus::sisters() const {
+  std::vector<TaskIdentity> all;
+  for (const auto& [id, line] : lines_) {
+    const Member& member = line->member;
+    all.push_back({member.id, member.zone, member.generation, member.address});
+  }
+  return all;
+}
+
 void FleetBus::set_peers(const std::vector<Member>& peers) {
   std::map<std::string, std::shared_ptr<Line>> next;
   for (const Member& peer : peers) {

@@ -34,6 +34,7 @@ class FleetBus final : public ChangeBus {
 
   /// Is this life of the task with that id among the sisters?
   bool knows(const std::string& id, std::uint64_t generation) const;
+  std::vector<TaskIdentity> sisters() const;
   std::size_t peers() const { return lines_.size(); }
   std::uint64_t dropped() const { return dropped_; }
   /// Await before destruction.

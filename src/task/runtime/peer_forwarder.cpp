@@ -85,7 +85,7 @@ std::string error_events(std::string_view body) {
 
 class Forwarder final : public PeerForwarder {
  public:
-  Forwarder(PeerClients& clients, IsAlive is_alive) : clients_(clients), is_alive_(std::move(is_alive)) {}
+  Forwarder(PeerClients& clients, const FleetBus& bus) : clients_(clients), bus_(bus) {}
 
   Task<Forwarded> forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view body,
                           const RequestContext& context) override {
@@ -112,6 +112,8 @@ class Forwarder final : public PeerForwarder {
     co_return outcome;
   }
 
+  std::vector<TaskIdentity> sisters() const override { return bus_.sisters(); }
+
  private:
   static void begin_span(std::optional<monitoring::OpenSpan>& span, monitoring::RequestTrace& trace,
                          const mcp::Handle& handle) {
@@ -121,13 +123,14 @@ class Forwarder final : public PeerForwarder {
     span->add("server.address", handle.owner_address);
   }
 
+  bool is_alive(const mcp::Handle& owner) const { return bus_.knows(owner.owner, owner.generation); }
   TimePoint now() const { return clients_.network().clock().now(); }
 
   /// Returns once the owner has given no sign of life for too long, however long the call itself takes.
   Task<void> await_silence(Hop& hop) const {
     while (now() - hop.last_sign < owner_silence_max) {
       co_await clients_.network().clock().sleep_for(silence_look_interval);
-      if (is_alive_(hop.handle)) hop.last_sign = now();
+      if (is_alive(hop.handle)) hop.last_sign = now();
     }
   }
 
@@ -136,7 +139,7 @@ class Forwarder final : public PeerForwarder {
     using End = Forwarded::End;
     if (hop.exchange.answered()) return {};
     if (hop.delivery.handed_over) return {End::unknown, fmt::format("{} {}", lost_sentence, why)};
-    const bool is_slow = hop.delivery.timed_out && is_alive_(hop.handle);
+    const bool is_slow = hop.delivery.timed_out && is_alive(hop.handle);
     return {is_slow ? End::slow : End::not_delivered, std::string(why)};
   }
 
@@ -181,13 +184,13 @@ class Forwarder final : public PeerForwarder {
   }
 
   PeerClients& clients_;
-  IsAlive is_alive_;
+  const FleetBus& bus_;
 };
 
 }  // namespace
 
-std::unique_ptr<PeerForwarder> make_peer_forwarder(PeerClients& clients, IsAlive is_alive) {
-  return std::make_unique<Forwarder>(clients, std::move(is_alive));
+std::unique_ptr<PeerForwarder> make_peer_forwarder(PeerClients& clients, const FleetBus& bus) {
+  return std::make_unique<Forwarder>(clients, bus);
 }
 
 }  // namespace berth::task

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <functional>
 #include <memory>
 
 #include "task/peers.h"
+#include "task/runtime/fleet_bus.h"
 #include "task/runtime/peer_clients.h"
 
 namespace berth::task {
@@ -17,10 +17,7 @@ inline constexpr std::string_view owner_gone_header = "Berth-Owner-Gone";
 /// Without a sign of life for this long, a task that was handed a request is lost.
 inline constexpr Duration owner_silence_max = std::chrono::seconds(10);
 
-/// Tells whether the fleet hears from the handle's owner, in the very life that the handle names.
-using IsAlive = std::function<bool(const mcp::Handle& handle)>;
-
-/// Forwards over `clients`, which outlive it, as does what `is_alive` refers to.
-std::unique_ptr<PeerForwarder> make_peer_forwarder(PeerClients& clients, IsAlive is_alive);
+/// Forwards over `clients`; `bus` knows who lives. Both outlive it.
+std::unique_ptr<PeerForwarder> make_peer_forwarder(PeerClients& clients, const FleetBus& bus);
 
 }  // namespace berth::task

@@ -136,6 +136,7 @@ TEST_F(Sisters, FindEachOtherThroughTheSharedFolderAtOnce) {
   EXPECT_EQ(peers_of(*second), "1");
   clock.advance(60s);
   EXPECT_EQ(peers_of(*first), "1");
+  EXPECT_EQ(first->world().peers.sisters(), std::vector{second->world().identity});
 }
 
 TEST_F(Sisters, ADeadOneIsDroppedAfterItsSilenceAndItsNextLifeIsFound) {

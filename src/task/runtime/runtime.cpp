@@ -85,9 +85,7 @@ struct Sisters {
   Sisters(net::Network& network, std::shared_ptr<net::TlsContext> tls, Log& log)
       : clients(network, std::move(tls)),
         bus(clients, network.clock(), log),
-        forwarder(make_peer_forwarder(clients, [this](const mcp::Handle& handle) {
-          return bus.knows(handle.owner, handle.generation);
-        })) {}
+        forwarder(make_peer_forwarder(clients, bus)) {}
 
   PeerClients clients;
   FleetBus bus;

@@ -18,10 +18,12 @@ namespace berth::task::testing {
 class FakePeers final : public PeerForwarder {
  public:
   std::map<std::string, Endpoint*> endpoints;  ///< by address
+  std::vector<TaskIdentity> alive;             ///< as the fleet knows it
   std::size_t forwarded = 0;
   std::optional<Forwarded> fails_with;  ///< instead of reaching anybody
   Task<Forwarded> forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view body,
                           const RequestContext& context) override;
+  std::vector<TaskIdentity> sisters() const override { return alive; }
 };
 
 /// Which task a request goes to, and whose it is.
