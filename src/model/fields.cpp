@@ -19,6 +19,7 @@ using namespace rows;  // NOLINT(google-build-using-namespace): the vocabulary o
 
 constexpr std::array<std::string_view, 3> era_names{"auto", "legacy", "modern"};
 constexpr std::array<std::string_view, 3> isolation_names{"principal", "shared", "session"};
+constexpr std::array<std::string_view, 3> state_names{"auto", "none", "process"};
 constexpr std::array<std::string_view, 2> balancing_names{"round_robin", "least_outstanding_requests"};
 constexpr std::array<std::string_view, 1> builtin_names{"workspace"};
 
@@ -58,6 +59,12 @@ constexpr Field server_table[] = {
         "isolation", isolation_names,
         "Who shares a server process: callers with the same identity "
         "(`principal`), everybody (`shared`), or nobody (`session`: one process a legacy session)."),
+    chosen<&ServerSpec::state>(
+        "state", state_names,
+        "What a server of the legacy era keeps in its process between calls. `auto`: perhaps something, so "
+        "each caller has one home among the tasks, and when that process was lost, the next call goes on in "
+        "a new one and its result says so. `process`: what callers build on; after a loss their next call is "
+        "refused once. `none`: nothing; any task takes any call. Servers of the modern era keep nothing."),
     ranged<&ServerSpec::children_max>(count, "children_max", 1, 10'000, "Server processes in one task.",
                                       "calls wait; whoever has none goes first"),
     ranged<&ServerSpec::warm>(count, "warm", 0, 100,

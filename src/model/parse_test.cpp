@@ -126,7 +126,7 @@ TEST(Spec, takes_a_command_as_a_line_and_further_words_as_args) {
 TEST(Spec, takes_several_servers_of_every_kind) {
   Spec spec = good(R"(
 servers:
-  files: {command: [fs, /], cwd: sub, env: {A: "1"}, era: legacy, isolation: session, warm: 0}
+  files: {command: [fs, /], cwd: sub, env: {A: "1"}, era: legacy, isolation: session, state: process, warm: 0}
   up: {url: "http://127.0.0.1:8000/mcp", headers: {X-A: b}}
   mine: {native: ./server}
   ws: {builtin: workspace}
@@ -136,6 +136,7 @@ servers:
   EXPECT_EQ(spec.servers[0].environment.at("A"), "1");
   EXPECT_EQ(spec.servers[0].era, EraChoice::legacy);
   EXPECT_EQ(spec.servers[0].isolation, Isolation::session);
+  EXPECT_EQ(spec.servers[0].state, State::process);
   EXPECT_EQ(spec.servers[0].warm, 0u);
   EXPECT_EQ(spec.servers[1].url, "http://127.0.0.1:8000/mcp");
   EXPECT_EQ(spec.servers[1].headers.at("X-A"), "b");
@@ -342,7 +343,7 @@ servers:
   a: {command: [x, "it's \"q\" ${A}"], env: {K: "$${X} \t ü", E: ""}, cwd: d, call_timeout: 1m30s}
   b: {url: "http://h/mcp", headers: {Authorization: "Bearer ${A}"}}
   c: {native: [./n, arg]}
-  d: {builtin: workspace, isolation: shared, message_bytes_max: 100KB}
+  d: {builtin: workspace, isolation: shared, state: none, message_bytes_max: 100KB}
 tasks: {count: 5, zones: [a, f], cpu: 0.25}
 listener: {http_port: 8080, hosts: [h.example], health_check: {timeout: 1500ms}}
 auth: {keys: [{name: k, env: KEY}]}

@@ -21,6 +21,9 @@ enum class EraChoice : std::uint8_t { automatic, legacy, modern };
 /// authentication everybody is "anonymous" and shares. `shared`: everybody. `session`: one child a legacy
 /// session.
 enum class Isolation : std::uint8_t { principal, shared, session };
+/// What a server of the session era keeps in its process for its callers. `automatic`: perhaps something; a
+/// loss of it is told with the next result. `none`: nothing. `process`: what they build on; a loss ends that.
+enum class State : std::uint8_t { automatic, none, process };
 
 struct ServerSpec {
   enum class Kind : std::uint8_t { command, builtin, url, native };
@@ -38,6 +41,7 @@ struct ServerSpec {
   std::string directory;                       ///< working directory; default: the spec's folder
   EraChoice era = EraChoice::automatic;
   Isolation isolation = Isolation::principal;
+  State state = State::automatic;
   std::size_t children_max = 16;              ///< calls wait above
   std::size_t warm = 1;                       ///< children kept ready before the first call
   std::size_t calls_per_child_max = 256;      ///< in flight; more wait
