@@ -114,6 +114,20 @@ std::string legacy_input_params(const InputRequest& request, std::string_view ve
   return request.params;
 }
 
+std::string with_notice(std::string_view result, std::string_view notice) {
+  const Slice object = Slice::trusted(result);
+  const Slice meta = object.find("_meta");
+  const std::string noted =
+      json::edit(meta.is(Kind::object) ? meta : Slice::trusted("{}"), {{notice_key, json_quote(notice)}});
+  return json::edit(object, {{"_meta", noted}});
+}
+
+std::string notice_message(std::string_view notice) {
+  return write_notification(
+      "notifications/message",
+      fmt::format(R"({{"level":"warning","logger":"berth","data":{}}})", json_quote(notice)));
+}
+
 std::string tool_error_result(std::string_view text) {
   return fmt::format(R"({{"content":[{{"type":"text","text":{}}}],"isError":true}})", json_quote(text));
 }

@@ -46,6 +46,17 @@ int legacy_status(const RpcError& error);
 std::string legacy_input_params(const InputRequest& request, std::string_view version,
                                 std::string_view elicitation_id);
 
+/// The key of a result's _meta under which Berth tells a client something, and what it tells the client of a
+/// session whose task was lost.
+inline constexpr std::string_view notice_key = "berth/notice";
+inline constexpr std::string_view lost_state_notice =
+    "The task that held this session is gone: the server's process is new, and what it kept in memory is "
+    "lost.";
+/// `result` with `notice` in its _meta.
+std::string with_notice(std::string_view result, std::string_view notice);
+/// The same as a notifications/message of level warning.
+std::string notice_message(std::string_view notice);
+
 /// A tools/call result that says why it could not be done; prompts and resources get an error instead.
 std::string tool_error_result(std::string_view text);
 

@@ -71,5 +71,13 @@ TEST(Legacy, ShapesElicitationsForTheClientsRevision) {
   EXPECT_EQ(legacy_input_params({"k", "roots/list", ""}, "2025-11-25", ""), "");
 }
 
+TEST(Legacy, ANoticeJoinsWhatTheResultsMetaHolds) {
+  EXPECT_EQ(with_notice(R"({"tools":[]})", "Lost."), R"({"_meta":{"berth/notice":"Lost."},"tools":[]})");
+  EXPECT_EQ(with_notice(R"({"content":[],"_meta":{"vendor/a":1}})", "Lost."),
+            R"({"content":[],"_meta":{"berth/notice":"Lost.","vendor/a":1}})");
+  EXPECT_EQ(notice_message("Lost."), R"({"jsonrpc":"2.0","method":"notifications/message",)"
+                                     R"("params":{"level":"warning","logger":"berth","data":"Lost."}})");
+}
+
 }  // namespace
 }  // namespace berth::mcp

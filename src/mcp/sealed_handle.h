@@ -20,6 +20,7 @@ enum class HandleKind : std::uint8_t {
   task,
   cursor,
   change,
+  session_record,
 };
 
 /// Everything a client echoes back to us so that any task can find the state's owner. Plain value.
