@@ -72,6 +72,15 @@ void PoolPolicy::child_ready(ChildId id, TimePoint now) {
   if (child.state != State::starting) return;
   child.state = State::ready;
   child.ready_at = child.idle_since = now;
+  // It may have come up before an older one; the pool's state is in the first that takes calls.
+  const auto pool = pools_.find(child.key);
+  if (pool == pools_.end()) return;
+  const auto own = std::ranges::find(pool->second.children, id);
+  if (own == pool->second.children.end()) return;
+  const auto slower = std::find_if(pool->second.children.begin(), own, [&](ChildId other) {
+    return children_.at(other).state == State::starting;
+  });
+  std::rotate(slower, own, own + 1);
 }
 
 void PoolPolicy::leave_pool(ChildId id, const PoolKey& key) {

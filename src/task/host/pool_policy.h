@@ -170,7 +170,7 @@ class PoolPolicy {
   struct Pool {
     std::deque<CallId> candidates;  ///< waiting calls the server may ask about
     std::deque<CallId> others;
-    std::vector<ChildId> children;  ///< oldest first, without stopping ones
+    std::vector<ChildId> children;  ///< first ready first, then those that start; without stopping ones
     bool watched = false;
     bool waits() const { return !candidates.empty() || !others.empty(); }
   };

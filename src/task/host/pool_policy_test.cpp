@@ -390,11 +390,12 @@ TEST(PoolPolicy, keeps_the_surplus_of_warm_as_spares_of_the_pool_used_last) {
   Pools pools(limits);
   EXPECT_EQ(pools.decide(), (Decisions{"spawn 1 a", "spawn 2 a"}));
   pools.policy.child_ready(2, pools.now);
+  EXPECT_EQ(pools.policy.place(key("a"), true, pools.now), 2u);
   pools.policy.child_ready(1, pools.now);
-  EXPECT_EQ(pools.policy.place(key("a"), true, pools.now), 1u);
-  pools.policy.child_sound(1, pools.now);
-  pools.policy.child_ended(1, PoolPolicy::End::usual, pools.now);
-  EXPECT_EQ(pools.policy.place(key("a"), true, pools.now), 2u) << "the spare takes over at once";
+  EXPECT_EQ(pools.policy.place(key("a"), true, pools.now), 2u) << "an older spare does not take its state";
+  pools.policy.child_sound(2, pools.now);
+  pools.policy.child_ended(2, PoolPolicy::End::usual, pools.now);
+  EXPECT_EQ(pools.policy.place(key("a"), true, pools.now), 1u) << "the spare takes over at once";
   EXPECT_EQ(pools.decide().at(0), "spawn 3 a");
 }
 
