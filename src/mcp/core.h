@@ -115,6 +115,8 @@ struct Outcome {
   RpcError error;
   InputRequired input;
   std::optional<CacheHint> cache;  ///< as the server said; nullopt: it did not say
+  /// Which of the host's processes ran it; 0: none, or it makes no difference.
+  std::uint64_t process = 0;
 
   static Outcome success(std::string result);
   static Outcome failure(RpcError error);

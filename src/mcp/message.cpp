@@ -199,6 +199,12 @@ RpcError unknown_end(std::string_view what) {
   return {code::internal_error, fmt::format("The call may have run; its end is unknown. {}", what), {}};
 }
 
+RpcError state_lost() {
+  return {code::internal_error,
+          "The call was not run: the server's process and its state were lost; call again to begin anew.",
+          {}};
+}
+
 RpcError undeliverable_answer() {
   return unknown_end(
       "This answer can no longer be delivered: the call it belongs to has ended, or was answered before.");

@@ -85,6 +85,8 @@ void append_member(std::string& out, std::string_view text);
 /// The error of a call that was handed over and whose end nobody saw; `what` is the sentence that says why.
 /// Always in the same words, so that whoever reads them knows not to call again unlooked.
 RpcError unknown_end(std::string_view what);
+/// The error of a call that was not run, because what its caller had in the server's process was lost.
+RpcError state_lost();
 /// The error of an answer to a server's question whose call has ended, or was answered before.
 RpcError undeliverable_answer();
 /// `params` is JSON text, or empty: left out.

@@ -10,17 +10,26 @@
 #include "model/spec.h"
 #include "monitoring/metrics.h"
 #include "monitoring/trace.h"
+#include "task/homes.h"
 #include "task/identity.h"
 #include "task/peers.h"
 #include "task/server_host.h"
 
 namespace berth::task {
 
+/// The field by which clients of one principal may tell themselves apart: each has a home of its own.
+inline constexpr std::string_view client_header = "Berth-Client";
+
 /// What the router established about a request before the MCP endpoint sees it.
 struct RequestContext {
   std::string principal = "anonymous";
-  bool forwarded = false;   ///< came from a sister over mutual TLS: serve it here, never forward again
-  std::string request_id;   ///< for logs
+  std::string client;      ///< what its clients are told apart by (client_header); empty: nothing
+  bool forwarded = false;  ///< came from a sister over mutual TLS: serve it here, never forward again
+  /// Forwarded to its caller's home, or being so, and not for a handle.
+  bool to_home = false;
+  /// Of a forwarded request whose state is not here: set instead of an answer, so that the sister looks on.
+  bool* disowned = nullptr;
+  std::string request_id;  ///< for logs
   /// Where the endpoint notes the JSON-RPC method for the access log, before it answers; null: not wanted.
   std::string* mcp_method = nullptr;
   /// The trace of this request, to be told what it is about and to be passed on; null: not traced.
@@ -49,6 +58,7 @@ struct EndpointWorld {
   const TaskIdentity& identity;
   const mcp::HandleSealer& sealer;
   PeerForwarder& peers;
+  Homes& homes;
   ChangeBus& bus;
   MemoryAccount& memory;
   Clock& clock;

@@ -58,6 +58,10 @@ class ServerHost {
   /// A legacy session ended: what belongs to it alone (isolation: session, parked calls) goes away.
   virtual void session_closed(const std::string& session) = 0;
 
+  /// Whether the process (of a url, the session with the upstream) of that number, which an Outcome named,
+  /// still has what it had then.
+  virtual bool runs(std::uint64_t) const { return true; }
+
   virtual HostHealth health() const = 0;
 
   /// Stops taking calls and lets those under way finish until `deadline`; then ends the server (close stdin,

@@ -220,6 +220,11 @@ void EndpointImpl::write_metrics(monitoring::MetricsWriter& writer) const {
   writer.counter("berth_mcp_sessions_displaced_total",
                  "Unused legacy sessions ended because the table was full.", {{"server", server}},
                  count(legacy_.sessions().displaced()));
+  writer.counter("berth_mcp_states_lost_total",
+                 "Callers that were told that what the server's process kept for them was lost.",
+                 {{"server", server}}, count(counters.states_lost));
+  writer.gauge("berth_mcp_homes", "Callers whose state in the server is in this task.", {{"server", server}},
+               count(shared_.world.homes.count(server)));
   writer.gauge("berth_mcp_calls", "MCP calls under way.", {{"server", server}}, count(counters.calls));
   writer.gauge("berth_mcp_sessions", "Legacy sessions of this task.", {{"server", server}},
                count(legacy_.sessions().size()));

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "task/edge/answers.h"
+#include "task/edge/at_home.h"
 #include "task/edge/sse_stream.h"
 
 namespace berth::task::edge {
@@ -151,6 +152,14 @@ Task<void> listen(Shared& shared, const Incoming& incoming, const mcp::Caller& c
   if (!asked) {
     co_await answer_error(incoming.exchange, 400, incoming.message.id, std::move(asked.error()));
     co_return;
+  }
+  if (!asked->uris.empty()) {
+    // A process tells of its own resources; those that a caller has changed are in its home.
+    if (!shared.facts.known) co_await shared.learn(caller);
+    if (has_homes(shared) && !home_here(shared, incoming.context)) {
+      const auto found = co_await find_home(shared, incoming);
+      if (found.is_answered) co_return;
+    }
   }
   // From here on, not once the server has answered: many may ask at the same time.
   const auto place = co_await admit_stream(shared, incoming);

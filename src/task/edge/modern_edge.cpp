@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "task/edge/answers.h"
+#include "task/edge/at_home.h"
 #include "task/edge/call_run.h"
 #include "task/edge/forwarding.h"
 #include "task/edge/listen.h"
@@ -134,15 +135,24 @@ Task<bool> ModernEdge::check_param_headers(const Incoming& incoming, const mcp::
 }
 
 Task<void> ModernEdge::call(const Incoming& incoming, const mcp::Caller& caller, mcp::ModernRequest request) {
-  if (!request.request_state.empty()) {
+  const bool is_retry = !request.request_state.empty();
+  if (is_retry) {
     const bool opened = co_await open_state(incoming, request);
     if (!opened) co_return;
+  }
+  if (!shared_.facts.known) co_await shared_.learn(caller);
+  std::shared_ptr<Home> home;
+  if (has_homes(shared_)) home = home_here(shared_, incoming.context);
+  // What a retry goes on with is here, home or not.
+  if (has_homes(shared_) && !home && !is_retry) {
+    auto found = co_await find_home(shared_, incoming);
+    if (found.is_answered) co_return;
+    home = std::move(found.home);
   }
   if (incoming.message.known == Method::tools_call) {
     const bool agreed = co_await check_param_headers(incoming, caller);
     if (!agreed) co_return;
   }
-  if (!shared_.facts.known) co_await shared_.learn(caller);
   if (std::string own = own_trace_parent(incoming.context); !own.empty())
     request.trace_parent = std::move(own);
   const mcp::Call call{.caller = &caller,
@@ -153,14 +163,21 @@ Task<void> ModernEdge::call(const Incoming& incoming, const mcp::Caller& caller,
                        .input_responses = request.input_responses,
                        .request_state = request.request_state,
                        .trace_parent = request.trace_parent};
-  co_await run(incoming, call, request);
+  AtHome at_home(shared_, incoming, std::move(home));
+  if (auto refusal = at_home.refuse()) {
+    ++shared_.counters.refused;
+    co_await answer_error(incoming.exchange, 200, incoming.message.id, *std::move(refusal));
+    co_return;
+  }
+  co_await run(incoming, call, request, at_home);
 }
 
-Task<void> ModernEdge::run(const Incoming& incoming, const mcp::Call& call,
-                           const mcp::ModernRequest& request) {
+Task<void> ModernEdge::run(const Incoming& incoming, const mcp::Call& call, const mcp::ModernRequest& request,
+                           AtHome& at_home) {
   const Gauge counted(shared_.counters.calls);
   const TimePoint started = shared_.now();
   CallRun run(shared_, incoming.exchange, incoming.memory);
+  if (auto warning = at_home.warning()) run.on_notification(*std::move(warning));
   SseStream stream(shared_, incoming.exchange);
   double last_progress = -std::numeric_limits<double>::infinity();
   run.start(call);
@@ -176,6 +193,7 @@ Task<void> ModernEdge::run(const Incoming& incoming, const mcp::Call& call,
   mcp::Outcome outcome =
       run.has_outcome() ? run.take_outcome() : mcp::Outcome::failure(mcp::unknown_end(cut_sentence));
   shared_.counters.call_seconds.observe(std::chrono::duration<double>(shared_.now() - started).count());
+  at_home.end(outcome);
   int status = 200;
   const auto retry_after = mcp::retry_after_s(outcome.error);
   std::string body = write_answer(incoming, call, std::move(outcome), status);

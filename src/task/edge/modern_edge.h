@@ -19,6 +19,7 @@ struct Incoming {
   mcp::RequestParts parts;
 };
 
+class AtHome;
 class CallRun;
 class SseStream;
 
@@ -34,7 +35,8 @@ class ModernEdge {
   void hand_on(const Incoming& incoming);
   Task<void> discover(const Incoming& incoming, const mcp::Caller& caller);
   Task<void> call(const Incoming& incoming, const mcp::Caller& caller, mcp::ModernRequest request);
-  Task<void> run(const Incoming& incoming, const mcp::Call& call, const mcp::ModernRequest& request);
+  Task<void> run(const Incoming& incoming, const mcp::Call& call, const mcp::ModernRequest& request,
+                 AtHome& at_home);
   Task<bool> relay(CallRun& run, SseStream& stream, const mcp::Call& call, const mcp::ModernRequest& request,
                    double& last_progress);
   /// The retry's state unsealed into `request`, or handed to its owner: then the answer has been given.

@@ -31,6 +31,7 @@ struct Counters {
   std::uint64_t disconnected = 0;
   std::uint64_t asked = 0;  ///< input_required outcomes
   std::uint64_t events_sent = 0;
+  std::uint64_t states_lost = 0;   ///< callers told that what a server kept for them is gone
   std::size_t calls = 0;           ///< under way now
   std::size_t listen_streams = 0;  ///< open now, GET streams included
   monitoring::Histogram call_seconds;

@@ -73,6 +73,7 @@ void HostCall::on_assigned(Child& child) {
 }
 
 void HostCall::on_outcome(mcp::Outcome outcome) {
+  outcome.process = child_->id();
   if (outcome.kind == mcp::Outcome::Kind::input_required && outcome.input.owned) {
     outcome.input.state = fmt::format("{}{}:{}", parked_prefix, child_->id(), outcome.input.state);
   }
@@ -86,6 +87,10 @@ void HostCall::finish(mcp::Outcome outcome) {
 }
 
 void HostCall::on_not_executed() {
+  // Whoever builds on what was in that process is told before anything runs in another.
+  if (host_.spec_.state == model::State::process && may_ask(call_.method)) {
+    return on_outcome(mcp::Outcome::failure(mcp::state_lost()));
+  }
   state_ = State::waiting;
   child_ = nullptr;
   key_ = host_.key_of(*call_.caller);

@@ -81,6 +81,7 @@ class StdioHost final : public ServerHost, public ChildOwner {
   void unwatch_resource(const mcp::Caller& caller, const std::string& uri) override;
   Task<std::optional<mcp::RpcError>> watch_refusal(const mcp::Caller& caller, std::string uri) override;
   void session_closed(const std::string& session) override;
+  bool runs(std::uint64_t process) const override;
   HostHealth health() const override;
   Task<std::size_t> drain(TimePoint deadline) override;
 

@@ -319,6 +319,11 @@ void StdioHost::session_closed(const std::string& session) {
   decide();
 }
 
+bool StdioHost::runs(std::uint64_t process) const {
+  const auto at = children_.find(process);
+  return at != children_.end() && !at->second->stopping();
+}
+
 HostHealth StdioHost::health() const {
   HostHealth health;
   health.processes = children_.size();

@@ -116,6 +116,7 @@ Task<UrlCall::Step> UrlCall::try_legacy(int attempt) {
     co_return Step::finished;
   }
   session_ = std::move(*opened);
+  process_ = session_->number;
   ++session_->calls;
   if (call_.log_level) session_->want_level(*call_.log_level);
   number_ = world_.next_number();
@@ -136,7 +137,11 @@ Task<UrlCall::Step> UrlCall::try_legacy(int attempt) {
     const auto lost = session_;
     release_session();
     world_.session_lost(lost);
-    co_return Step::again;
+    // Whoever builds on what was in that session is told before anything runs in another.
+    const bool is_told = may_ask(call_.method) && world_.spec().state == model::State::process;
+    if (!is_told) co_return Step::again;
+    finish(mcp::Outcome::failure(mcp::state_lost()));
+    co_return Step::finished;
   }
   finish_refused(*refusal);
   co_return Step::finished;
@@ -286,7 +291,9 @@ void UrlCall::settle() {
   mcp::CallObserver* const observer = std::exchange(observer_, nullptr);
   world_.park(shared_from_this());
   world_.call_ended();
-  observer->on_outcome(mcp::Outcome::ask(std::move(input)));
+  mcp::Outcome outcome = mcp::Outcome::ask(std::move(input));
+  outcome.process = process_;
+  observer->on_outcome(std::move(outcome));
 }
 
 std::string UrlCall::state() const { return fmt::format("{}{}.{}", state_prefix, number_, round_); }
@@ -339,6 +346,7 @@ void UrlCall::release_session() {
 
 void UrlCall::finish(mcp::Outcome outcome) {
   if (done_ || early_) return;
+  outcome.process = process_;
   if (parked_) {
     early_ = std::move(outcome);
     return;

@@ -120,6 +120,7 @@ class UrlCall final : public std::enable_shared_from_this<UrlCall> {
   mcp::CallObserver* observer_;
   mcp::Era era_ = mcp::Era::legacy;
   std::int64_t number_ = 0;
+  std::uint64_t process_ = 0;  ///< Outcome::process: the session it ran in
   bool sent_ = false;
   bool parked_ = false;
   bool done_ = false;

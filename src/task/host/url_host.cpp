@@ -56,6 +56,7 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
   void unwatch_resource(const mcp::Caller& caller, const std::string& uri) override;
   Task<std::optional<mcp::RpcError>> watch_refusal(const mcp::Caller& caller, std::string uri) override;
   void session_closed(const std::string& session) override;
+  bool runs(std::uint64_t process) const override;
   HostHealth health() const override;
   Task<std::size_t> drain(TimePoint deadline) override;
 
@@ -122,6 +123,7 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
   std::shared_ptr<Branches::Branch> listen_;
   std::string listening_for_;
   std::int64_t next_number_ = 1;
+  std::uint64_t last_session_ = 0;
   std::size_t calls_ = 0;
   std::uint64_t reconnects_ = 0;
   bool ready_ = false;
@@ -362,7 +364,7 @@ Task<Result<std::shared_ptr<UrlSession>>> UrlHost::session(PoolKey key) {
           watch_answers_.answer(of.key(), uri, refusal);
         }};
     found = std::make_shared<UrlSession>(std::move(world), key);
-    found->used_at = clock_.now();
+    found->number = ++last_session_;
     found->watch(watches_.of(key));
     sessions_[key] = found;
     found->open();
@@ -554,6 +556,10 @@ Task<bool> UrlHost::listen_once(std::string filter) {
 }
 
 // --- Health and end
+
+bool UrlHost::runs(std::uint64_t process) const {
+  return std::ranges::any_of(sessions_, [=](const auto& each) { return each.second->number == process; });
+}
 
 HostHealth UrlHost::health() const {
   HostHealth health;

@@ -58,8 +58,9 @@ class UrlSession : public std::enable_shared_from_this<UrlSession> {
   enum class Goodbye : std::uint8_t { polite, quietly };
   static Task<void> close(std::shared_ptr<UrlSession> self, Goodbye goodbye);
 
-  std::size_t calls = 0;  ///< under way or parked
-  TimePoint used_at{};
+  std::uint64_t number = 0;  ///< among the host's
+  std::size_t calls = 0;     ///< under way or parked
+  TimePoint used_at;
 
  private:
   static Task<void> handshake(std::shared_ptr<UrlSession> self);

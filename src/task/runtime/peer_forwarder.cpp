@@ -29,7 +29,7 @@ bool is_dropped(std::string_view name) {
 }
 
 http::ClientRequest make_request(const mcp::Handle& handle, const http::RequestHead& head,
-                                 std::string_view body, std::string_view principal,
+                                 std::string_view body, const RequestContext& context,
                                  const monitoring::OpenSpan* hop) {
   http::ClientRequest request;
   request.method = head.method;
@@ -37,7 +37,9 @@ http::ClientRequest make_request(const mcp::Handle& handle, const http::RequestH
   for (const auto field : head.headers.fields()) {
     if (!is_dropped(field.name)) request.headers.add(field.name, field.value);
   }
-  request.headers.add(principal_header, principal);
+  request.headers.add(principal_header, context.principal);
+  if (!context.client.empty()) request.headers.add(client_header, context.client);
+  if (context.to_home) request.headers.add(home_header, "1");
   request.headers.add(generation_header, fmt::format("{:016x}", handle.generation));
   if (hop != nullptr) request.headers.set("traceparent", hop->traceparent());
   request.body = body;
@@ -97,7 +99,7 @@ class Forwarder final : public PeerForwarder {
     exchange.on_disconnect([left] { left->notify(); });
     std::optional<monitoring::OpenSpan> span;
     if (context.trace != nullptr && context.trace->sampled()) begin_span(span, *context.trace, handle);
-    auto request = make_request(handle, exchange.head(), body, context.principal, span ? &*span : nullptr);
+    auto request = make_request(handle, exchange.head(), body, context, span ? &*span : nullptr);
     Hop hop{.handle = handle, .exchange = exchange, .body = body, .last_sign = now()};
     request.delivery = &hop.delivery;
     // Whichever ends first ends the others: leaving unwinds the relay, which closes its connection to the

@@ -12,6 +12,7 @@ namespace berth::task {
 /// clients send.
 inline constexpr std::string_view principal_header = "Berth-Principal";
 inline constexpr std::string_view generation_header = "Berth-Generation";
+inline constexpr std::string_view home_header = "Berth-Home";  ///< RequestContext::to_home
 inline constexpr std::string_view owner_gone_header = "Berth-Owner-Gone";
 
 /// Without a sign of life for this long, a task that was handed a request is lost.

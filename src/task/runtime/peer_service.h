@@ -4,19 +4,21 @@
 #include "task/identity.h"
 #include "task/runtime/fleet.h"
 #include "task/runtime/fleet_bus.h"
+#include "task/runtime/fleet_homes.h"
 #include "task/runtime/router.h"
 
 namespace berth::task {
 
 /// What sister tasks may ask of this one, on a listener that only they can reach (mutual TLS): POST
-/// /peer/hello, POST /peer/changes, and requests of MCP clients whose state lives here (`/mcp`,
-/// `/NAME/mcp`) with the caller's principal in Berth-Principal. A forwarded request for another life of
-/// this task (Berth-Generation) answers 404 with `Berth-Owner-Gone: 1`.
+/// /peer/hello, /peer/changes, /peer/home and /peer/homes (FleetHomes), and requests of MCP clients whose
+/// state lives here (`/mcp`, `/NAME/mcp`) with the caller's principal in Berth-Principal. A forwarded request
+/// for another life of this task (Berth-Generation), or for state that is not here, answers 404 with
+/// `Berth-Owner-Gone: 1`.
 class PeerService final : public http::Service {
  public:
   /// What is given outlives the service.
-  PeerService(const TaskIdentity& identity, Router& router, Fleet& fleet, FleetBus& bus)
-      : identity_(identity), router_(router), fleet_(fleet), bus_(bus) {}
+  PeerService(const TaskIdentity& identity, Router& router, Fleet& fleet, FleetBus& bus, FleetHomes& homes)
+      : identity_(identity), router_(router), fleet_(fleet), bus_(bus), homes_(homes) {}
 
   Task<void> serve(http::Exchange& exchange) override;
 
@@ -29,6 +31,7 @@ class PeerService final : public http::Service {
   Router& router_;
   Fleet& fleet_;
   FleetBus& bus_;
+  FleetHomes& homes_;
 };
 
 }  // namespace berth::task

@@ -313,6 +313,133 @@ TEST_F(Sisters, AnOwnerThatGivesNoSignOfLifeIsLost) {
             "500 unknown: The task that ran it was lost before it answered. It gave no sign of life.");
 }
 
+Task<void> settle_into(const Node& node, std::string key, Homes::From from, std::vector<std::string> tried,
+                       Homes::Place& place, bool& done) {
+  place = co_await node.world().homes.settle(std::move(key), from, tried);
+  done = true;
+}
+
+class SisterHomes : public Sisters {
+ protected:
+  /// Where `node` takes a caller: the task's id, empty: nowhere.
+  std::string settle(const Node& node, const std::string& key, Homes::From from = Homes::From::client,
+                     std::vector<std::string> tried = {}) {
+    Homes::Place place;
+    bool done = false;
+    scope.spawn(settle_into(node, key, from, std::move(tried), place, done));
+    clock.run_until_idle();
+    if (!done) clock.advance(5s);
+    EXPECT_TRUE(done);
+    home = place.here;
+    if (place.here) return node.world().identity.id;
+    return place.at ? place.at->id : "";
+  }
+  /// A key that hashing gives to the task, of the two there are.
+  std::string key_of(const Node& node, const std::string& id) {
+    for (int i = 0;; ++i) {
+      std::string key = home_key("demo", "alice", std::to_string(i));
+      if (settle(node, key) == id) return key;
+    }
+  }
+
+  std::shared_ptr<Home> home;  ///< of the last settle
+};
+
+TEST_F(SisterHomes, AreTheSameFromEveryTask) {
+  first = make("1");
+  second = make("2");
+  const std::string key = key_of(*first, "2");
+  EXPECT_EQ(settle(*second, key, Homes::From::sister), "2");
+  EXPECT_EQ(settle(*second, key), "2");
+  EXPECT_EQ(settle(*first, key), "2");
+}
+
+TEST_F(SisterHomes, StayWhereTheirStateIsWhenATaskJoins) {
+  first = make("1");
+  std::vector<std::string> keys;
+  for (int i = 0; i < 20; ++i) {
+    keys.push_back(home_key("demo", "alice", std::to_string(i)));
+    EXPECT_EQ(settle(*first, keys.back()), "1");
+    first->world().homes.keep(*home);
+  }
+  second = make("2");
+  for (const std::string& key : keys) EXPECT_EQ(settle(*second, key), "1");
+  EXPECT_EQ(first->world().homes.count("demo"), 20u);
+  // What a task without any state would take over moves at once.
+  EXPECT_EQ(settle(*first, key_of(*second, "1")), "1");
+}
+
+TEST_F(SisterHomes, OfATaskThatDrainsMoveAndTheirStateIsKnownToBeLost) {
+  first = make("1");
+  const std::string key = home_key("demo", "alice", "");
+  settle(*first, key);
+  first->world().homes.keep(*home);
+  second = make("2");
+  stop(first);
+  // It is asked in vain, as long as the fleet has not missed it.
+  EXPECT_EQ(settle(*second, key), "1");
+  ASSERT_EQ(settle(*second, key, Homes::From::client, {"1"}), "2");
+  EXPECT_TRUE(home->is_lost);
+  ASSERT_EQ(settle(*second, home_key("demo", "bob", "")), "2");
+  EXPECT_FALSE(home->is_lost);
+  // Its knowledge outlives the whole former fleet.
+  first = make("1");
+  stop(second);
+  ASSERT_EQ(settle(*first, key, Homes::From::client, {"2"}), "1");
+  EXPECT_TRUE(home->is_lost);
+}
+
+TEST_F(SisterHomes, OfATaskThatIsLostMoveToo) {
+  first = make("1");
+  second = make("2");
+  const std::string key = key_of(*first, "2");
+  ASSERT_EQ(settle(*second, key, Homes::From::sister), "2");
+  second->world().homes.keep(*home);
+  clock.run_until_idle();
+  network->cut({"127.0.0.2", 3001});
+  stop(second);
+  clock.advance(15s);
+  ASSERT_EQ(settle(*first, key), "1");
+  EXPECT_TRUE(home->is_lost);
+  network->heal({"127.0.0.2", 3001});
+}
+
+TEST_F(SisterHomes, OfASisterThatDoesNotAnswerAreNotWaitedForLong) {
+  first = make("1");
+  const std::string key = home_key("demo", "alice", "");
+  second = make("2");
+  network->cut({"127.0.0.2", 3001});
+  const TimePoint began = clock.now();
+  EXPECT_NE(settle(*first, key, Homes::From::sister), "");
+  EXPECT_LE(clock.now() - began, 5s);
+  network->heal({"127.0.0.2", 3001});
+}
+
+TEST_F(Sisters, RefuseMessagesOfHomesThatAreNone) {
+  first = make("1");
+  http::ClientOptions options;
+  options.endpoint = net::parse_endpoint(first->world().identity.peer_address).value();
+  const auto sister = http::make_client(*network, std::move(options));
+  const auto posted = [&](std::string target, std::string body) {
+    http::ClientRequest request;
+    request.method = "POST";
+    request.target = std::move(target);
+    request.body = std::move(body);
+    std::string answer;
+    scope.spawn(fetch_into(*sister, std::move(request), answer));
+    clock.run_until_idle();
+    return answer;
+  };
+  EXPECT_EQ(posted("/peer/home", R"({"key":"k","from":"2"})"), R"(200 {"here":false,"had":false})");
+  EXPECT_EQ(posted("/peer/home", R"({"key":"k"})"),
+            R"(400 {"error":"The body needs the members key and from."})");
+  EXPECT_EQ(posted("/peer/homes", R"({"id":"2","generation":"7","keys":["k"]})"), "204 ");
+  EXPECT_EQ(posted("/peer/home", R"({"key":"k","from":"2"})"), R"(200 {"here":false,"had":true})");
+  EXPECT_EQ(posted("/peer/homes", R"({"id":"2","generation":"x","keys":["k"]})"),
+            R"(400 {"error":"The body needs the members id, generation and keys."})");
+  EXPECT_TRUE(posted("/peer/homes", "{").starts_with("400 "));
+}
+
 /// Connections to `stuck` are never let in.
 class StuckNetwork final : public net::Network {
  public:

@@ -9,12 +9,14 @@
 #include "codec/http1.h"
 #include "model/addresses.h"
 #include "monitoring/process.h"
+#include "task/runtime/peer_forwarder.h"
 
 namespace berth::task {
 
 namespace {
 
 constexpr std::size_t request_id_bytes_max = 128;
+constexpr std::size_t client_bytes_max = 128;
 constexpr std::string_view key_wanted =
     "This service needs an API key: send it as 'Authorization: Bearer KEY' or as 'X-API-Key: KEY'.";
 /// How a call is counted whose client left before it was answered: it failed nobody.
@@ -35,6 +37,12 @@ bool is_one_of(std::string_view text, std::initializer_list<std::string_view> li
 http::Response rpc_refusal(int status, std::string_view message) {
   return http::json_response(
       status, R"({"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":)" + json_quote(message) + "}}");
+}
+
+http::Response disowned_response() {
+  auto response = rpc_refusal(404, "The task that was asked does not have this state any more.");
+  response.headers.add(owner_gone_header, "1");
+  return response;
 }
 
 http::Response wrong_method(std::string_view method, std::string_view allowed) {
@@ -252,13 +260,18 @@ Task<void> Router::serve_mcp(http::Exchange& exchange, Route& route,
   context.principal = forwarded_for
                           ? std::move(*forwarded_for)
                           : std::string(authenticator_.identify(head.headers).value_or("anonymous"));
+  context.client = head.headers.get(client_header).value_or("");
+  context.to_home = context.forwarded && head.headers.get(home_header).has_value();
   context.request_id = observed.request_id;
   observed.principal = context.principal;
   const bool is_measured = options_.meter != nullptr || options_.tracer != nullptr;
   if (is_measured || log_.threshold() <= LogLevel::info) context.mcp_method = &observed.mcp_method;
   if (options_.tracer != nullptr) trace(observed);
   if (observed.trace) context.trace = &*observed.trace;
+  bool disowned = false;
+  context.disowned = &disowned;
   co_await route.server.endpoint->serve(observed, std::move(context));
+  if (disowned) co_await observed.respond(disowned_response());
 }
 
 /// Streams that a client opens with GET last for hours and are no work.
@@ -304,6 +317,8 @@ std::optional<http::Response> Router::refuse_caller(const http::Exchange& exchan
   for (const std::string_view name : {"Authorization", "X-API-Key", "Mcp-Session-Id", "Origin"}) {
     if (headers.count(name) > 1) return rpc_refusal(400, fmt::format("{} must be sent once.", name));
   }
+  if (headers.get(client_header).value_or("").size() > client_bytes_max)
+    return rpc_refusal(400, fmt::format("{} must have at most {} bytes.", client_header, client_bytes_max));
   if (const auto problem = guard_.refuse(headers)) return rpc_refusal(403, *problem);
   if (authenticator_.identify(headers)) return std::nullopt;
   return refuse_key(exchange);

@@ -16,6 +16,7 @@
 #include "model/slowest_start.h"
 #include "net/connection_budget.h"
 #include "task/runtime/fleet.h"
+#include "task/runtime/fleet_homes.h"
 #include "task/runtime/parts.h"
 #include "task/runtime/peer_forwarder.h"
 #include "task/runtime/peer_service.h"
@@ -82,14 +83,16 @@ class BusSink final : public ChangeSink {
 
 /// The parts a task with sisters has more.
 struct Sisters {
-  Sisters(net::Network& network, std::shared_ptr<net::TlsContext> tls, Log& log)
+  Sisters(const TaskIdentity& self, net::Network& network, std::shared_ptr<net::TlsContext> tls, Log& log)
       : clients(network, std::move(tls)),
         bus(clients, network.clock(), log),
-        forwarder(make_peer_forwarder(clients, bus)) {}
+        forwarder(make_peer_forwarder(clients, bus)),
+        homes(self, *forwarder, clients, network.clock(), log) {}
 
   PeerClients clients;
   FleetBus bus;
   std::unique_ptr<PeerForwarder> forwarder;
+  FleetHomes homes;
   std::unique_ptr<Fleet> fleet;
   std::unique_ptr<PeerService> service;
   std::unique_ptr<http::Server> server;
@@ -164,10 +167,11 @@ class RuntimeImpl final : public Runtime {
       auto fleet = FleetFolder::open(options_.data_directory);
       if (!fleet) return Failure(fleet.error());
       folder = std::move(*fleet);
-      sisters_ = std::make_unique<Sisters>(network_, parts.peer_tls, log_);
+      sisters_ = std::make_unique<Sisters>(options_.identity, network_, parts.peer_tls, log_);
     } else {
       local_bus_ = make_local_change_bus();
       no_peers_ = make_no_peers();
+      local_homes_ = make_local_homes(options_.identity);
     }
     memory_use_ = std::move(parts.memory);
     look_at_memory();
@@ -210,6 +214,7 @@ class RuntimeImpl final : public Runtime {
   std::optional<SelfSigned> own_tls_;
   std::unique_ptr<ChangeBus> local_bus_;
   std::unique_ptr<PeerForwarder> no_peers_;
+  std::unique_ptr<Homes> local_homes_;
   std::unique_ptr<Sisters> sisters_;
   std::vector<std::unique_ptr<Hosted>> hosted_;
   std::unique_ptr<Router> router_;
@@ -254,6 +259,7 @@ Result<std::unique_ptr<net::Listener>> RuntimeImpl::listen_to_peers() {
 
 void RuntimeImpl::make_hosts(const RuntimeParts& parts) {
   PeerForwarder& peers = sisters_ ? *sisters_->forwarder : *no_peers_;
+  Homes& homes = sisters_ ? sisters_->homes : *local_homes_;
   for (const model::ServerSpec& spec : options_.spec.servers) {
     auto made = std::make_unique<Hosted>(bus(), spec.name);
     made->hosted = parts.make_host(spec, made->sink, options_.identity, memory_);
@@ -269,6 +275,7 @@ void RuntimeImpl::make_hosts(const RuntimeParts& parts) {
                         .identity = options_.identity,
                         .sealer = sealer_,
                         .peers = peers,
+                        .homes = homes,
                         .bus = bus(),
                         .memory = memory_,
                         .clock = network_.clock(),
@@ -316,7 +323,8 @@ void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr
         identity.id, identity.peer_address, identity.generation, identity.zone, options_.version, 0, 0};
     sisters_->fleet = std::make_unique<Fleet>(std::move(*folder), std::move(self), sisters_->clients,
                                               sisters_->bus, clock, log_);
-    sisters_->service = std::make_unique<PeerService>(identity, *router_, *sisters_->fleet, sisters_->bus);
+    sisters_->service =
+        std::make_unique<PeerService>(identity, *router_, *sisters_->fleet, sisters_->bus, sisters_->homes);
     http::ServerLimits peer_limits = limits;
     peer_limits.head_bytes_max += http1::hop_bytes_max;
     peer_limits.head_fields_max += http1::hop_fields_max;
@@ -451,10 +459,12 @@ Task<void> RuntimeImpl::drain(TimePoint deadline) {
   for (const auto& hosted : hosted_) ending.spawn(drain_endpoint(*hosted->endpoint, calls_until, cut));
   ending.spawn(drain_server(*server_, connections_until, exchanges_cut));
   if (sisters_) ending.spawn(drain_server(*sisters_->server, connections_until, exchanges_cut));
+  if (sisters_) ending.spawn(sisters_->homes.drain());
   co_await ending.join();
   for (const auto& hosted : hosted_) ending.spawn(drain_host(*hosted->hosted.host, deadline_, cut_at_hosts));
   co_await ending.join();
   if (sisters_) {
+    co_await sisters_->homes.stop();
     co_await sisters_->fleet->stop();
     co_await sisters_->bus.stop();
   }

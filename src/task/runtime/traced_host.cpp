@@ -110,6 +110,7 @@ class TracedHost final : public ServerHost {
     return inner_.watch_refusal(caller, std::move(uri));
   }
   void session_closed(const std::string& session) override { inner_.session_closed(session); }
+  bool runs(std::uint64_t process) const override { return inner_.runs(process); }
   HostHealth health() const override { return inner_.health(); }
   Task<std::size_t> drain(TimePoint deadline) override { return inner_.drain(deadline); }
 

@@ -43,6 +43,7 @@ std::unique_ptr<mcp::ActiveCall> FakeHost::start(const mcp::Call& call, mcp::Cal
   begun->request_state = call.request_state;
   begun->trace_parent = call.trace_parent;
   begun->observer = &observer;
+  begun->process = process;
   started.push_back(begun);
   auto active = std::make_unique<Active>(begun);
   if (const auto handler = handlers.find(begun->method); handler != handlers.end()) handler->second(*begun);

@@ -26,11 +26,15 @@ class FakeHost final : public ServerHost {
     mcp::CallObserver* observer = nullptr;  ///< null once ended or cancelled
     bool cancelled = false;
     std::string cancel_reason;
+    std::uint64_t process = 0;  ///< that runs it
 
     void notify(std::string what, std::string with) {
       observer->on_notification({std::move(what), std::move(with)});
     }
-    void end(mcp::Outcome outcome) { std::exchange(observer, nullptr)->on_outcome(std::move(outcome)); }
+    void end(mcp::Outcome outcome) {
+      outcome.process = process;
+      std::exchange(observer, nullptr)->on_outcome(std::move(outcome));
+    }
   };
 
   FakeHost();
@@ -48,6 +52,7 @@ class FakeHost final : public ServerHost {
   std::vector<std::string> closed_sessions;
   std::vector<std::string> notified;
   std::size_t described = 0;
+  std::uint64_t process = 1;  ///< the one there is; another one means that it has ended
 
   Task<Result<mcp::ServerDescription>> describe(const mcp::Caller& caller) override;
   std::unique_ptr<mcp::ActiveCall> start(const mcp::Call& call, mcp::CallObserver& observer) override;
@@ -60,6 +65,7 @@ class FakeHost final : public ServerHost {
     co_return refused->second;
   }
   void session_closed(const std::string& session) override { closed_sessions.push_back(session); }
+  bool runs(std::uint64_t number) const override { return number == process; }
   HostHealth health() const override { return {.ready = true}; }
   Task<std::size_t> drain(TimePoint deadline) override;
 };

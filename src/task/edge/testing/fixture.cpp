@@ -2,14 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "codec/json.h"
 
 namespace berth::task::testing {
 namespace {
 
-Task<void> serve(Endpoint& endpoint, Fleet::Sent exchange, std::string principal) {
+Task<void> serve(Endpoint& endpoint, Fleet::Sent exchange, To to) {
   RequestContext context;
-  context.principal = std::move(principal);
+  context.principal = std::move(to.principal);
+  context.client = std::move(to.client);
   co_await endpoint.serve(*exchange, std::move(context));
   exchange->mark_served();
 }
@@ -30,9 +33,34 @@ Task<Forwarded> FakePeers::forward(const mcp::Handle& handle, http::Exchange& ex
   if (at == endpoints.end()) co_return Forwarded{Forwarded::End::not_delivered, "The task is gone."};
   RequestContext context;
   context.principal = from.principal;
+  context.client = from.client;
+  context.to_home = from.to_home;
   context.forwarded = true;
+  bool disowned = false;
+  context.disowned = &disowned;
   co_await at->second->serve(exchange, std::move(context));
+  if (disowned) co_return Forwarded{Forwarded::End::another_life, "It is not at home there."};
   co_return Forwarded{};
+}
+
+std::shared_ptr<Home> FakeHomes::find(std::string_view key) {
+  const auto at = own.find(key);
+  return at == own.end() ? nullptr : at->second;
+}
+
+Task<Homes::Place> FakeHomes::settle(std::string key, From from, std::span<const std::string> tried) {
+  if (from == From::sister && takes_nobody) co_return Place{};
+  const auto at = elsewhere.find(key);
+  if (at != elsewhere.end() && std::ranges::find(tried, at->second.id) == tried.end())
+    co_return Place{nullptr, at->second};
+  std::shared_ptr<Home>& home = own[key];
+  if (!home) home = std::make_shared<Home>();
+  home->key = key;
+  co_return Place{home, std::nullopt};
+}
+
+void FakeHomes::keep(Home& home) {
+  if (!std::exchange(home.is_kept, true)) kept.push_back(home.key);
 }
 
 Fleet::Fleet(std::size_t tasks) {
@@ -58,6 +86,7 @@ void Fleet::boot(Node& node) {
                                  .identity = node.identity,
                                  .sealer = sealer,
                                  .peers = peers,
+                                 .homes = node.homes,
                                  .bus = *node.bus,
                                  .memory = memory,
                                  .clock = clock,
@@ -75,7 +104,7 @@ void Fleet::restart(std::size_t index) {
 Fleet::Sent Fleet::send(std::string method, const Fields& fields, std::string body, const To& to) {
   auto exchange = std::make_shared<FakeExchange>(std::move(method), "/mcp", fields, std::move(body));
   sent_.push_back(exchange);
-  scope_.spawn(serve(*nodes[to.task]->endpoint, exchange, to.principal));
+  scope_.spawn(serve(*nodes[to.task]->endpoint, exchange, to));
   run();
   return exchange;
 }

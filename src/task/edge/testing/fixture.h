@@ -30,6 +30,21 @@ class FakePeers final : public PeerForwarder {
 struct To {
   std::size_t task = 0;
   std::string principal = "alice";
+  std::string client{};
+};
+
+/// The homes of a task: here, but for those that the test puts elsewhere.
+class FakeHomes final : public Homes {
+ public:
+  std::map<std::string, TaskIdentity, std::less<>> elsewhere;  ///< by key; until it was tried
+  std::map<std::string, std::shared_ptr<Home>, std::less<>> own;
+  std::vector<std::string> kept;
+  bool takes_nobody = false;  ///< disowns what sisters bring
+
+  std::shared_ptr<Home> find(std::string_view key) override;
+  Task<Place> settle(std::string key, From from, std::span<const std::string> tried) override;
+  void keep(Home& home) override;
+  std::size_t count(std::string_view) const override { return own.size(); }
 };
 
 /// Tasks of one service on one simulated clock: task 0 is "a", task 1 is "b". Every verb runs the loop until
@@ -71,6 +86,7 @@ class Fleet {
     TaskIdentity identity;
     FakeHost host;
     std::unique_ptr<ChangeBus> bus = make_local_change_bus();
+    FakeHomes homes;
     std::unique_ptr<Endpoint> endpoint;
   };
   std::vector<std::unique_ptr<Node>> nodes;

@@ -1,0 +1,131 @@
+#include "task/edge/at_home.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "mcp/legacy.h"
+#include "mcp/message.h"
+#include "task/edge/forwarding.h"
+
+namespace berth::task::edge {
+namespace {
+
+/// Tasks that a request is taken to before it runs where it arrived.
+constexpr std::size_t tries_max = 4;
+
+constexpr std::string_view lost_home_notice =
+    "The server's process that served this caller is gone, and what it kept in memory is lost; this is a new "
+    "one.";
+
+mcp::Handle handle_of(const TaskIdentity& task) {
+  mcp::Handle handle;
+  handle.owner = task.id;
+  handle.owner_address = task.peer_address;
+  handle.generation = task.generation;
+  return handle;
+}
+
+std::string key_of(const Shared& shared, const RequestContext& context) {
+  return home_key(shared.world.server, context.principal, context.client);
+}
+
+/// From a sister that takes this task for the caller's home; it looks on where it is not.
+Task<Whereabouts> take_in(Shared& shared, const Incoming& incoming, std::string key) {
+  auto place = co_await shared.world.homes.settle(std::move(key), Homes::From::sister, {});
+  if (!place.here) *incoming.context.disowned = true;
+  co_return Whereabouts{place.here == nullptr, std::move(place.here)};
+}
+
+}  // namespace
+
+bool has_homes(const Shared& shared) {
+  const model::ServerSpec& spec = shared.world.spec;
+  return shared.facts.era == mcp::Era::legacy && spec.state != model::State::none &&
+         (spec.kind == model::ServerSpec::Kind::command || spec.kind == model::ServerSpec::Kind::url);
+}
+
+std::shared_ptr<Home> home_here(const Shared& shared, const RequestContext& context) {
+  return shared.world.homes.find(key_of(shared, context));
+}
+
+Task<Whereabouts> find_home(Shared& shared, const Incoming& incoming) {
+  Homes& homes = shared.world.homes;
+  const RequestContext& context = incoming.context;
+  std::string key = key_of(shared, context);
+  if (context.forwarded) co_return co_await take_in(shared, incoming, std::move(key));
+  RequestContext to_home = context;
+  to_home.to_home = true;
+  const Incoming going{incoming.exchange, to_home,          incoming.memory, incoming.body,
+                       incoming.headers,  incoming.message, incoming.parts};
+  std::vector<std::string> tried;
+  while (tried.size() < tries_max) {
+    auto place = co_await homes.settle(key, Homes::From::client, tried);
+    if (!place.at) co_return Whereabouts{false, std::move(place.here)};
+    const mcp::Handle handle = handle_of(*place.at);
+    const bool answered = co_await forward_to_owner(shared, handle, going);
+    if (answered) co_return Whereabouts{true, nullptr};
+    tried.push_back(place.at->id);
+  }
+  // Nobody agrees on where it is at home; it was not run, and is better served here than not at all.
+  co_return Whereabouts{};
+}
+
+AtHome::AtHome(Shared& shared, const Incoming& incoming, std::shared_ptr<Home> home)
+    : shared_(shared), incoming_(incoming), home_(std::move(home)) {
+  using mcp::Method;
+  if (!home_) return;
+  ++home_->calls;
+  const Method method = incoming.message.known;
+  uses_state_ =
+      method == Method::tools_call || method == Method::prompts_get || method == Method::resources_read;
+  if (!uses_state_) return;
+  if (home_->process != 0 && !shared_.world.host.runs(home_->process)) {
+    home_->process = 0;
+    home_->is_lost = true;
+  }
+  shared_.world.homes.keep(*home_);
+}
+
+AtHome::~AtHome() {
+  if (home_) --home_->calls;
+}
+
+void AtHome::tell() {
+  home_->is_lost = false;
+  ++shared_.counters.states_lost;
+  shared_.world.log.warning("state_lost",
+                            {{"server", shared_.world.server}, {"principal", incoming_.context.principal}});
+}
+
+std::optional<mcp::RpcError> AtHome::refuse() {
+  const bool is_refused = uses_state_ && home_->is_lost && shared_.world.spec.state == model::State::process;
+  if (!is_refused) return std::nullopt;
+  tell();
+  return mcp::state_lost();
+}
+
+std::optional<mcp::Notification> AtHome::warning() const {
+  if (!uses_state_ || !home_->is_lost) return std::nullopt;
+  return mcp::Notification{
+      "notifications/message",
+      fmt::format(R"({{"level":"warning","logger":"berth","data":{}}})", json_quote(lost_home_notice))};
+}
+
+void AtHome::end(mcp::Outcome& outcome) {
+  if (!uses_state_ || !home_ || outcome.process == 0) return;
+  // It was still to be read when its process ended, and has run in the next one.
+  if (home_->process != 0 && !shared_.world.host.runs(home_->process)) home_->is_lost = true;
+  home_->process = outcome.process;
+  if (outcome.kind == mcp::Outcome::Kind::error && outcome.error == mcp::state_lost()) {
+    home_->process = 0;
+    return tell();
+  }
+  if (!home_->is_lost || outcome.kind != mcp::Outcome::Kind::result) return;
+  outcome.result = mcp::with_notice(outcome.result, lost_home_notice);
+  tell();
+}
+
+}  // namespace berth::task::edge

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/task.h"
+#include "task/identity.h"
+
+namespace berth::task {
+
+/// A caller at home in this task: what a server of the session era keeps for it is in a process here.
+struct Home {
+  std::string key;            ///< home_key
+  std::uint64_t process = 0;  ///< ServerHost's number of the one that ran its last call; 0: none has
+  bool is_lost = false;       ///< what it had was lost, and it has not been told
+  bool is_kept = false;       ///< it may have state, and the sisters know that it is here
+  std::size_t calls = 0;      ///< under way
+};
+
+/// Names a caller of a server: `client` is what tells the clients of one principal apart, or empty.
+std::string home_key(std::string_view server, std::string_view principal, std::string_view client);
+
+/// Which task has the state of which caller. A caller has one home in the whole service: where its state is
+/// already, else the task that rendezvous hashing names. A task that drains is no home any more but for
+/// callers with a call under way.
+class Homes {
+ public:
+  virtual ~Homes() = default;
+
+  /// The caller's home if it is here; null: it is elsewhere, or nobody has looked yet. Costs one look-up.
+  virtual std::shared_ptr<Home> find(std::string_view key) = 0;
+
+  struct Place {
+    std::shared_ptr<Home> here;      ///< null: elsewhere
+    std::optional<TaskIdentity> at;  ///< where to; nothing, too: this task may not take the caller
+  };
+  /// Who asks: a client, or a sister that took this task for the caller's home.
+  enum class From : std::uint8_t { client, sister };
+  /// Where the caller is at home, which it is from now on. Asks the sisters before it makes one here, so that
+  /// a home stays where it is while it has state. `tried`: ids of tasks that did not take the request.
+  virtual Task<Place> settle(std::string key, From from, std::span<const std::string> tried) = 0;
+
+  /// The caller may have state here from now on: the sisters are told, so that its loss can be told, too.
+  virtual void keep(Home& home) = 0;
+
+  /// How many callers of `server` are at home here.
+  virtual std::size_t count(std::string_view server) const = 0;
+};
+
+/// The homes of one task alone: everybody's is here.
+std::unique_ptr<Homes> make_local_homes(const TaskIdentity& self);
+
+}  // namespace berth::task
