@@ -14,6 +14,7 @@
 #include "task/identity.h"
 #include "task/peers.h"
 #include "task/server_host.h"
+#include "task/session_records.h"
 
 namespace berth::task {
 
@@ -59,6 +60,7 @@ struct EndpointWorld {
   const mcp::HandleSealer& sealer;
   PeerForwarder& peers;
   Homes& homes;
+  SessionRecords& records;
   ChangeBus& bus;
   MemoryAccount& memory;
   Clock& clock;

@@ -43,6 +43,8 @@ class PeerForwarder {
 
   /// The tasks that are known to live, this one apart.
   virtual std::vector<TaskIdentity> sisters() const = 0;
+  /// How often a sister was lost from sight. Whenever it has grown, this task may have been lost from theirs.
+  virtual std::uint64_t losses() const = 0;
 };
 
 /// Fans changes of hosted servers out to listeners on this task and, through the fleet, on every other.

@@ -112,16 +112,23 @@ export const commandLine = (pid) => {
 export function temporaryFolder(t, name) {
   mkdirSync(join(root, 'build/e2e'), { recursive: true });
   const folder = mkdtempSync(join(root, 'build/e2e', `${name}-`));
-  t?.after(() => { if (t.passed !== false) rmSync(folder, { recursive: true, force: true }); });
+  t?.after(() => remove(t, folder));
   return folder;
+}
+
+function remove(t, folder) {
+  if (t.passed !== false) rmSync(folder, { recursive: true, force: true });
 }
 
 export class Service {
   /// Starts `berth up` with the given berth.yaml text and waits until every task is healthy. `t` owns it:
   /// it is stopped after the test (or suite) `t`.
   static async start(t, yaml, { name = 'service', healthy = true, args = [], environment = {} } = {}) {
-    const service = new Service(temporaryFolder(t, name));
-    t?.after(() => service.kill());
+    const service = new Service(temporaryFolder(undefined, name));
+    t?.after(async () => {
+      await service.kill();
+      remove(t, service.folder);
+    });
     writeFileSync(join(service.folder, 'berth.yaml'), yaml);
     Object.assign(service.environment, environment);
     service.launch(args);

@@ -56,7 +56,7 @@ class EndpointImpl final : public Endpoint {
       idle_.notify();
     });
     while (in_service_ > 0 && !late) co_await idle_.wait();
-    legacy_.sessions().remove_all();
+    legacy_.sessions().release_all();
     co_return cut;
   }
 
@@ -217,6 +217,8 @@ void EndpointImpl::write_metrics(monitoring::MetricsWriter& writer) const {
                  count(counters.events_sent));
   writer.counter("berth_mcp_sessions_expired_total", "Legacy sessions ended because nobody used them.",
                  {{"server", server}}, count(legacy_.sessions().expired()));
+  writer.counter("berth_mcp_sessions_adopted_total", "Legacy sessions taken over from a task that is gone.",
+                 {{"server", server}}, count(legacy_.adoption().adopted()));
   writer.counter("berth_mcp_sessions_displaced_total",
                  "Unused legacy sessions ended because the table was full.", {{"server", server}},
                  count(legacy_.sessions().displaced()));

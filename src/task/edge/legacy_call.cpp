@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/log.h"
 #include "base/random.h"
@@ -73,7 +74,8 @@ void LegacyCall::on_outcome(mcp::Outcome outcome) {
   switch (outcome.kind) {
     case mcp::Outcome::Kind::result: {
       forget_request();
-      const std::string result = mcp::legacy_result(known_, std::move(outcome.result), shared_.facts.era);
+      std::string result = mcp::legacy_result(known_, std::move(outcome.result), shared_.facts.era);
+      tell_of_loss(result);
       return finish(mcp::write_result(id_, result), 200, {});
     }
     case mcp::Outcome::Kind::error:
@@ -82,6 +84,15 @@ void LegacyCall::on_outcome(mcp::Outcome outcome) {
       return fail(std::move(outcome.error));
     case mcp::Outcome::Kind::input_required: return ask(std::move(outcome.input));
   }
+}
+
+/// The first result of a session that was taken over says so, and a log line to a client that wants them.
+void LegacyCall::tell_of_loss(std::string& result) {
+  const std::shared_ptr<Session> session = session_.lock();
+  if (!session || std::exchange(session->is_told_of_loss, true)) return;
+  if (session->has_set_level && *session->log_level <= mcp::LoggingLevel::warning)
+    stream_.add_aside(mcp::notice_message(mcp::lost_state_notice));
+  result = mcp::with_notice(result, mcp::lost_state_notice);
 }
 
 /// Its server needs it no more; what is left of the call may be kept for a client that comes back.

@@ -56,6 +56,7 @@ class LegacyCall final : public mcp::CallObserver,
   void ask(mcp::InputRequired input);
   void send_questions(Session& session);
   void go_on();
+  void tell_of_loss(std::string& result);
   void forget_request();
   void refuse_to_ask(std::string_view why);
   void finish(std::string json, int status, std::optional<std::int64_t> retry_after_s);

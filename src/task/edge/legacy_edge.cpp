@@ -21,8 +21,6 @@ using mcp::Method;
 
 /// Resources one session may subscribe to.
 constexpr std::size_t watched_max = 1024;
-/// What a session takes besides the texts it keeps.
-constexpr std::size_t session_bytes = 4096;
 /// What a client speaks that says nothing (2025-06-18, transports: protocol version header).
 constexpr std::string_view assumed_version = "2025-03-26";
 /// Of why a client cancels, for the server.
@@ -94,19 +92,34 @@ Task<LegacyEdge::Found> LegacyEdge::find_session(const Incoming& incoming) {
   if (!token) co_return found;
   const std::string_view principal = incoming.context.principal;
   found.session = sessions_.find_token(*token, principal);
+  if (found.session && !is_still_ours(*found.session))
+    sessions_.release(std::exchange(found.session, nullptr));
   if (found.session) {
     sessions_.touch(*found.session);
     co_return found;
   }
-  found.answered = true;
   const auto handle = shared_.world.sealer.open(mcp::HandleKind::session, *token, principal, shared_.wall());
-  if (handle && !shared_.is_own(*handle)) {
-    const bool forwarded = co_await forward_to_owner(shared_, *handle, incoming);
-    if (forwarded) co_return found;
-  }
+  if (handle) found = co_await adoption_.find(incoming, *handle);
+  if (found.session || found.answered) co_return found;
+  found.answered = true;
   ++shared_.counters.refused;
   co_await answer_error(incoming.exchange, 404, incoming.message.id, session_gone());
   co_return found;
+}
+
+/// False: a sister has taken it over, or is to. A task that was out of its sisters' sight asks the records
+/// once for each session; one that stops gives those away that nothing is under way in, as they are asked
+/// for.
+bool LegacyEdge::is_still_ours(Session& session) const {
+  const std::uint64_t losses = shared_.world.peers.losses();
+  if (session.losses_seen != losses) {
+    const auto standing = shared_.world.records.confirm(session.key).standing;
+    if (standing == SessionRecords::Standing::taken) return false;
+    if (standing == SessionRecords::Standing::open) session.losses_seen = losses;
+  }
+  if (!shared_.draining || shared_.world.peers.sisters().empty()) return true;
+  session.prune();
+  return !session.streams.empty();
 }
 
 Task<void> LegacyEdge::initialize(const Incoming& incoming) {
@@ -118,7 +131,7 @@ Task<void> LegacyEdge::initialize(const Incoming& incoming) {
     co_return;
   }
   auto memory = incoming.memory.sibling(MemoryAccount::Kind::session);
-  const std::size_t bytes = session_bytes + asked->capabilities.size() + asked->client_info.size();
+  const std::size_t bytes = session_bytes(asked->capabilities, asked->client_info);
   const bool has_room = !shared_.draining && sessions_.make_room(incoming.context.principal);
   if (!has_room || !sessions_.make_room(memory, bytes, incoming.context.principal)) {
     ++shared_.counters.refused;
@@ -188,7 +201,8 @@ Task<void> LegacyEdge::response(const Incoming& incoming) {
     co_return;
   }
   const bool forwarded = co_await forward_to_owner(shared_, *handle, incoming);
-  if (!forwarded) co_await answer_error(incoming.exchange, 404, {}, session_gone());
+  // The question was lost with its task, and so was its call.
+  if (!forwarded) co_await answer_empty(incoming.exchange, 202);
 }
 
 /// A response that comes too late is dropped: its call has ended another way.
@@ -235,7 +249,11 @@ std::string LegacyEdge::set_level(const Message& message, Session* session) {
                              "critical, alert, emergency.",
                              {}});
   }
-  if (session != nullptr) session->log_level = level;
+  if (session != nullptr) {
+    session->log_level = level;
+    session->has_set_level = true;
+    sessions_.changed(*session);
+  }
   return mcp::write_result(message.id, "{}");
 }
 
@@ -254,6 +272,7 @@ std::string LegacyEdge::watch(const Message& message, Session* session) {
   ServerHost& host = shared_.world.host;
   if (message.known == Method::resources_unsubscribe) {
     end_watch(host, *session, *uri);
+    sessions_.changed(*session);
   } else if (uri->size() > mcp::watched_uri_bytes_max) {
     return refuse(mcp::code::invalid_params,
                   fmt::format("Invalid params: uri has more than {} bytes.", mcp::watched_uri_bytes_max));
@@ -272,6 +291,7 @@ std::string LegacyEdge::watch(const Message& message, Session* session) {
     session->watched.insert(*uri);
     session->watched_bytes += uri->size();
     host.watch_resource(*session->caller, *uri);
+    sessions_.changed(*session);
   }
   return mcp::write_result(message.id, "{}");
 }
@@ -285,6 +305,7 @@ Task<std::optional<std::string>> LegacyEdge::refused_watch(const Message& messag
   const auto refusal = co_await host.watch_refusal(*session->caller, *uri);
   if (!refusal) co_return std::nullopt;
   end_watch(host, *session, *uri);
+  sessions_.changed(*session);
   co_return mcp::write_error(message.id, *refusal);
 }
 
@@ -447,6 +468,7 @@ Task<void> LegacyEdge::remove(const Incoming& incoming) {
   const Found found = co_await find_session(incoming);
   if (found.answered) co_return;
   sessions_.remove(found.session);
+  shared_.world.records.flush();
   co_await answer_empty(incoming.exchange, 204);
 }
 

@@ -4,17 +4,19 @@
 #include <string>
 #include <string_view>
 
+#include "task/edge/adoption.h"
 #include "task/edge/modern_edge.h"
 #include "task/edge/session.h"
 
 namespace berth::task::edge {
 
 /// Answers clients of 2024-11-05 … 2025-11-25: sessions, streams, requests to the client. A session belongs
-/// to the task that its sealed id names; a request that arrives elsewhere is forwarded there. A client that
+/// to the task that its sealed id names, or that has taken it over since; a request that arrives elsewhere is
+/// forwarded there. A client that
 /// sends no session id is served request by request.
 class LegacyEdge {
  public:
-  explicit LegacyEdge(Shared& shared) : shared_(shared), sessions_(shared) {}
+  explicit LegacyEdge(Shared& shared) : shared_(shared), sessions_(shared), adoption_(shared, sessions_) {}
 
   /// One posted message.
   Task<void> message(const Incoming& incoming);
@@ -27,14 +29,13 @@ class LegacyEdge {
 
   SessionTable& sessions() { return sessions_; }
   const SessionTable& sessions() const { return sessions_; }
+  const Adoption& adoption() const { return adoption_; }
 
  private:
   /// `answered`: the request has been forwarded or refused. `session` null otherwise: the client has none.
-  struct Found {
-    std::shared_ptr<Session> session;
-    bool answered = false;
-  };
+  using Found = Adoption::Found;
   Task<Found> find_session(const Incoming& incoming);
+  bool is_still_ours(Session& session) const;
   Task<bool> check_version(const Incoming& incoming);
 
   Task<void> initialize(const Incoming& incoming);
@@ -59,6 +60,7 @@ class LegacyEdge {
 
   Shared& shared_;
   SessionTable sessions_;
+  Adoption adoption_;
 };
 
 }  // namespace berth::task::edge

@@ -246,14 +246,14 @@ TEST(LegacyEdge, ForwardsToTheTaskThatOwnsTheSession) {
   fleet.run();
   EXPECT_EQ(summary(sent), "200 result");
   EXPECT_EQ(summary(fleet.get(session, {}, {.task = 1})), "200 sse");
-  fleet.peers.endpoints.clear();
+  fleet.peers.lives.clear();
   EXPECT_EQ(summary(fleet.legacy(ping, session, {.task = 1})), "404 -32001");
 }
 
 TEST(LegacyEdge, TellsALostOwnerFromASlowOneAndFromNone) {
-  Fleet fleet(2);
-  const std::string session = fleet.initialize();
-  const auto ends = [&](Forwarded::End end) {
+  const auto ends = [](Forwarded::End end) {
+    Fleet fleet(2);
+    const std::string session = fleet.initialize();
     fleet.peers.fails_with = Forwarded{end, "Lost."};
     return fleet.legacy(call_tool, session, {.task = 1});
   };

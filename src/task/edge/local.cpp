@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "task/peers.h"
+#include "task/session_records.h"
 
 namespace berth::task {
 namespace {
@@ -57,11 +58,24 @@ class NoPeers final : public PeerForwarder {
                         "Task '" + handle.owner + "' cannot be reached: this task has no sisters."};
   }
   std::vector<TaskIdentity> sisters() const override { return {}; }
+  std::uint64_t losses() const override { return 0; }
+};
+
+class NoSessionRecords final : public SessionRecords {
+ public:
+  Succession look(const std::string&, std::uint64_t) override { return {}; }
+  Succession claim(const std::string&, std::uint64_t) override { return {}; }
+  Succession confirm(const std::string&) override { return {Standing::open, {}}; }
+  void end(const std::string&) override {}
+  void flush() override {}
+  void keep(const std::string&, std::string_view) override {}
+  std::string kept(const std::string&, std::uint64_t) override { return {}; }
 };
 
 }  // namespace
 
 std::unique_ptr<ChangeBus> make_local_change_bus() { return std::make_unique<LocalChangeBus>(); }
 std::unique_ptr<PeerForwarder> make_no_peers() { return std::make_unique<NoPeers>(); }
+std::unique_ptr<SessionRecords> make_no_session_records() { return std::make_unique<NoSessionRecords>(); }
 
 }  // namespace berth::task

@@ -3,9 +3,33 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/random.h"
 #include "mcp/legacy.h"
+#include "mcp/session_origin.h"
 
 namespace berth::task::edge {
+namespace {
+
+/// Changes that come together are kept together.
+constexpr Duration keep_after = std::chrono::milliseconds(50);
+
+/// What a session has changed since its initialize.
+std::string changes_of(const Session& session) {
+  std::string out = "{";
+  if (session.has_set_level)
+    mcp::append_member(out, "\"level\":" + json_quote(mcp::to_string(*session.log_level)));
+  std::string uris;
+  for (const std::string& uri : session.watched) uris += (uris.empty() ? "" : ",") + json_quote(uri);
+  mcp::append_member(out, "\"watched\":[" + uris + "]");
+  return out + "}";
+}
+
+}  // namespace
+
+std::size_t session_bytes(std::string_view capabilities, std::string_view client_info) {
+  constexpr std::size_t fixed_bytes = 4096;
+  return fixed_bytes + capabilities.size() + client_info.size();
+}
 
 void Session::prune() {
   std::erase_if(streams,
@@ -22,9 +46,12 @@ bool Session::server_can(std::string_view area, std::string_view flag) const {
   return json::Slice::trusted(server_capabilities).find(area).find(flag).as_bool().value_or(false);
 }
 
-SessionTable::SessionTable(Shared& shared) : shared_(shared), timer_(shared.world.clock.make_timer()) {}
+SessionTable::SessionTable(Shared& shared)
+    : shared_(shared),
+      timer_(shared.world.clock.make_timer()),
+      keep_timer_(shared.world.clock.make_timer()) {}
 
-SessionTable::~SessionTable() { remove_all(); }
+SessionTable::~SessionTable() { release_all(); }
 
 std::shared_ptr<Session> SessionTable::longest_idle(const ByUse& sessions, Idle idle) {
   for (const auto& session : sessions) {
@@ -77,6 +104,24 @@ void SessionTable::touch(Session& session) {
 
 std::shared_ptr<Session> SessionTable::create(mcp::Caller caller, std::string server_capabilities,
                                               MemoryAccount::Charge memory) {
+  mcp::Handle handle = shared_.handle(mcp::HandleKind::session, caller.principal);
+  handle.local = mcp::write_session_origin(
+      {caller.session, caller.protocol_version, caller.capabilities, caller.client_info});
+  std::string token = shared_.world.sealer.seal(handle);
+  return add(std::move(caller), std::move(server_capabilities), std::move(memory), std::move(token));
+}
+
+std::shared_ptr<Session> SessionTable::adopt(mcp::Caller caller, std::string server_capabilities,
+                                             MemoryAccount::Charge memory, std::string token) {
+  const auto session =
+      add(std::move(caller), std::move(server_capabilities), std::move(memory), std::move(token));
+  // The ids of its events are none that another task has given.
+  session->next_stream = random_u64() >> 16;
+  return session;
+}
+
+std::shared_ptr<Session> SessionTable::add(mcp::Caller caller, std::string server_capabilities,
+                                           MemoryAccount::Charge memory, std::string token) {
   const auto session = std::make_shared<Session>(std::move(memory));
   const model::LimitsSpec& limits = shared_.world.limits;
   session->key = caller.session;
@@ -87,9 +132,8 @@ std::shared_ptr<Session> SessionTable::create(mcp::Caller caller, std::string se
   session->standalone =
       std::make_shared<EventStream>(0, session->log, limits.stream_buffer_bytes_max,
                                     session->memory.sibling(MemoryAccount::Kind::answer), true);
-  mcp::Handle handle = shared_.handle(mcp::HandleKind::session, session->caller->principal);
-  handle.local = session->key;
-  session->token = shared_.world.sealer.seal(handle);
+  session->token = std::move(token);
+  session->losses_seen = shared_.world.peers.losses();
   Session* const raw = session.get();
   session->subscription =
       shared_.world.bus.subscribe(shared_.world.server, session->caller->principal,
@@ -116,7 +160,15 @@ std::shared_ptr<Session> SessionTable::find_key(const std::string& key) const {
 }
 
 void SessionTable::remove(const std::shared_ptr<Session>& session) {
+  if (!by_key_.contains(session->key)) return;
+  changed_.erase(session->key);
+  release(session);
+  shared_.world.records.end(session->key);
+}
+
+void SessionTable::release(const std::shared_ptr<Session>& session) {
   if (by_key_.erase(session->key) == 0) return;
+  if (changed_.erase(session->key) > 0) keep(*session);
   by_token_.erase(session->token);
   session->by_use->erase(session->place);
   session->by_use = nullptr;
@@ -132,10 +184,49 @@ void SessionTable::remove(const std::shared_ptr<Session>& session) {
   shared_.world.host.session_closed(session->key);
 }
 
-void SessionTable::remove_all() {
+void SessionTable::release_all() {
   std::vector<std::shared_ptr<Session>> all;
   for (const auto& [key, session] : by_key_) all.push_back(session);
-  for (const auto& session : all) remove(session);
+  for (const auto& session : all) release(session);
+}
+
+void SessionTable::changed(Session& session) {
+  if (changed_.empty()) keep_timer_->arm(shared_.now() + keep_after, [this] { keep_changed(); });
+  changed_.insert(session.key);
+}
+
+void SessionTable::keep_changed() {
+  for (const std::string& key : std::exchange(changed_, {})) {
+    if (const auto session = find_key(key)) keep(*session);
+  }
+}
+
+void SessionTable::keep(const Session& session) {
+  mcp::Handle record = shared_.handle(mcp::HandleKind::session_record, session.caller->principal);
+  record.digest = session.key;
+  record.local = changes_of(session);
+  shared_.world.records.keep(session.key, shared_.world.sealer.seal(record));
+}
+
+void SessionTable::restore(Session& session, std::uint64_t lost) {
+  const std::string kept = shared_.world.records.kept(session.key, lost);
+  if (kept.empty()) return;
+  const auto record = shared_.world.sealer.open(mcp::HandleKind::session_record, kept,
+                                                session.caller->principal, shared_.wall());
+  if (!record || record->digest != session.key) return;
+  const auto changes = json::Slice::trusted(record->local);
+  if (const auto level = mcp::parse_logging_level(changes.find("level").as_string().value_or(""))) {
+    session.log_level = level;
+    session.has_set_level = true;
+  }
+  for (json::Elements uris(changes.find("watched")); uris.next();) {
+    const auto uri = uris.value().as_string();
+    if (!uri || !session.memory.grow(watch_bytes(*uri))) continue;
+    session.watched.insert(*uri);
+    session.watched_bytes += uri->size();
+    shared_.world.host.watch_resource(*session.caller, *uri);
+  }
+  changed(session);
 }
 
 bool SessionTable::wants_message(const Session& session, const mcp::Notification& message) {
@@ -175,6 +266,7 @@ void SessionTable::sweep() {
     if (now - session->last_used >= shared_.world.limits.session_idle_timeout) idle.push_back(session);
   }
   for (const auto& session : idle) remove(session);
+  shared_.world.records.flush();
   expired_ += idle.size();
   if (!by_key_.empty()) arm();
 }

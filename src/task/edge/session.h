@@ -25,6 +25,10 @@ struct Session {
   std::string server_capabilities = "{}";
   /// Until the client sets one: what a server says of itself at normal verbosity.
   std::optional<mcp::LoggingLevel> log_level = mcp::LoggingLevel::info;
+  bool has_set_level = false;  ///< the client has asked for logs
+  /// False: its task was lost, and with it the server's process and state; the next result says so.
+  bool is_told_of_loss = true;
+  std::uint64_t losses_seen = 0;  ///< PeerForwarder::losses() when it was surely this task's
   std::set<std::string> watched;
   std::size_t watched_bytes = 0;  ///< of the URIs in `watched`
   std::shared_ptr<ReplayLog> log;
@@ -50,6 +54,9 @@ struct Session {
   bool is_busy() const;
   bool server_can(std::string_view area, std::string_view flag) const;
 };
+
+/// What a session takes besides the texts it keeps of its client.
+std::size_t session_bytes(std::string_view capabilities, std::string_view client_info);
 
 /// The legacy sessions that live in this task. Idle ones end after `limits.session_idle_timeout`.
 class SessionTable {
@@ -79,6 +86,13 @@ class SessionTable {
   /// `caller.session` is the new session's key; `memory` has grown by what the session takes.
   std::shared_ptr<Session> create(mcp::Caller caller, std::string server_capabilities,
                                   MemoryAccount::Charge memory);
+  /// The same for one that another task has begun, under the id it has.
+  std::shared_ptr<Session> adopt(mcp::Caller caller, std::string server_capabilities,
+                                 MemoryAccount::Charge memory, std::string token);
+  /// Its level or its subscriptions are others now: they are kept for whoever takes it over.
+  void changed(Session& session);
+  /// What changed() kept, in a session that is taken over from the life `lost`.
+  void restore(Session& session, std::uint64_t lost);
   /// It is used now.
   void touch(Session& session);
   /// nullptr: not here, or another principal's.
@@ -86,12 +100,18 @@ class SessionTable {
   std::shared_ptr<Session> find_key(const std::string& key) const;
   /// Ends a session: its calls are cancelled, its streams close, the host forgets it.
   void remove(const std::shared_ptr<Session>& session);
-  void remove_all();
+  /// The same here, but another task may take it over.
+  void release(const std::shared_ptr<Session>& session);
+  void release_all();
   std::size_t size() const { return by_key_.size(); }
   std::uint64_t expired() const { return expired_; }
   std::uint64_t displaced() const { return displaced_; }
 
  private:
+  std::shared_ptr<Session> add(mcp::Caller caller, std::string server_capabilities,
+                               MemoryAccount::Charge memory, std::string token);
+  void keep_changed();
+  void keep(const Session& session);
   void on_change(Session& session, const mcp::Change& change);
   static bool wants_message(const Session& session, const mcp::Notification& message);
   void arm();
@@ -113,6 +133,8 @@ class SessionTable {
   std::size_t places_ = 0;
   bool armed_ = false;
   std::unique_ptr<Timer> timer_;
+  std::set<std::string> changed_;  ///< keys of sessions that are to be kept
+  std::unique_ptr<Timer> keep_timer_;
 };
 
 }  // namespace berth::task::edge

@@ -118,9 +118,9 @@ void Fleet::share_peers() {
   const auto is_same = [](const Member& a, const Member& b) {
     return a.id == b.id && a.generation == b.generation && a.address == b.address;
   };
+  bus_.set_peers(peers);
   if (std::ranges::equal(peers, shared_, is_same)) return;
   log_.info("fleet_changed", {{"peers", peers.size()}});
-  bus_.set_peers(peers);
   shared_ = std::move(peers);
 }
 

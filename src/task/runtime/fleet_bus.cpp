@@ -14,6 +14,8 @@ constexpr std::size_t pending_max = 256;
 constexpr Duration post_timeout = 2s;
 constexpr int attempts_max = 3;
 constexpr Duration attempt_pause = 200ms;
+/// The fleet is looked at every second; sisters give a task up after 10 s.
+constexpr Duration standstill_min = 5s;
 
 constexpr mcp::Change::Kind kinds[] = {mcp::Change::Kind::tools_list, mcp::Change::Kind::prompts_list,
                                        mcp::Change::Kind::resources_list,
@@ -79,7 +81,13 @@ std::vector<TaskIdentity> FleetBus::sisters() const {
   return all;
 }
 
+std::uint64_t FleetBus::losses() const {
+  const bool stood_still = told_at_ != TimePoint{} && clock_.now() - told_at_ > standstill_min;
+  return losses_ + (stood_still ? 1 : 0);
+}
+
 void FleetBus::set_peers(const std::vector<Member>& peers) {
+  bool lost = false;
   std::map<std::string, std::shared_ptr<Line>> next;
   for (const Member& peer : peers) {
     const auto known = lines_.find(peer.id);
@@ -91,7 +99,11 @@ void FleetBus::set_peers(const std::vector<Member>& peers) {
   for (const auto& [id, line] : lines_) {
     const auto kept = next.find(id);
     line->removed = kept == next.end() || kept->second != line;
+    lost = lost || line->removed;
   }
+  // Sisters take this task for lost only after a longer standstill; counted once, as in losses().
+  losses_ = std::max(losses(), losses_ + (lost ? 1 : 0));
+  told_at_ = clock_.now();
   lines_ = std::move(next);
 }
 

@@ -25,7 +25,7 @@ class FleetBus final : public ChangeBus {
   std::shared_ptr<void> subscribe(std::string_view server, std::string principal,
                                   std::function<void(const mcp::Change&)> observer) override;
 
-  /// The sisters from now on; what waits for one that has left is dropped.
+  /// The sisters from now on, also when they are the same; what waits for one that has left is dropped.
   void set_peers(const std::vector<Member>& peers);
   /// The body of a sister's POST: its changes go to the observers here. invalid_argument: not such a body.
   Result<void> receive(std::string_view body);
@@ -35,6 +35,8 @@ class FleetBus final : public ChangeBus {
   /// Is this life of the task with that id among the sisters?
   bool knows(const std::string& id, std::uint64_t generation) const;
   std::vector<TaskIdentity> sisters() const;
+  /// As PeerForwarder::losses(). Counts a standstill of this task as soon as it is over.
+  std::uint64_t losses() const;
   std::size_t peers() const { return lines_.size(); }
   std::uint64_t dropped() const { return dropped_; }
   /// Await before destruction.
@@ -57,6 +59,8 @@ class FleetBus final : public ChangeBus {
   std::map<std::string, std::shared_ptr<Line>> lines_;  ///< by id
   std::function<void(const Member&)> unreachable_;
   std::uint64_t dropped_ = 0;
+  std::uint64_t losses_ = 0;
+  TimePoint told_at_{};  ///< when set_peers was called last
   TaskScope scope_;
 };
 

@@ -115,6 +115,7 @@ class Forwarder final : public PeerForwarder {
   }
 
   std::vector<TaskIdentity> sisters() const override { return bus_.sisters(); }
+  std::uint64_t losses() const override { return bus_.losses(); }
 
  private:
   static void begin_span(std::optional<monitoring::OpenSpan>& span, monitoring::RequestTrace& trace,

@@ -22,6 +22,7 @@
 #include "task/runtime/peer_service.h"
 #include "task/runtime/router.h"
 #include "task/runtime/self_signed.h"
+#include "task/runtime/session_folder.h"
 #include "task/runtime/traced_host.h"
 
 namespace berth::task {
@@ -167,11 +168,15 @@ class RuntimeImpl final : public Runtime {
       auto fleet = FleetFolder::open(options_.data_directory);
       if (!fleet) return Failure(fleet.error());
       folder = std::move(*fleet);
+      auto records = open_session_folder();
+      if (!records) return Failure(records.error());
+      session_folder_ = std::move(*records);
       sisters_ = std::make_unique<Sisters>(options_.identity, network_, parts.peer_tls, log_);
     } else {
       local_bus_ = make_local_change_bus();
       no_peers_ = make_no_peers();
       local_homes_ = make_local_homes(options_.identity);
+      no_session_records_ = make_no_session_records();
     }
     memory_use_ = std::move(parts.memory);
     look_at_memory();
@@ -187,6 +192,7 @@ class RuntimeImpl final : public Runtime {
  private:
   Result<void> check();
   Result<std::unique_ptr<net::Listener>> listen_to_peers();
+  Result<std::unique_ptr<SessionFolder>> open_session_folder();
   void make_hosts(const RuntimeParts& parts);
   void start(std::unique_ptr<net::Listener> listener, std::unique_ptr<net::Listener> peer_listener,
              std::optional<FleetFolder> folder, const std::shared_ptr<net::TlsContext>& peer_tls);
@@ -195,6 +201,7 @@ class RuntimeImpl final : public Runtime {
   std::size_t calls() const;
   Task<void> renew_certificate();
   Task<void> keep_telling_readiness();
+  Task<void> keep_session_folder();
   void look_at_memory();
   void give_memory_back();
   Task<void> keep_memory_in_view();
@@ -215,6 +222,8 @@ class RuntimeImpl final : public Runtime {
   std::unique_ptr<ChangeBus> local_bus_;
   std::unique_ptr<PeerForwarder> no_peers_;
   std::unique_ptr<Homes> local_homes_;
+  std::unique_ptr<SessionFolder> session_folder_;  ///< with sisters; without, the next
+  std::unique_ptr<SessionRecords> no_session_records_;
   std::unique_ptr<Sisters> sisters_;
   std::vector<std::unique_ptr<Hosted>> hosted_;
   std::unique_ptr<Router> router_;
@@ -257,9 +266,16 @@ Result<std::unique_ptr<net::Listener>> RuntimeImpl::listen_to_peers() {
   return listener;
 }
 
+Result<std::unique_ptr<SessionFolder>> RuntimeImpl::open_session_folder() {
+  SessionFolder::Options options{options_.data_directory, options_.identity,
+                                 options_.spec.limits.session_idle_timeout};
+  return SessionFolder::open(std::move(options), network_.clock(), log_);
+}
+
 void RuntimeImpl::make_hosts(const RuntimeParts& parts) {
   PeerForwarder& peers = sisters_ ? *sisters_->forwarder : *no_peers_;
   Homes& homes = sisters_ ? sisters_->homes : *local_homes_;
+  SessionRecords& records = session_folder_ ? *session_folder_ : *no_session_records_;
   for (const model::ServerSpec& spec : options_.spec.servers) {
     auto made = std::make_unique<Hosted>(bus(), spec.name);
     made->hosted = parts.make_host(spec, made->sink, options_.identity, memory_);
@@ -276,6 +292,7 @@ void RuntimeImpl::make_hosts(const RuntimeParts& parts) {
                         .sealer = sealer_,
                         .peers = peers,
                         .homes = homes,
+                        .records = records,
                         .bus = bus(),
                         .memory = memory_,
                         .clock = network_.clock(),
@@ -316,6 +333,7 @@ void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr
   if (own_tls_) scope_.spawn(renew_certificate());
   if (!options_.readiness_file.empty() || sisters_) scope_.spawn(keep_telling_readiness());
   if (memory_use_) scope_.spawn(keep_memory_in_view());
+  if (session_folder_) scope_.spawn(keep_session_folder());
   telemetry_->start([this] { return calls(); });
   if (sisters_) {
     const TaskIdentity& identity = options_.identity;
@@ -350,6 +368,13 @@ Task<void> RuntimeImpl::renew_certificate() {
     own_tls_ = std::move(*made);
     server_->set_tls(own_tls_->tls);
     log_.info("certificate_renewed");
+  }
+}
+
+Task<void> RuntimeImpl::keep_session_folder() {
+  while (true) {
+    co_await network_.clock().sleep_for(SessionFolder::beat_interval);
+    session_folder_->beat();
   }
 }
 

@@ -23,24 +23,47 @@ Task<void> drain_into(Endpoint& endpoint, TimePoint deadline,
   *result = cut;
 }
 
+class PeersOf final : public PeerForwarder {
+ public:
+  PeersOf(FakePeers& all, const TaskIdentity& self) : all_(all), self_(self) {}
+
+  Task<Forwarded> forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view,
+                          const RequestContext& from) override {
+    ++all_.forwarded;
+    if (all_.fails_with) co_return *all_.fails_with;
+    const auto at = all_.lives.find(handle.owner_address);
+    if (at == all_.lives.end()) co_return Forwarded{Forwarded::End::not_delivered, "The task is gone."};
+    if (at->second.identity.generation != handle.generation)
+      co_return Forwarded{Forwarded::End::another_life, "Another life is there."};
+    RequestContext context;
+    context.principal = from.principal;
+    context.client = from.client;
+    context.to_home = from.to_home;
+    context.forwarded = true;
+    bool disowned = false;
+    context.disowned = &disowned;
+    co_await at->second.endpoint->serve(exchange, std::move(context));
+    co_return Forwarded{disowned ? Forwarded::End::another_life : Forwarded::End::answered, {}};
+  }
+
+  std::vector<TaskIdentity> sisters() const override {
+    std::vector<TaskIdentity> others;
+    for (const auto& [address, life] : all_.lives) {
+      if (all_.are_known && life.identity.id != self_.id) others.push_back(life.identity);
+    }
+    return others;
+  }
+  std::uint64_t losses() const override { return all_.losses; }
+
+ private:
+  FakePeers& all_;
+  TaskIdentity self_;
+};
+
 }  // namespace
 
-Task<Forwarded> FakePeers::forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view,
-                                   const RequestContext& from) {
-  ++forwarded;
-  if (fails_with) co_return *fails_with;
-  const auto at = endpoints.find(handle.owner_address);
-  if (at == endpoints.end()) co_return Forwarded{Forwarded::End::not_delivered, "The task is gone."};
-  RequestContext context;
-  context.principal = from.principal;
-  context.client = from.client;
-  context.to_home = from.to_home;
-  context.forwarded = true;
-  bool disowned = false;
-  context.disowned = &disowned;
-  co_await at->second->serve(exchange, std::move(context));
-  if (disowned) co_return Forwarded{Forwarded::End::another_life, "It is not at home there."};
-  co_return Forwarded{};
+std::unique_ptr<PeerForwarder> FakePeers::of(const TaskIdentity& self) {
+  return std::make_unique<PeersOf>(*this, self);
 }
 
 std::shared_ptr<Home> FakeHomes::find(std::string_view key) {
@@ -66,7 +89,7 @@ void FakeHomes::keep(Home& home) {
 Fleet::Fleet(std::size_t tasks) {
   for (std::size_t i = 0; i < tasks; ++i) {
     nodes.push_back(std::make_unique<Node>());
-    nodes.back()->identity = {std::string(1, static_cast<char>('a' + i)), "a", 7,
+    nodes.back()->identity = {std::string(1, static_cast<char>('a' + i)), "a", 7 + 100 * i,
                               fmt::format("10.0.0.{}:3001", i + 1)};
     boot(*nodes.back());
   }
@@ -79,19 +102,37 @@ Fleet::~Fleet() {
 }
 
 void Fleet::boot(Node& node) {
+  node.peers = peers.of(node.identity);
+  node.records = peers.are_known ? records.of(node.identity) : make_no_session_records();
   node.endpoint = make_endpoint({.server = "fake",
                                  .host = node.host,
                                  .limits = limits,
                                  .spec = spec,
                                  .identity = node.identity,
                                  .sealer = sealer,
-                                 .peers = peers,
+                                 .peers = *node.peers,
                                  .homes = node.homes,
+                                 .records = *node.records,
                                  .bus = *node.bus,
                                  .memory = memory,
                                  .clock = clock,
                                  .log = null_log()});
-  peers.endpoints[node.identity.peer_address] = node.endpoint.get();
+  peers.lives[node.identity.peer_address] = {node.endpoint.get(), node.identity};
+}
+
+void Fleet::know_sisters() {
+  peers.are_known = true;
+  for (const auto& node : nodes) {
+    node->endpoint.reset();
+    boot(*node);
+  }
+}
+
+void Fleet::kill(std::size_t index) {
+  Node& node = *nodes[index];
+  peers.lives.erase(node.identity.peer_address);
+  node.endpoint.reset();
+  run();
 }
 
 void Fleet::restart(std::size_t index) {

@@ -4,26 +4,33 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/testing/sim_clock.h"
 #include "task/edge/testing/fake_exchange.h"
 #include "task/edge/testing/fake_host.h"
+#include "task/edge/testing/memory_records.h"
 #include "task/endpoint.h"
 
 namespace berth::task::testing {
 
-/// Hands requests straight to the endpoint of another fake task.
-class FakePeers final : public PeerForwarder {
+/// Hands requests straight to the endpoint of another fake task, if it is the life that is meant.
+class FakePeers {
  public:
-  std::map<std::string, Endpoint*> endpoints;  ///< by address
-  std::vector<TaskIdentity> alive;             ///< as the fleet knows it
+  /// As task `self` sees it.
+  std::unique_ptr<PeerForwarder> of(const TaskIdentity& self);
+
+  struct Life {
+    Endpoint* endpoint = nullptr;
+    TaskIdentity identity;
+  };
+  std::map<std::string, Life> lives;  ///< by address
+  bool are_known = false;             ///< to each other
+  std::uint64_t losses = 0;           ///< as every task counts them
   std::size_t forwarded = 0;
   std::optional<Forwarded> fails_with;  ///< instead of reaching anybody
-  Task<Forwarded> forward(const mcp::Handle& handle, http::Exchange& exchange, std::string_view body,
-                          const RequestContext& context) override;
-  std::vector<TaskIdentity> sisters() const override { return alive; }
 };
 
 /// Which task a request goes to, and whose it is.
@@ -72,6 +79,8 @@ class Fleet {
   Sent get(std::string_view session, std::string_view last_event_id = {}, const To& to = {});
   /// Drains task 0; the result comes when it is done.
   std::shared_ptr<std::optional<std::size_t>> drain(Duration within);
+  /// Whether tasks know their sisters and leave each other records of their sessions; before any request.
+  void know_sisters();
 
   void run() { clock.run_until_idle(); }
 
@@ -81,12 +90,15 @@ class Fleet {
   model::ServerSpec spec;
   mcp::HandleSealer sealer{Secret(std::string(32, 'k'))};
   FakePeers peers;
+  MemoryRecords records;
   MemoryAccount memory{64u << 20};  ///< of all tasks
   struct Node {
     TaskIdentity identity;
     FakeHost host;
     std::unique_ptr<ChangeBus> bus = make_local_change_bus();
     FakeHomes homes;
+    std::unique_ptr<PeerForwarder> peers;
+    std::unique_ptr<SessionRecords> records;
     std::unique_ptr<Endpoint> endpoint;
   };
   std::vector<std::unique_ptr<Node>> nodes;
@@ -95,6 +107,8 @@ class Fleet {
 
   /// Replaces task `index` by a new life of itself: another generation, nothing remembered.
   void restart(std::size_t index);
+  /// Ends task `index` without warning; `send` it nothing more.
+  void kill(std::size_t index);
 
  private:
   void boot(Node& node);
