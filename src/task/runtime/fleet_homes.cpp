@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 /// A sister that does not answer by then is taken to have nothing: whoever waits is a client.
 constexpr Duration question_timeout = 1s;
 constexpr Duration telling_timeout = 2s;
-constexpr std::size_t answer_bytes_max = 4096;
+constexpr std::size_t place_bytes_max = 4096;
 /// Homes of which a slow sister has not heard yet; it asks for those it misses.
 constexpr std::size_t untold_max = 10'000;
 /// Keys in one message, each of a few hundred bytes.
@@ -108,7 +108,7 @@ Task<Result<http::Response>> FleetHomes::post(const TaskIdentity& sister, std::s
   request.target = std::move(target);
   request.headers.add("Content-Type", "application/json");
   request.body = std::move(body);
-  co_return co_await (*client)->fetch(std::move(request), answer_bytes_max);
+  co_return co_await (*client)->fetch(std::move(request), place_bytes_max);
 }
 
 Result<std::string> FleetHomes::receive_question(std::string_view body) {
