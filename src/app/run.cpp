@@ -7,11 +7,11 @@
 
 #include "app/task_process.h"
 #include "app/world.h"
+#include "base/ip_address.h"
 #include "base/random.h"
 #include "cli/all_verbs.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
-#include "model/addresses.h"
 #include "model/parse.h"
 #include "net/socket_stream.h"
 #include "task/native/stdio_server.h"
@@ -119,7 +119,7 @@ class Program {
       terminal_->err(listen.error().message() + "\n");
       co_return 2;
     }
-    if (!model::is_loopback(listen->host)) {
+    if (!is_loopback_address(listen->host)) {
       terminal_->err(
           fmt::format("{} is reachable from elsewhere and this server has no keys. Listen on 127.0.0.1, "
                       "or run it with `berth up` and auth.keys.\n",

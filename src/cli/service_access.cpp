@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/ip_address.h"
 #include "cli/control.h"
 #include "cli/files.h"
 #include "model/addresses.h"
@@ -134,7 +135,7 @@ Result<void> check_keys(const std::vector<model::KeySpec>& keys, const std::stri
   for (const model::KeySpec& key : keys) {
     const Result<Secret> secret = read_key(key, environment);
     if (!secret) return Failure(secret.error());
-    if (model::is_loopback(listener)) continue;
+    if (is_loopback_address(listener)) continue;
     if (secret->reveal().size() < model::key_bytes_min) {
       return fail(ErrorCode::invalid_argument,
                   fmt::format("The key \"{}\" has fewer than {} characters, and other machines can reach the "

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/ip_address.h"
 #include "cli/all_verbs.h"
 #include "cli/control.h"
 #include "cli/files.h"
@@ -270,7 +271,7 @@ std::vector<std::string> said_at_start(const model::Spec& spec) {
                               spec.tasks.count == 1 ? " runs" : "s run"));
   }
   const model::ListenerSpec& listener = spec.listener;
-  if (model::is_loopback(listener.address)) return out;
+  if (is_loopback_address(listener.address)) return out;
   if (!listener.https) {
     out.push_back(
         fmt::format("without HTTPS, keys and calls cross the network to {} readable for all in between.",

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "base/ip_address.h"
 #include "cluster/addresses.h"
 #include "cluster/cgroups.h"
 #include "cluster/control_api.h"
@@ -240,7 +241,7 @@ class ServiceImpl final : public Service {
     const model::ListenerSpec& listener = options_.spec.listener;
     std::vector<std::string> out;
     if (!listener.public_url.empty()) out.push_back(listener.public_url);
-    if (model::is_loopback(listener.address)) return out;
+    if (is_loopback_address(listener.address)) return out;
     const auto https = parts_.front_door->https();
     const std::uint16_t port = https ? https->port : parts_.front_door->http()->port;
     for (const std::string& host : listener.hosts) {
@@ -307,7 +308,7 @@ class ServiceImpl final : public Service {
 };
 
 Result<void> check_exposure(const model::Spec& spec) {
-  if (model::is_loopback(spec.listener.address) || !spec.auth.keys.empty()) return {};
+  if (is_loopback_address(spec.listener.address) || !spec.auth.keys.empty()) return {};
   return fail(
       ErrorCode::permission_denied,
       fmt::format("listener.address {} can be reached from other machines and auth.keys is empty, so anybody "

@@ -4,8 +4,6 @@
 
 namespace berth::model {
 
-bool is_loopback(std::string_view address) { return address.starts_with("127.") || address == "::1"; }
-
 bool is_any_address(std::string_view address) { return address == "0.0.0.0" || address == "::"; }
 
 std::string host_of(std::string_view authority) {

@@ -9,8 +9,6 @@
 /// Where a service is reached, as far as its file says.
 namespace berth::model {
 
-/// Whether an IP address is reached from this machine alone, so that a listener there needs no keys.
-bool is_loopback(std::string_view address);
 /// Every address of the machine: 0.0.0.0 or ::.
 bool is_any_address(std::string_view address);
 

@@ -1,12 +1,12 @@
 #include "model/parse.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <set>
 
+#include "base/ip_address.h"
 #include "base/shown_url.h"
 #include "model/addresses.h"
 #include "model/aws_checks.h"
@@ -23,11 +23,6 @@ constexpr std::size_t problems_shown_max = 100;
 
 bool is_name_byte(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-}
-
-bool is_address(const std::string& text) {
-  unsigned char bytes[sizeof(in6_addr)];
-  return inet_pton(AF_INET, text.c_str(), bytes) == 1 || inet_pton(AF_INET6, text.c_str(), bytes) == 1;
 }
 
 /// One pass over berth.yaml: first every block by the field table, then what no single key can tell.
@@ -245,14 +240,14 @@ class SpecParser {
   }
 
   void check_address(const ListenerSpec& listener) {
-    if (!is_address(listener.address)) {
+    if (!is_ip_address(listener.address)) {
       std::string instead =
           listener.address == "localhost" ? "127.0.0.1" : "an IP address such as 127.0.0.1 or 0.0.0.0";
       return reader_.problem_at("listener.address",
                                 fmt::format("listener.address is \"{}\", which is no IP address; write {}.",
                                             listener.address, instead));
     }
-    if (is_loopback(listener.address) || !spec_.auth.keys.empty()) return;
+    if (is_loopback_address(listener.address) || !spec_.auth.keys.empty()) return;
     reader_.problem_at(
         "listener.address",
         fmt::format("listener.address {} can be reached from other machines, but no key is asked for; "

@@ -1,19 +1,12 @@
-#include <arpa/inet.h>
-
 #include <charconv>
 #include <string>
 
+#include "base/ip_address.h"
 #include "net/stream.h"
 
 namespace berth::net {
 
 namespace {
-
-bool is_numeric(const std::string& host) {
-  in6_addr buffer{};
-  return ::inet_pton(AF_INET, host.c_str(), &buffer) == 1 ||
-         ::inet_pton(AF_INET6, host.c_str(), &buffer) == 1;
-}
 
 Failure bad_endpoint(std::string_view text) {
   return fail(ErrorCode::invalid_argument,
@@ -48,7 +41,7 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), endpoint.port);
   if (error != std::errc() || end != digits.data() + digits.size() || digits.empty())
     return bad_endpoint(text);
-  if (!is_numeric(endpoint.host)) return bad_endpoint(text);
+  if (!is_ip_address(endpoint.host)) return bad_endpoint(text);
   return endpoint;
 }
 

@@ -1,6 +1,5 @@
 #include "net/tls_context.h"
 
-#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -11,6 +10,7 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "base/ip_address.h"
 #include "net/socket_stream.h"
 
 namespace berth::net {
@@ -158,12 +158,6 @@ Result<void> use_key(SSL_CTX* context, const Secret& pem) {
   return {};
 }
 
-bool is_address(const std::string& host) {
-  in6_addr buffer{};
-  return ::inet_pton(AF_INET, host.c_str(), &buffer) == 1 ||
-         ::inet_pton(AF_INET6, host.c_str(), &buffer) == 1;
-}
-
 }  // namespace
 
 std::string take_tls_error() {
@@ -187,7 +181,7 @@ SslPointer TlsContext::make_connection(bool accepting, const std::string& host_n
   }
   SSL_set_connect_state(connection.get());
   if (kind_ != Kind::client) return connection;
-  if (is_address(host_name)) {
+  if (is_ip_address(host_name)) {
     X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(connection.get()), host_name.c_str());
   } else {
     SSL_set1_host(connection.get(), host_name.c_str());

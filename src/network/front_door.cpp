@@ -9,7 +9,7 @@
 #include <thread>
 #include <utility>
 
-#include "model/addresses.h"
+#include "base/ip_address.h"
 #include "net/connection_budget.h"
 #include "network/door_metrics.h"
 #include "network/health_check.h"
@@ -158,7 +158,7 @@ Result<void> FrontDoorImpl::listen() {
   const model::ListenerSpec& listener = options_.listener;
   const bool is_secure = options_.tls && listener.https;
   const std::string http_address =
-      model::is_loopback(listener.address) || !is_secure ? listener.address : "127.0.0.1";
+      is_loopback_address(listener.address) || !is_secure ? listener.address : "127.0.0.1";
   auto http = bind(http_address, listener.http_port, http_port_first, nullptr);
   if (!http) return Failure(http.error());
   http_ = std::move(*http);

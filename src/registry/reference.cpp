@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/ip_address.h"
+
 namespace berth::registry {
 
 namespace {
@@ -141,8 +143,7 @@ std::string to_string(const Reference& reference) {
 
 bool is_loopback_registry(std::string_view registry) {
   const std::string_view host = split_port(registry).first;
-  return host == "localhost" || host == "[::1]" ||
-         (host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos);
+  return host == "localhost" || host == "[::1]" || (is_ipv4_address(host) && is_loopback_address(host));
 }
 
 std::string api_url(std::string_view registry) {

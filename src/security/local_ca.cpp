@@ -1,6 +1,5 @@
 #include "security/local_ca.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/ip_address.h"
 #include "security/openssl.h"
 #include "security/private_files.h"
 
@@ -26,11 +26,6 @@ constexpr Days renewal_before{30};
 constexpr std::chrono::hours backdated{1};
 constexpr std::size_t hosts_max = 100;
 
-bool is_address(const std::string& host) {
-  in6_addr any{};
-  return ::inet_pton(AF_INET, host.c_str(), &any) == 1 || ::inet_pton(AF_INET6, host.c_str(), &any) == 1;
-}
-
 bool is_dns_name(std::string_view host) {
   const bool fine = std::ranges::all_of(
       host, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.'; });
@@ -45,7 +40,7 @@ Result<std::vector<std::string>> normalize(const std::vector<std::string>& hosts
     std::ranges::transform(host, host.begin(),
                            [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
     if (host == "localhost" || host == "127.0.0.1" || host == "::1") continue;
-    if (!is_address(host) && !is_dns_name(host)) {
+    if (!is_ip_address(host) && !is_dns_name(host)) {
       return fail(ErrorCode::invalid_argument,
                   "listener.hosts: '" + host +
                       "' is neither a host name nor a numeric address, so no certificate can name it; write "
@@ -75,7 +70,7 @@ std::string suffix_of(const std::vector<std::string>& hosts) {
 
 std::string alternative_names(const std::vector<std::string>& hosts) {
   std::string out = "DNS:localhost,IP:127.0.0.1,IP:::1";
-  for (const std::string& host : hosts) out += (is_address(host) ? ",IP:" : ",DNS:") + host;
+  for (const std::string& host : hosts) out += (is_ip_address(host) ? ",IP:" : ",DNS:") + host;
   return out;
 }
 

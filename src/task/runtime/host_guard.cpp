@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ip_address.h"
 #include "model/addresses.h"
 
 namespace berth::task {
@@ -25,25 +26,14 @@ std::optional<std::string_view> without_port(std::string_view authority) {
   return authority.substr(0, end);
 }
 
-/// Four numbers of at most three digits each: no top-level domain is a number, so it cannot be a name.
-bool is_ipv4(std::string_view text) {
-  std::size_t dots = 0;
-  std::size_t digits = 0;
-  for (const char byte : text) {
-    if (byte == '.') {
-      if (digits == 0) return false;
-      ++dots;
-      digits = 0;
-    } else if (byte < '0' || byte > '9' || ++digits > 3) {
-      return false;
-    }
-  }
-  return dots == 3 && digits > 0;
-}
-
 bool is_loopback(std::string_view name) {
   return http::equals_ignoring_case(name, "localhost") || name == "[::1]" ||
-         (name.starts_with("127.") && is_ipv4(name));
+         (is_ipv4_address(name) && is_loopback_address(name));
+}
+
+/// An address, as a URL writes it: no top-level domain is a number, so it cannot be a name.
+bool is_url_address(std::string_view name) {
+  return name.starts_with('[') ? is_ipv6_address(name.substr(1, name.size() - 2)) : is_ipv4_address(name);
 }
 
 std::string_view without_slash(std::string_view text) {
@@ -69,7 +59,7 @@ bool HostGuard::is_ours(std::string_view name) const {
 
 bool HostGuard::allows_host(std::string_view host) const {
   const auto name = without_port(host);
-  return name && (is_ours(*name) || is_ipv4(*name) || name->starts_with('['));
+  return name && (is_ours(*name) || is_url_address(*name));
 }
 
 bool HostGuard::allows_origin(std::string_view origin) const {

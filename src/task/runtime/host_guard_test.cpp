@@ -24,7 +24,8 @@ TEST(HostGuard, AllowsOurNamesAndAddressesWithAnyPort) {
   for (const std::string_view host :
        {"evil.example.com", "evil.example.com:8080", "localhost.evil.com", "127.0.0.1.evil.com",
         "127.evil.com", "", "localhost:", "localhost:80x", "localhost:80:80", "[::1", "xmcp.example.com",
-        "1.2.3", "1.2.3.4.5", "1234.1.1.1"}) {
+        "1.2.3", "1.2.3.4.5", "1234.1.1.1", "999.1.1.1", "[evil.com]", "[]", "[127.0.0.1]",
+        "[::1].evil.com"}) {
     if (host != "localhost:") EXPECT_FALSE(guard.allows_host(host)) << host;
   }
 }
@@ -38,7 +39,8 @@ TEST(HostGuard, AllowsOurOriginsAndTheListedOnes) {
   }
   for (const std::string_view origin :
        {"null", "", "http://evil.example.com", "http://10.0.1.7", "http://inspector.example.com", "localhost",
-        "file://localhost", "http://localhost.evil.com", "http://localhost@evil.com"}) {
+        "file://localhost", "http://localhost.evil.com", "http://localhost@evil.com", "http://127.999.1.1",
+        "http://127.1", "http://[127.0.0.1]"}) {
     EXPECT_FALSE(guard.allows_origin(origin)) << origin;
   }
 }

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/ip_address.h"
 #include "base/random.h"
 #include "codec/http1.h"
-#include "model/addresses.h"
 #include "monitoring/process.h"
 #include "task/runtime/peer_forwarder.h"
 
@@ -285,7 +285,7 @@ void Router::trace(Observed& observed) const {
 /// The address of the client as the balancer in front of this task saw it: what it added to the field last.
 /// Only who connects from this machine, or is known to be the balancer, is believed.
 std::string_view Router::client_address(const http::Exchange& exchange, const net::Endpoint& remote) const {
-  if (!options_.behind_balancer && !model::is_loopback(remote.host)) return remote.host;
+  if (!options_.behind_balancer && !is_loopback_address(remote.host)) return remote.host;
   std::string_view seen = exchange.head().headers.get("X-Forwarded-For").value_or("");
   seen = seen.substr(seen.rfind(',') + 1);  // rfind's npos + 1 is 0
   while (seen.starts_with(' ')) seen.remove_prefix(1);

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "aws/services.h"
+#include "base/ip_address.h"
 #include "base/random.h"
-#include "model/addresses.h"
 #include "model/key_length.h"
 #include "model/parse.h"
 #include "model/units.h"
@@ -219,7 +219,7 @@ Result<void> apply_task_settings(const TaskSettings& settings, const std::option
                                  RuntimeOptions& options) {
   const bool is_open = settings.open || (ecs && options.spec.aws.open);
   if (!settings.api_key.empty()) options.keys.emplace_back("deploy", settings.api_key);
-  if (!model::is_loopback(settings.listen.host) && options.keys.empty() && !is_open) {
+  if (!is_loopback_address(settings.listen.host) && options.keys.empty() && !is_open) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{} can be reached from other machines, but the spec has no auth.keys and "
                             "BERTH_API_KEY is not set. Add a key, listen on 127.0.0.1, or say --open "
@@ -227,7 +227,7 @@ Result<void> apply_task_settings(const TaskSettings& settings, const std::option
                             net::to_string(settings.listen)));
   }
   const bool is_short = !settings.api_key.empty() && settings.api_key.reveal().size() < model::key_bytes_min;
-  if (is_short && !model::is_loopback(settings.listen.host)) {
+  if (is_short && !is_loopback_address(settings.listen.host)) {
     return fail(
         ErrorCode::invalid_argument,
         fmt::format("BERTH_API_KEY has fewer than {} characters, and other machines can reach {}; make "
