@@ -101,7 +101,7 @@ Task<Result<task::RuntimeOptions>> standalone_options(cli::Context& context,
 /// What `berth up` tells a task.
 Result<task::RuntimeOptions> supervised_options(const std::string& task_file,
                                                 const std::map<std::string, std::string>& environment) {
-  auto options = cluster::read_task_file(task_file);
+  auto options = cluster::take_task_file(task_file);
   if (!options) return options;
   auto keys = read_keys(options->spec, environment);
   if (!keys) return Failure(keys.error());

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/secret.h"
+
 namespace berth {
 
 /// What of a URL, or of a request's target, a log, an error or a client may see: no query, no fragment and no
@@ -18,5 +20,7 @@ inline std::string shown_url(std::string_view url) {
   if (user_end == std::string_view::npos || user_end < authority) return std::string(shown);
   return std::string(shown.substr(0, authority)).append(shown.substr(user_end + 1));
 }
+
+inline std::string shown_url(const Secret& url) { return shown_url(url.reveal()); }
 
 }  // namespace berth

@@ -92,9 +92,9 @@ std::string client_server(model::ServerSpec server, const std::string& directory
   }
   put_into_shell(server.command, server.environment);
   const bool url = server.kind == model::ServerSpec::Kind::url;
-  std::string out =
-      fmt::format("  {}:\n    {}\n", yaml_word(server.name),
-                  url ? "url: " + yaml_word(server.url) : "command: " + yaml_words(server.command));
+  std::string out = fmt::format(
+      "  {}:\n    {}\n", yaml_word(server.name),
+      url ? "url: " + yaml_word(std::string(server.url.reveal())) : "command: " + yaml_words(server.command));
   if (!server.environment.empty()) out += fmt::format("    env: {}\n", yaml_table(server.environment));
   if (!server.env_file.empty()) {
     const std::string file = replaced(server.env_file, "${workspaceFolder}/", "");

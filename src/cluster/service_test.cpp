@@ -36,7 +36,7 @@ int run_task(const std::string& path) {
   asio::io_context loop;
   const auto clock = make_real_clock(loop.get_executor());
   const auto network = net::make_network(*clock);
-  const auto options = read_task_file(path);
+  const auto options = take_task_file(path);
   if (!options) {
     std::fputs(options.error().message().c_str(), stderr);
     return 3;

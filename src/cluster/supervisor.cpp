@@ -351,7 +351,8 @@ void SupervisorImpl::on_exit(RunningTask& task, const net::ExitStatus& status) {
   task.log->finish(clock_.wall());
   task.log->note("task_ended", how, clock_.wall());
   cgroups_.remove_group(task.id);
-  ::unlink(options_.paths.task_file(task.id).c_str());  // it holds substituted secrets of the spec
+  // It may hold secrets of the spec, and a task that ended early has not removed it.
+  ::unlink(options_.paths.task_file(task.id).c_str());
   ::unlink(options_.paths.readiness_file(task.id).c_str());
   if (task.told_to_stop) {
     ended_.erase(task.number);

@@ -63,9 +63,10 @@ std::string text_member(json::Slice object, std::string_view name) {
 
 }  // namespace
 
-Result<task::RuntimeOptions> read_task_file(const std::string& path) {
+Result<task::RuntimeOptions> take_task_file(const std::string& path) {
   const auto text = read_file(path, "task file");
   if (!text) return Failure(text.error());
+  if (::unlink(path.c_str()) != 0) return Failure(errno_error(errno, "removing the task file " + path));
   const auto object = json::parse(*text);
   const json::Slice spec_value = object ? object->find("spec") : json::Slice();
   if (!spec_value.is(json::Kind::object)) {

@@ -56,7 +56,7 @@ json::array task_egress(const model::Spec& spec) {
   std::set<int> ports{443};
   for (const std::string& port : spec.aws.network.egress_ports) ports.insert(std::stoi(port));
   for (const model::ServerSpec& server : spec.servers) {
-    if (server.kind == model::ServerSpec::Kind::url) ports.insert(port_of(server.url));
+    if (server.kind == model::ServerSpec::Kind::url) ports.insert(port_of(std::string(server.url.reveal())));
   }
   json::array out;
   for (int port : ports) {

@@ -98,7 +98,7 @@ RpcError legacy_error(RpcError error, Method method, Era server_era) {
   return error;
 }
 
-int legacy_status(const RpcError& error) { return retry_after_s(error) ? 429 : 200; }
+int legacy_status(const RpcError& error) { return retry_status(error).value_or(200); }
 
 std::string legacy_input_params(const InputRequest& request, std::string_view version,
                                 std::string_view elicitation_id) {

@@ -37,8 +37,8 @@ std::string legacy_result(Method method, std::string result, Era server_era);
 /// and the codes of 2026-07-28 that no legacy client knows become -32603.
 RpcError legacy_error(RpcError error, Method method, Era server_era);
 
-/// HTTP status of a JSON-RPC error that ends a dispatched legacy request: 429 for a reached limit
-/// (retry_after_s), otherwise 200.
+/// HTTP status of a JSON-RPC error that ends a dispatched legacy request: 429 or 503 where
+/// it asks to be tried again (retry_status), otherwise 200.
 int legacy_status(const RpcError& error);
 
 /// Params of a server→client request for a client of this version: 2025-11-25 wants an elicitationId in url

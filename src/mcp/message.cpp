@@ -159,7 +159,8 @@ RpcError parse_error(const Error& error) {
 }
 
 std::optional<std::int64_t> retry_after_s(const RpcError& error) {
-  if (error.code != code::server_error || error.data.empty()) return std::nullopt;
+  const bool may_ask = error.code == code::server_error || error.code == code::internal_error;
+  if (!may_ask || error.data.empty()) return std::nullopt;
   return json::Slice::trusted(error.data).find("retryAfter").as_int();
 }
 
@@ -203,6 +204,15 @@ RpcError state_lost() {
   return {code::internal_error,
           "The call was not run: the server's process and its state were lost; call again to begin anew.",
           {}};
+}
+
+RpcError unavailable(std::string message, std::int64_t retry_after_s) {
+  return {code::internal_error, std::move(message), fmt::format(R"({{"retryAfter":{}}})", retry_after_s)};
+}
+
+std::optional<int> retry_status(const RpcError& error) {
+  if (!retry_after_s(error)) return std::nullopt;
+  return error.code == code::internal_error ? 503 : 429;
 }
 
 RpcError undeliverable_answer() {

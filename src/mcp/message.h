@@ -87,6 +87,11 @@ void append_member(std::string& out, std::string_view text);
 RpcError unknown_end(std::string_view what);
 /// The error of a call that was not run, because what its caller had in the server's process was lost.
 RpcError state_lost();
+/// The error of a call that was not run because its server is down or is stopping; HTTP 503.
+RpcError unavailable(std::string message, std::int64_t retry_after_s = 1);
+/// HTTP status of an error that asks to be tried again (retry_after_s): 503 when its server is not there
+/// (unavailable), 429 for a reached limit. Nothing for any other.
+std::optional<int> retry_status(const RpcError& error);
 /// The error of an answer to a server's question whose call has ended, or was answered before.
 RpcError undeliverable_answer();
 /// `params` is JSON text, or empty: left out.

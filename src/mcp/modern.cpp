@@ -198,7 +198,7 @@ int modern_status(const RpcError& error, Method method) {
   switch (error.code) {
     case code::method_not_found: return method == Method::other ? 404 : 200;
     case code::missing_capability: return 400;
-    default: return retry_after_s(error) ? 429 : 200;
+    default: return retry_status(error).value_or(200);
   }
 }
 

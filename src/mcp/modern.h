@@ -38,7 +38,8 @@ std::expected<void, Refusal> check_modern_notification(const Message& message, c
                                                        const McpHeaders& headers);
 
 /// HTTP status of a JSON-RPC error that ends a dispatched modern request: 404 for -32601 to a method nobody
-/// knows, 400 for -32021, 429 for a reached limit (retry_after_s), otherwise 200: the error is the payload.
+/// knows, 400 for -32021, 429 or 503 where it asks to be tried again (retry_status), otherwise 200: the error
+/// is the payload.
 /// A server's -32601 to tools/call means a tool it has not; clients take a 404 there for a lost endpoint.
 int modern_status(const RpcError& error, Method method);
 

@@ -138,7 +138,7 @@ servers:
   EXPECT_EQ(spec.servers[0].isolation, Isolation::session);
   EXPECT_EQ(spec.servers[0].state, State::process);
   EXPECT_EQ(spec.servers[0].warm, 0u);
-  EXPECT_EQ(spec.servers[1].url, "http://127.0.0.1:8000/mcp");
+  EXPECT_EQ(spec.servers[1].url.reveal(), "http://127.0.0.1:8000/mcp");
   EXPECT_EQ(spec.servers[1].headers.at("X-A"), "b");
   EXPECT_EQ(spec.servers[2].kind, ServerSpec::Kind::native);
   EXPECT_EQ(spec.servers[2].command, (std::vector<std::string>{"./server"}));
@@ -180,10 +180,10 @@ TEST(Spec, puts_variables_into_env_and_not_into_the_command) {
 
 TEST(Spec, puts_variables_into_the_url_which_no_message_shows_whole) {
   Spec spec = good(R"(server: {url: "http://h/mcp?key=${K}"})", {{"K", "s${x}"}});
-  EXPECT_EQ(spec.servers[0].url, "http://h/mcp?key=s${x}");
+  EXPECT_EQ(spec.servers[0].url.reveal(), "http://h/mcp?key=s${x}");
   const SpecReading again = read_spec(source(write_spec(spec)));
   ASSERT_TRUE(again.ok());
-  EXPECT_EQ(again.spec.servers[0].url, spec.servers[0].url);
+  EXPECT_EQ(again.spec.servers[0].url.reveal(), spec.servers[0].url.reveal());
   EXPECT_EQ(problems("server: {url: \"ftp://u:secret@h/mcp?key=secret\"}\n").find("secret"),
             std::string::npos);
 }

@@ -51,7 +51,7 @@ ServerSpec ServerReader::read(const YamlNode& node, const std::string& path) {
       server.env_file = value.text;
       from_file = reader_.read_env_file(value, inner);
     } else {
-      server.url = reader_.substitute(value, reader_.read_text(value, inner).value_or(""), inner);
+      server.url = Secret(reader_.substitute(value, reader_.read_text(value, inner).value_or(""), inner));
     }
     return true;
   };
@@ -114,7 +114,7 @@ void ServerReader::check_kind(ServerSpec& server, const YamlNode& node, const st
 }
 
 void ServerReader::check_url(const ServerSpec& server, const std::string& path) {
-  std::string wrong = server.url.empty() ? "" : url_problem(server.url);
+  std::string wrong = server.url.empty() ? "" : url_problem(std::string(server.url.reveal()));
   if (!wrong.empty())
     reader_.problem_at(path + ".url",
                        fmt::format("{}.url is \"{}\", which {}.", path, shown_url(server.url), wrong));
@@ -152,7 +152,7 @@ ServerSpec ServerReader::read_of_client(const YamlNode& node, const std::string&
                     fmt::format("{} has neither \"command\" nor \"url\", so there is nothing to run.", path));
   }
   if (!command) {
-    std::string wrong = server.url.empty() ? "" : url_problem(server.url);
+    std::string wrong = server.url.empty() ? "" : url_problem(std::string(server.url.reveal()));
     if (!wrong.empty())
       reader_.problem(node, fmt::format("{}.url is \"{}\", which {}.", path, shown_url(server.url), wrong));
   }
@@ -185,7 +185,7 @@ void ServerReader::read_client_key(ServerSpec& server, const YamlNode& key, cons
   } else if (key.text == "cwd") {
     server.directory = reader_.resolve(text());
   } else if (key.text == "url" || key.text == "serverUrl") {
-    server.url = text();
+    server.url = Secret(text());
   } else if (key.text == "type" && value.text == "sse") {
     reader_.problem(
         value,

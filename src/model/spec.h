@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/secret.h"
 
 /// `berth.yaml` as plain values: one struct a block, defaults in the initializers. `schema/berth.schema.json`
 /// and the reference in docs/berth.yaml.md are checked against these by a test.
@@ -29,9 +30,9 @@ struct ServerSpec {
   enum class Kind : std::uint8_t { command, builtin, url, native };
   std::string name;
   Kind kind = Kind::builtin;
-  std::vector<std::string> command;                ///< kind command, native (argv of the task itself)
-  std::string builtin;                             ///< "workspace"
-  std::string url;                                 ///< http://… of an MCP endpoint
+  std::vector<std::string> command;  ///< kind command, native (argv of the task itself)
+  std::string builtin;               ///< "workspace"
+  Secret url;                        ///< http://… of an MCP endpoint; its query is where keys are put
   std::map<std::string, std::string> environment;  ///< besides what every server gets (model/inherited.h)
   std::string env_file;  ///< whose variables are part of `environment`, as the file names it; else empty
   /// Further variables of Berth's own environment, as names or beginnings with `*`. Reading a file puts those

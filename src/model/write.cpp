@@ -49,7 +49,8 @@ enum class Variables : std::uint8_t { escaped, raw };
 std::string write_block(std::span<const Field> fields, void* block, void* standard, Variables variables,
                         Members members = {});
 
-std::string write_url(const std::string& url, Variables variables) {
+std::string write_url(const Secret& secret, Variables variables) {
+  const std::string url(secret.reveal());
   return json_quote(variables == Variables::raw ? url : escape_variables(url));
 }
 
@@ -148,7 +149,7 @@ void compare_blocks(std::span<const Field> fields, void* before, void* now, cons
 void compare_servers(ServerSpec& before, ServerSpec& now, const std::string& path,
                      std::vector<std::string>& out) {
   if (before.kind != now.kind || before.command != now.command || before.builtin != now.builtin ||
-      before.url != now.url) {
+      before.url.reveal() != now.url.reveal()) {
     constexpr std::string_view kinds[] = {"command", "builtin", "url", "native"};
     out.push_back(fmt::format("{}.{}", path, kinds[static_cast<std::size_t>(now.kind)]));
   }

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/reason.h"
 #include "mcp/core.h"
 #include "model/spec.h"
 
@@ -12,7 +13,7 @@ namespace berth::task {
 /// Whether the server behind a host answers; /readyz is made of this.
 struct HostHealth {
   bool ready = false;
-  std::string reason;  ///< when not ready: a sentence with the server's last words if it has any
+  Reason reason;  ///< when not ready: with the server's last words if it has any
   /// When not ready: that it cannot be started or reached at all (no such command; a connection or
   /// credentials that are refused), so that nobody needs to wait for its start. It is tried again anyway.
   bool refused = false;

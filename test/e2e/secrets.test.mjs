@@ -99,16 +99,14 @@ test('no secret is told to anybody', async (t) => {
   for (const [path, text] of Object.entries(files(state))) keep(`left: .berth/${path}`, text);
   keep('berth up at its end', service.output);
 
-  // A task is told its spec in a file that its owner alone reads and that goes with the task.
-  const mayHold = (place) => /^\.berth\/tasks\/\d+\.json$/.test(place);
   // The words of a server are for operators and holders of a key.
   const mayTellWords = (place) =>
-    mayHold(place) || /^(left: )?\.berth\/(logs\/|tasks\/\d+\.ready)/.test(place) ||
+    /^(left: )?\.berth\/(logs\/|tasks\/\d+\.ready)/.test(place) ||
     / for alice$/.test(place) || /^berth (status|logs|doctor|up)/.test(place);
   const told = [];
   for (const [place, text] of Object.entries(emitted)) {
     for (const secret of marks) {
-      if (text.includes(secret) && !mayHold(place)) told.push(`${secret} in ${place}`);
+      if (text.includes(secret)) told.push(`${secret} in ${place}`);
     }
     if (text.includes(words) && !mayTellWords(place)) told.push(`${words} in ${place}`);
     if (text.includes(fleetKey) && !place.endsWith('fleet.key')) told.push(`the fleet key in ${place}`);

@@ -68,7 +68,8 @@ Task<void> Child::run() {
   killed_from_outside_ = status.signal == SIGKILL && killed_.empty() && failure_.empty() && !stopping_;
   if (killed_from_outside_) kill_reason_ = owner_.explain_kill();
   epitaph_ = describe_end(status);
-  session_->close(mcp::unknown_end(epitaph_), handed_over_bytes());
+  session_->close(mcp::unknown_end(options_.tells_words ? epitaph_.whole() : epitaph_.sentence),
+                  handed_over_bytes());
   owner_.on_child_ended(*this);
 }
 
@@ -79,7 +80,7 @@ std::uint64_t Child::handed_over_bytes() const {
   return taken - std::min<std::uint64_t>(taken, process_->input().unread());
 }
 
-std::string Child::describe_end(const net::ExitStatus& status) const {
+Reason Child::describe_end(const net::ExitStatus& status) const {
   std::string sentence = fmt::format("The server {}{}", status.signal ? "was " : "", net::to_string(status));
   if (!failure_.empty()) {
     sentence = failure_;
@@ -90,7 +91,7 @@ std::string Child::describe_end(const net::ExitStatus& status) const {
   } else {
     sentence += was_ready_ ? "." : " before it answered the handshake.";
   }
-  return sentence + last_words_.sentence();
+  return {std::move(sentence), last_words_.sentence()};
 }
 
 void Child::stop() {

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/memory_account.h"
+#include "base/reason.h"
 #include "net/process.h"
 #include "task/host/child_session.h"
 #include "task/host/last_words.h"
@@ -44,6 +45,7 @@ struct ChildOptions {
   std::size_t message_bytes_max = 32u << 20;
   std::string server;                ///< name in berth.yaml, for logs
   MemoryAccount* account = nullptr;  ///< as in StdioHostOptions
+  bool tells_words = true;           ///< as in StdioHostOptions
   std::string principal;             ///< whose calls it has alone; empty: those of several
 };
 
@@ -80,8 +82,8 @@ class Child final : private SessionOwner {
   bool timed_out() const { return timed_out_; }
   /// Whether it was killed, but not by Berth: what the kernel does when memory runs out.
   bool killed_from_outside() const { return killed_from_outside_; }
-  /// How it ended: a sentence or two with exit status and last words.
-  const std::string& epitaph() const { return epitaph_; }
+  /// How it ended: a sentence or two with the exit status, and its last words.
+  const Reason& epitaph() const { return epitaph_; }
 
  private:
   void on_ready() override;
@@ -105,7 +107,7 @@ class Child final : private SessionOwner {
   void reader_ended();
   /// How much of its input the ended process can have read.
   std::uint64_t handed_over_bytes() const;
-  std::string describe_end(const net::ExitStatus& status) const;
+  Reason describe_end(const net::ExitStatus& status) const;
 
   ChildOptions options_;
   std::unique_ptr<net::Process> process_;
@@ -130,7 +132,7 @@ class Child final : private SessionOwner {
   std::string failure_;      ///< why the handshake failed
   std::string killed_;       ///< why Berth killed it
   std::string kill_reason_;  ///< why somebody else did
-  std::string epitaph_;
+  Reason epitaph_;
   TimePoint unpaused_until_{};  ///< until then it is read though memory is tight
   TimePoint armed_at_ = TimePoint::max();
   std::unique_ptr<Timer> session_timer_;

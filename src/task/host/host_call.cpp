@@ -24,7 +24,7 @@ void HostCall::begin() {
   key_ = host_.key_of(*call_.caller);
   if (call_.request_state.starts_with(parked_prefix)) return resume();
   if (host_.draining_) {
-    return finish(mcp::Outcome::failure(mcp::code::server_error, "The server is shutting down."));
+    return finish(mcp::Outcome::failure(mcp::unavailable("The server is shutting down.")));
   }
   if (call_.request_state == state_again && host_.era_ == mcp::Era::legacy) {
     call_.request_state = {};

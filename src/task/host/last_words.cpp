@@ -92,7 +92,7 @@ std::string LastWords::text() const {
   return text;
 }
 
-std::string LastWords::sentence() const {
+Secret LastWords::sentence() const {
   constexpr std::size_t bytes_max = 600;
   constexpr std::size_t error_bytes_max = 300;
   std::string all = text();
@@ -106,7 +106,7 @@ std::string LastWords::sentence() const {
     all = error_.substr(0, error_bytes_max) + " … " + all;
   }
   std::replace(all.begin(), all.end(), '\n', ' ');
-  return " Its last words: " + all;
+  return Secret(" Its last words: " + all);
 }
 
 }  // namespace berth::task::host

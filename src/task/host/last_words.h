@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/secret.h"
 
 namespace berth::task::host {
 
@@ -44,7 +45,7 @@ class LastWords {
   std::string text() const;
   /// " Its last words: …" with the last few lines, or empty when it said nothing. An error that a long text
   /// about usage or a stack has pushed out of them is put in front.
-  std::string sentence() const;
+  Secret sentence() const;
 
  private:
   void finish_line(TimePoint now, std::vector<std::string>& out);

@@ -99,8 +99,9 @@ TEST(LastWords, keeps_the_error_before_a_long_text_about_usage) {
     for (int i = 0; i < 60; ++i)
       text += "      --option-" + std::to_string(i) + " string   An error of use\n";
     words.take(text, TimePoint{});
-    EXPECT_TRUE(words.sentence().starts_with(" Its last words: " + first + " … ")) << words.sentence();
-    EXPECT_NE(words.sentence().find("--option-59"), std::string::npos);
+    EXPECT_TRUE(words.sentence().reveal().starts_with(" Its last words: " + first + " … "))
+        << words.sentence().reveal();
+    EXPECT_NE(words.sentence().reveal().find("--option-59"), std::string::npos);
   }
 }
 
@@ -112,9 +113,9 @@ TEST(LastWords, cuts_endless_lines) {
 
 TEST(LastWords, says_nothing_for_a_silent_server) {
   LastWords words;
-  EXPECT_EQ(words.sentence(), "");
+  EXPECT_EQ(words.sentence().reveal(), "");
   words.take("Error: no such module\n  at main", TimePoint{});
-  EXPECT_EQ(words.sentence(), " Its last words: Error: no such module   at main");
+  EXPECT_EQ(words.sentence().reveal(), " Its last words: Error: no such module   at main");
 }
 
 }  // namespace

@@ -1,5 +1,9 @@
 #include "task/host/memory_use.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
 #include <string_view>
 #include <vector>
 
@@ -32,6 +36,20 @@ std::optional<MemoryGroup> find_memory_group(const std::string& membership, cons
   return found;
 }
 
+/// What this process holds resident that is of no file: the second number of statm without the third, which
+/// are pages.
+std::uint64_t own_bytes() {
+  std::uint64_t pages[3] = {};
+  const std::string text = read_kernel_file("/proc/self/statm");
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (std::uint64_t& number : pages) {
+    while (at != end && *at == ' ') ++at;
+    at = std::from_chars(at, end, number).ptr;
+  }
+  return (pages[1] - std::min(pages[1], pages[2])) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
 }  // namespace
 
 std::optional<MemoryUse> read_memory_use(const std::string& membership, const std::string& root) {
@@ -49,6 +67,7 @@ std::optional<MemoryUse> read_memory_use(const std::string& membership, const st
     const auto kills =
         read_kernel_figure(folder + (second ? "/memory.events" : "/memory.oom_control"), "oom_kill");
     use.kills = kills.value_or(0);
+    use.own = own_bytes();
     return use;
   }
   return std::nullopt;

@@ -11,6 +11,7 @@ struct MemoryUse {
   std::uint64_t used = 0;   ///< without what the kernel can drop (page cache)
   std::uint64_t limit = 0;  ///< 0: none
   std::uint64_t kills = 0;
+  std::uint64_t own = 0;  ///< of `used`, what this process itself holds; at least
 };
 
 /// Of the control group (version 1 or 2) this process is in; nullopt when it cannot be read. `membership` is

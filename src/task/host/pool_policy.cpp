@@ -181,6 +181,7 @@ void PoolPolicy::retire_scope(const std::string& scope) {
 
 void PoolPolicy::spawn(const PoolKey& key, Pool& pool, std::vector<Action>& actions) {
   const ChildId id = next_child_++;
+  if (room_ > 0) --room_;
   children_[id].key = key;
   pool.children.push_back(id);
   actions.push_back(Spawn{id, key});
@@ -343,7 +344,8 @@ void PoolPolicy::start_children(const PoolKey& key, Pool& pool, TimePoint now, s
       if (pool.children.empty() && open_) refuse_waiting(pool, Refusal::failing, actions);
       return;
     }
-    if (children_.size() >= limits_.children_max || children_of(key.scope) >= limits_.scope_children_max()) {
+    if (children_.size() >= limits_.children_max || !has_room() ||
+        children_of(key.scope) >= limits_.scope_children_max()) {
       // Without an idle one the calls wait for the next that is.
       make_room(key, actions);
       return;
@@ -371,8 +373,8 @@ void PoolPolicy::keep_warm(TimePoint now, std::vector<Action>& actions) {
     if (pool.watched) keys.push_back(key);
   }
   for (const PoolKey& key : keys) {
-    const std::size_t kept = quota(key, spare_ && room_for_spare_);
-    while (children_.size() < limits_.children_max) {
+    const std::size_t kept = quota(key, spare_ && spares_allowed_);
+    while (children_.size() < limits_.children_max && has_room()) {
       Pool& pool = pools_[key];
       if (pool.children.size() >= kept) break;
       spawn(key, pool, actions);
@@ -423,7 +425,8 @@ TimePoint PoolPolicy::next_decision(TimePoint now) const {
   TimePoint next = TimePoint::max();
   if (now < not_before_ && !shut_down_) next = not_before_;
   if (spare_) next = std::min(next, std::max(now, spare_until_));
-  if (spare_ && !room_for_spare_) next = std::min(next, now + limits_.room_look_interval);
+  if (!has_room() && spare_) next = std::min(next, now + limits_.spare_look_interval);
+  if (!has_room() && waiting_ > 0) next = std::min(next, now + limits_.room_look_interval);
   if (!spare_ && now < spare_until_ && limits_.warm > 0 && !shut_down_) next = now;
   for (const auto& [key, pool] : pools_) {
     if (pool.children.size() <= quota(key, spare_)) continue;

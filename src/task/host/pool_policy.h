@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <list>
 #include <map>
 #include <optional>
@@ -24,7 +25,9 @@ struct PoolLimits {
   Duration idle_timeout = std::chrono::seconds(600);
   Duration backoff_min = std::chrono::milliseconds(100);
   Duration backoff_max = std::chrono::seconds(30);
-  Duration room_look_interval = std::chrono::seconds(10);  ///< while a spare is wanted and does not fit
+  /// While a spare is wanted and does not fit, and while a call waits for a child that does not.
+  Duration spare_look_interval = std::chrono::seconds(10);
+  Duration room_look_interval = std::chrono::seconds(1);
   /// A child that lived so long, or answered a call, is taken to be sound: its end is not held against it.
   Duration sound_after = std::chrono::seconds(10);
   /// A spare child stands by for so long after a call and after the death of a sound child: the next death
@@ -128,8 +131,11 @@ class PoolPolicy {
   void set_watched(const PoolKey& key, bool watched);
   /// While shut, waiting calls wait (the era is not known yet); children are started all the same.
   void set_open(bool open) { open_ = open; }
-  /// Whether memory allows a process that merely stands by.
-  void set_room_for_spare(bool room) { room_for_spare_ = room; }
+  /// Whether a process may merely stand by.
+  void set_spares_allowed(bool allowed) { spares_allowed_ = allowed; }
+  /// How many more processes memory has room for. Without room one is started only where there is no other;
+  /// else one that is idle makes room, as where `children_max` is reached.
+  void set_room(std::size_t children) { room_ = children; }
   /// Nothing is started any more and waiting calls are refused.
   void shut_down() { shut_down_ = true; }
   /// Forgets deaths (they meant that another era is spoken).
@@ -188,6 +194,7 @@ class PoolPolicy {
   void serve_queue(const PoolKey& key, Pool& pool, TimePoint now, std::vector<Action>& actions);
   void refuse_waiting(Pool& pool, Refusal refusal, std::vector<Action>& actions);
   void start_children(const PoolKey& key, Pool& pool, TimePoint now, std::vector<Action>& actions);
+  bool has_room() const { return room_ > 0 || children_.empty(); }
   bool make_room(const PoolKey& key, std::vector<Action>& actions);
   std::size_t children_of(const std::string& scope) const;
   void give_up_questions(std::vector<Action>& actions);
@@ -212,7 +219,8 @@ class PoolPolicy {
   TimePoint not_before_{};
   TimePoint spare_until_{};
   bool spare_ = false;
-  bool room_for_spare_ = true;
+  bool spares_allowed_ = true;
+  std::size_t room_ = std::numeric_limits<std::size_t>::max();
   bool asking_ = false;
   bool one_session_a_pool_ = false;
   bool open_ = true;

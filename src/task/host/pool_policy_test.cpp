@@ -211,6 +211,23 @@ TEST(PoolPolicy, keeps_the_last_of_four_children_for_somebody_else) {
   EXPECT_EQ(pools.decide(), Decisions{"stop 1"}) << "one of its own makes room for the next";
 }
 
+TEST(PoolPolicy, starts_no_child_that_memory_has_no_room_for_beside_another) {
+  Pools pools(small());
+  pools.policy.set_room(0);
+  pools.policy.wait(1, key("a"), false);
+  EXPECT_EQ(pools.decide(), Decisions{"spawn 1 a"}) << "the only one is started whatever it takes";
+  pools.policy.child_ready(1, pools.now);
+  pools.decide();
+  pools.load(1, 1);
+  pools.policy.wait(2, key("b"), false);
+  EXPECT_EQ(pools.decide(), Decisions{});
+  EXPECT_EQ(pools.policy.next_decision(pools.now), pools.now + seconds(1)) << "it is looked again";
+  pools.load(1, 0);
+  EXPECT_EQ(pools.decide(), Decisions{"stop 1"});
+  pools.policy.child_ended(1, PoolPolicy::End::usual, pools.now);
+  EXPECT_EQ(pools.decide(), Decisions{"spawn 2 b"});
+}
+
 TEST(PoolPolicy, takes_room_from_the_scope_that_has_most_even_where_it_watches) {
   Pools pools(four());
   pools.policy.wait(1, key("a"), false);

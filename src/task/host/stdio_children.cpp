@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "task/host/stdio_core.h"
@@ -12,6 +13,10 @@ namespace {
 /// How long the first child waits for the probe's verdict before it serves as a legacy one, besides the
 /// time that it took to start itself: on a busy machine its sibling may need as long again.
 constexpr Duration verdict_grace = std::chrono::milliseconds(300);
+
+/// What a process is taken to hold while none has shown it (one of Node holds 40 to 60 MB), and at least.
+constexpr std::uint64_t unknown_size = 48u << 20;
+constexpr std::uint64_t smallest_size = 1u << 20;
 
 /// A start that timed out gets more time the next time, up to so many times start_timeout.
 constexpr std::size_t start_patience_max = 4;
@@ -44,7 +49,7 @@ void StdioHost::spawn(ChildId id, const PoolKey& key, mcp::Era era) {
     last_failure_ = fmt::format("The server cannot be started: {}.", launched.error().message());
     cannot_start_ = launched.error().code() == ErrorCode::not_found ||
                     launched.error().code() == ErrorCode::permission_denied;
-    log_.error("server_start_failed", {{"server", spec_.name}, {"reason", last_failure_}});
+    log_.error("server_start_failed", {{"server", spec_.name}, {"reason", last_failure_.sentence}});
     return policy_.child_ended(id, PoolPolicy::End::usual, clock_.now());
   }
   cannot_start_ = false;
@@ -62,9 +67,11 @@ void StdioHost::spawn(ChildId id, const PoolKey& key, mcp::Era era) {
   options.message_bytes_max = spec_.message_bytes_max;
   options.server = spec_.name;
   options.account = options_.account;
+  options.tells_words = options_.tells_words;
   if (spec_.isolation == model::Isolation::principal) options.principal = key.scope;
   auto child = std::make_shared<Child>(std::move(options), std::move(*launched), *this, clock_, log_);
   children_.emplace(id, child);
+  ++*options_.processes;
   scope_.spawn(run_child(std::move(child)));
 }
 
@@ -73,6 +80,7 @@ Task<void> StdioHost::run_child(std::shared_ptr<Child> child) { co_await child->
 void StdioHost::on_child_ready(Child& child) {
   if (probe_ == child.id()) return on_verdict(mcp::Era::modern);
   policy_.child_ready(child.id(), clock_.now());
+  memory_looked_at_ = TimePoint{};  // now it is known what one holds
   if (child.era() == era_) {
     descriptions_[child.key().capabilities] = child.session().description();
     era_recalled_ = false;
@@ -114,7 +122,8 @@ void StdioHost::on_child_ended(Child& child) {
   const bool expected = child.stopping();
   if (!children_.contains(id)) return;
   const auto kept = children_.extract(id);  // until this function returns
-  if (child.killed_from_outside()) memory_looked_at_ = TimePoint{};
+  --*options_.processes;
+  memory_looked_at_ = TimePoint{};
   if (probe_ == id) return on_probe_ended(child);
   if (spec_.era == model::EraChoice::automatic && child.era() == era_ && child.session().named_modern()) {
     named_modern_ = true;
@@ -129,7 +138,7 @@ void StdioHost::on_child_ended(Child& child) {
   if (!expected) {
     ++restarts_;
     last_failure_ = child.epitaph();
-    log_.warning("server_ended", {{"server", spec_.name}, {"child", id}, {"reason", last_failure_}});
+    log_.warning("server_ended", {{"server", spec_.name}, {"child", id}, {"reason", last_failure_.whole()}});
   }
   policy_.child_ended(id, child.timed_out() ? PoolPolicy::End::hopeless : PoolPolicy::End::usual,
                       clock_.now());
@@ -155,11 +164,27 @@ std::string StdioHost::explain_kill() {
       use->limit >> 20);
 }
 
-bool StdioHost::has_room_for_spare() {
+/// How many more processes fit, of the size of those that run, with a tenth left for what they grow by.
+std::size_t StdioHost::room() {
   const std::optional<MemoryUse> use = look_at_memory();
-  if (!use) return true;
-  // One more of the size of those that run, and a tenth left for what they grow by.
-  return !spares_forbidden_ && use->used + use->used / children_.size() <= use->limit / 10 * 9;
+  if (!use) return std::numeric_limits<std::size_t>::max();
+  const std::uint64_t most = use->limit / 10 * 9;
+  const std::uint64_t held = use->used - std::min(use->used, use->own);
+  std::uint64_t coming = 0;
+  for (const auto& [id, child] : children_) coming += child->session().ready() ? 0 : 1;
+  const std::uint64_t size =
+      coming == children_.size() ? unknown_size : std::max(held / *options_.processes, smallest_size);
+  const std::uint64_t fit = (most - std::min(most, use->used)) / size;
+  return fit - std::min(fit, coming);
+}
+
+void StdioHost::tell_of_memory(bool suffices) {
+  if (suffices == std::exchange(memory_suffices_, suffices) || suffices) return;
+  log_.warning("server_waits_for_memory",
+               {{"server", spec_.name},
+                {"reason",
+                 "Calls wait for a process of their own, and tasks.memory has no room for one more; an "
+                 "idle one ends first, if there is one."}});
 }
 
 // --- Era

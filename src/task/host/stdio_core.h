@@ -119,7 +119,8 @@ class StdioHost final : public ServerHost, public ChildOwner {
   void on_probe_ended(const Child& probe);
   void give_up_probe();
   std::optional<MemoryUse> look_at_memory();
-  bool has_room_for_spare();
+  std::size_t room();
+  void tell_of_memory(bool suffices);
   void on_verdict(mcp::Era era);
   void adopt_era(mcp::Era era);
   void recall_era();
@@ -128,8 +129,9 @@ class StdioHost final : public ServerHost, public ChildOwner {
   void sync_watches(const PoolKey& key);
   void call_ended();
   mcp::Outcome refusal_outcome(PoolPolicy::Refusal refusal) const;
+  double seconds_to_start() const;
   std::string failing_sentence() const;
-  std::string not_ready_reason() const;
+  Reason not_ready_reason() const;
 
   const model::ServerSpec spec_;
   net::ProcessLauncher& launcher_;
@@ -160,9 +162,10 @@ class StdioHost final : public ServerHost, public ChildOwner {
   std::map<CapabilitySet, mcp::ServerDescription> descriptions_;
   Watches watches_;
   WatchAnswers watch_answers_;
-  std::string last_failure_;
+  Reason last_failure_;
   std::uint64_t restarts_ = 0;
   TimePoint memory_looked_at_{};
+  bool memory_suffices_ = true;
   std::optional<std::uint64_t> first_kills_;  ///< by the kernel in this task's group before this host began
   std::uint64_t oom_kills_ = 0;               ///< of children of this host
   bool spares_forbidden_ = false;  ///< the kernel has ended a process of this task for want of memory

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "mcp/message.h"
 #include "task/host/stdio_core.h"
@@ -109,13 +110,19 @@ mcp::Outcome StdioHost::refusal_outcome(PoolPolicy::Refusal refusal) const {
           std::string(retry));
     case PoolPolicy::Refusal::failing: break;
   }
-  return mcp::Outcome::failure(mcp::code::internal_error, failing_sentence());
+  return mcp::Outcome::failure(
+      mcp::unavailable(failing_sentence(), static_cast<std::int64_t>(std::ceil(seconds_to_start()))));
+}
+
+double StdioHost::seconds_to_start() const {
+  return std::max(0.0, std::chrono::duration<double>(policy_.start_allowed_at() - clock_.now()).count());
 }
 
 std::string StdioHost::failing_sentence() const {
   if (draining_) return "The server is shutting down.";
-  const double seconds = std::chrono::duration<double>(policy_.start_allowed_at() - clock_.now()).count();
-  return fmt::format("{} Berth starts it again in {:.1f} s.", last_failure_, std::max(0.0, seconds));
+  return fmt::format("{} Berth starts it again in {:.1f} s.",
+                     options_.tells_words ? last_failure_.whole() : last_failure_.sentence,
+                     seconds_to_start());
 }
 
 // --- Describing
@@ -188,7 +195,10 @@ void StdioHost::decide() {
     actions.clear();
     if (!children_.empty() && clock_.now() - memory_looked_at_ >= memory_look_interval) {
       memory_looked_at_ = clock_.now();
-      policy_.set_room_for_spare(has_room_for_spare());
+      const std::size_t fit = room();
+      policy_.set_room(fit);
+      tell_of_memory(fit > 0 || policy_.waiting() == 0);
+      policy_.set_spares_allowed(!spares_forbidden_);
     }
     policy_.decide(clock_.now(), actions);
     for (const PoolPolicy::Action& action : actions) carry_out(action);
@@ -338,7 +348,7 @@ HostHealth StdioHost::health() const {
   return health;
 }
 
-std::string StdioHost::not_ready_reason() const {
+Reason StdioHost::not_ready_reason() const {
   if (draining_) return "The server is shutting down.";
   if (policy_.failures() > 0 && !last_failure_.empty()) return last_failure_;
   return fmt::format("The server '{}' is starting.", spec_.name);

@@ -20,10 +20,15 @@ namespace berth::task {
 struct StdioHostOptions {
   /// What children have besides the spec's own `environment` (which wins): PATH, HOME, LANG, TMPDIR.
   std::vector<std::pair<std::string, std::string>> environment;
-  /// Asked before a spare process is started, and when a process was killed; unset: there is always room.
+  /// Asked before a process is started, and when one was killed; unset: there is always room.
   std::function<std::optional<MemoryUse>()> memory;
+  /// The processes of all hosts that share the memory.
+  std::shared_ptr<std::size_t> processes = std::make_shared<std::size_t>(0);
   /// While it is tight, the output of processes is left unread for a while; null: it never is.
   MemoryAccount* account = nullptr;
+  /// Whether the errors of calls may hold the last words of a process, which may hold secrets: where every
+  /// caller has a key, or is on this machine.
+  bool tells_words = true;
   /// What children may not see: Berth's own files.
   net::Separation separation;
   /// Where the answer to `era: automatic` outlives the host; unset: nowhere.

@@ -105,6 +105,7 @@ class StdioHostTest : public ::testing::Test {
     options.memory = memory;
     options.account = &account;
     options.eras = eras;
+    options.tells_words = tells_words;
     host = make_stdio_host(spec, *launcher, changes, clock, log, options);
     clock.run_until_idle();
   }
@@ -161,6 +162,7 @@ class StdioHostTest : public ::testing::Test {
   model::ServerSpec spec;
   MemoryUse use;
   std::optional<EraRecord> eras;
+  bool tells_words = true;
   std::function<std::optional<MemoryUse>()> memory;
   MemoryAccount account{1u << 20};
   mcp::Caller caller;
@@ -189,7 +191,7 @@ TEST_F(StdioHostTest, describes_the_server_once_it_is_ready) {
   launcher->script.on_line = [](FakeChild&, const std::string&) {};
   make();
   EXPECT_FALSE(host->health().ready);
-  EXPECT_EQ(host->health().reason, "The server 'fake' is starting.");
+  EXPECT_EQ(host->health().reason.whole(), "The server 'fake' is starting.");
   EXPECT_FALSE(describe(caller));
   legacy_server(child(0), child(0).lines.at(0));
   const auto described = describe(caller);
@@ -248,6 +250,13 @@ TEST_F(StdioHostTest, ends_calls_of_a_child_that_dies_with_its_last_words_and_go
   EXPECT_EQ(host->health().restarts, 1u);
 }
 
+TEST_F(StdioHostTest, keeps_last_words_from_callers_who_may_be_anybody) {
+  tells_words = false;
+  make();
+  Observer& victim = call(R"({"name":"die"})");
+  EXPECT_EQ(victim.error(), "The call may have run; its end is unknown. The server exited with code 3.");
+}
+
 TEST_F(StdioHostTest, names_the_signal_that_killed_a_child) {
   make();
   Observer& victim = call(R"({"name":"hang"})");
@@ -283,7 +292,7 @@ TEST_F(StdioHostTest, reports_a_missing_command_and_fails_calls_fast) {
   launcher->refusal = Error(ErrorCode::not_found, "there is no command 'fake-server' in PATH (/bin)");
   make();
   EXPECT_FALSE(host->health().ready);
-  EXPECT_EQ(host->health().reason,
+  EXPECT_EQ(host->health().reason.whole(),
             "The server cannot be started: there is no command 'fake-server' in PATH (/bin).");
   EXPECT_TRUE(host->health().refused);
   EXPECT_EQ(echo().error(),
@@ -304,7 +313,7 @@ TEST_F(StdioHostTest, backs_off_from_a_server_that_exits_before_it_answers) {
   };
   make();
   EXPECT_EQ(launcher->children().size(), 2u) << "once more at once";
-  EXPECT_EQ(host->health().reason,
+  EXPECT_EQ(host->health().reason.whole(),
             "The server exited with code 1 before it answered the handshake. Its last words: cannot find "
             "module 'x'");
   EXPECT_TRUE(echo().error().ends_with("Berth starts it again in 0.1 s."));
@@ -809,20 +818,39 @@ TEST_F(StdioHostEras, that_were_recalled_wrongly_cost_one_start) {
 }
 
 TEST_F(StdioHostTest, starts_no_spare_where_it_would_not_fit) {
-  use = {.used = 550, .limit = 1000};
+  use = {.used = 550u << 20, .limit = 1000u << 20};
   memory = [this] { return use; };
   make();
   echo();
   clock.advance(seconds(2));
   EXPECT_EQ(alive(), 1u);
-  use.used = 400;
+  use.used = 400u << 20;
   echo();
   clock.advance(seconds(11));
   EXPECT_EQ(alive(), 2u);
 }
 
+TEST_F(StdioHostTest, ends_an_idle_process_for_a_caller_whose_own_would_not_fit_in_memory) {
+  spec.warm = 0;
+  use = {.used = 700u << 20, .limit = 1000u << 20, .own = 100u << 20};
+  memory = [this] { return use; };
+  make();
+  Observer& running = call(R"({"name":"hang"})");
+  mcp::Caller other;
+  other.principal = "other";
+  Observer& waiting = call(R"({"name":"echo"})", other);
+  clock.advance(seconds(2));
+  EXPECT_EQ(alive(), 1u) << "one of 600 MB does not fit beside one that has a call";
+  EXPECT_EQ(waiting.outcomes, 0);
+  calls.front().reset();
+  clock.advance(seconds(20));
+  EXPECT_FALSE(child(0).alive());
+  EXPECT_EQ(waiting.result(), R"({"child":1,"params":{"name":"echo"}})");
+  EXPECT_EQ(running.outcomes, 0);
+}
+
 TEST_F(StdioHostTest, starts_no_spare_after_the_kernel_killed_for_memory) {
-  use = {.used = 100, .limit = 1000};
+  use = {.used = 100u << 20, .limit = 1000u << 20};
   memory = [this] { return use; };
   make();
   echo();
@@ -863,7 +891,7 @@ TEST_F(StdioHostTest, says_what_was_written_to_stdout_before_the_handshake) {
     each.exit(1);
   };
   make();
-  EXPECT_NE(host->health().reason.find("API_TOKEN is not set"), std::string::npos);
+  EXPECT_NE(host->health().reason.whole().find("API_TOKEN is not set"), std::string::npos);
 }
 
 TEST_F(StdioHostTest, takes_the_exit_of_the_probe_for_legacy) {

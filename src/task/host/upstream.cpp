@@ -92,7 +92,10 @@ Task<Result<std::optional<std::string>>> MessageStream::next() {
 // --- Upstream
 
 Upstream::Upstream(const model::ServerSpec& spec, net::Network& network)
-    : spec_(spec), network_(network), address_(http::parse_url(spec.url)), name_(shown_url(spec.url)) {}
+    : spec_(spec),
+      network_(network),
+      address_(http::parse_url(spec.url.reveal())),
+      name_(shown_url(spec.url)) {}
 
 Task<Result<void>> Upstream::connect() {
   if (!address_) co_return std::unexpected(address_.error());

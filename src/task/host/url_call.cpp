@@ -362,9 +362,8 @@ void UrlCall::finish(mcp::Outcome outcome) {
 
 void UrlCall::fail_with(const Error& error, bool was_handed_over) {
   if (error.code() == ErrorCode::unavailable) world_.unreachable(error.message());
-  finish(mcp::Outcome::failure(was_handed_over
-                                   ? mcp::unknown_end(error.message())
-                                   : mcp::RpcError{mcp::code::internal_error, error.message(), {}}));
+  finish(mcp::Outcome::failure(was_handed_over ? mcp::unknown_end(error.message())
+                                               : mcp::unavailable(error.message())));
 }
 
 void UrlCall::abandon(std::string_view reason) {

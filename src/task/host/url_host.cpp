@@ -310,7 +310,7 @@ std::unique_ptr<mcp::ActiveCall> UrlHost::start(const mcp::Call& call, mcp::Call
     return std::make_unique<UrlActive>(parked);
   }
   if (draining_) {
-    observer.on_outcome(mcp::Outcome::failure(mcp::code::server_error, "The server is shutting down."));
+    observer.on_outcome(mcp::Outcome::failure(mcp::unavailable("The server is shutting down.")));
     return std::make_unique<UrlActive>(nullptr);
   }
   ++calls_;
@@ -566,7 +566,7 @@ HostHealth UrlHost::health() const {
   health.ready = ready_ && !draining_;
   health.restarts = reconnects_;
   health.refused = refused_;
-  if (!health.ready) health.reason = draining_ ? "The server is shutting down." : reason_;
+  if (!health.ready) health.reason = draining_ ? Reason("The server is shutting down.") : Reason(reason_);
   return health;
 }
 

@@ -41,7 +41,7 @@ class FakeUpstream final : public http::Service {
   std::string lost_body = R"({"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"gone"}})";
   int stream_status = 200;
   int discover_status = 400;
-  std::string moved_to;  ///< where /mcp redirects to
+  std::string moved_to;     ///< where /mcp redirects to
   std::string refused_uri;  ///< resources/subscribe of it is refused
   std::vector<Seen> seen;
   std::deque<std::string> pushed;  ///< events for the open GET or listen stream
@@ -228,7 +228,7 @@ class UrlHostTest : public ::testing::Test {
  protected:
   UrlHostTest() : clock(loop), network(net::testing::make_memory_network(clock)), upstream(clock.executor()) {
     spec.name = "up";
-    spec.url = "http://10.0.0.1:8000/mcp?key=1";
+    spec.url = Secret("http://10.0.0.1:8000/mcp?key=1");
     spec.headers = {{"Authorization", "Bearer t"}};
     asker.capabilities = R"({"elicitation":{}})";
   }
@@ -300,7 +300,7 @@ class UrlHostTest : public ::testing::Test {
 
 TEST_F(UrlHostTest, finds_a_legacy_upstream_and_initializes_once) {
   make();
-  EXPECT_TRUE(host->health().ready) << host->health().reason;
+  EXPECT_TRUE(host->health().ready) << host->health().reason.whole();
   EXPECT_EQ(echo().result(), R"({"tool":"echo"})");
   EXPECT_EQ(echo().result(), R"({"tool":"echo"})");
   EXPECT_EQ(upstream.count("POST", "\"initialize\""), 1u);
@@ -313,10 +313,10 @@ TEST_F(UrlHostTest, finds_a_legacy_upstream_and_initializes_once) {
 }
 
 TEST_F(UrlHostTest, reaches_localhost_at_whichever_loopback_it_listens) {
-  spec.url = "http://localhost:8000/mcp";
+  spec.url = Secret("http://localhost:8000/mcp");
   serve("::1");
   make();
-  EXPECT_TRUE(host->health().ready) << host->health().reason;
+  EXPECT_TRUE(host->health().ready) << host->health().reason.whole();
   EXPECT_EQ(echo().result(), R"({"tool":"echo"})");
 }
 
@@ -656,8 +656,8 @@ TEST_F(UrlHostTest, is_not_ready_while_nothing_listens_and_recovers_by_itself) {
   network->cut(net::Endpoint{"10.0.0.1", 8000});
   make();
   EXPECT_FALSE(host->health().ready);
-  EXPECT_TRUE(host->health().reason.starts_with("The upstream http://10.0.0.1:8000/mcp: "));
-  EXPECT_EQ(host->health().reason.find("key=1"), std::string::npos) << host->health().reason;
+  EXPECT_TRUE(host->health().reason.whole().starts_with("The upstream http://10.0.0.1:8000/mcp: "));
+  EXPECT_EQ(host->health().reason.whole().find("key=1"), std::string::npos) << host->health().reason.whole();
   EXPECT_EQ(echo().outcome.error.code, -32603);
   network->heal(net::Endpoint{"10.0.0.1", 8000});
   clock.advance(seconds(6));
@@ -668,7 +668,7 @@ TEST_F(UrlHostTest, is_not_ready_while_nothing_listens_and_recovers_by_itself) {
 TEST_F(UrlHostTest, does_not_take_a_refusal_or_a_failure_for_an_era) {
   upstream.discover_status = 503;
   make();
-  EXPECT_EQ(host->health().reason,
+  EXPECT_EQ(host->health().reason.whole(),
             "The upstream http://10.0.0.1:8000/mcp: The upstream answered HTTP 503. It said: no");
   upstream.discover_status = 405;
   clock.advance(seconds(1));

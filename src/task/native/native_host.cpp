@@ -90,8 +90,7 @@ class NativeHost final : public ServerHost {
   std::unique_ptr<mcp::ActiveCall> start(const mcp::Call& call, mcp::CallObserver& observer) override {
     if (!call.request_state.empty()) return resume(call, observer);
     if (draining_) {
-      return refuse(observer,
-                    Outcome::failure(mcp::code::server_error, "The server is stopping; try again."));
+      return refuse(observer, Outcome::failure(mcp::unavailable("The server is stopping; try again.")));
     }
     const auto params = json::Slice::trusted(call.params);
     if (call.params.empty() || params.is(json::Kind::object)) return dispatch(call, params, observer);

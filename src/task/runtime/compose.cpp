@@ -1,6 +1,7 @@
 #include <string>
 #include <utility>
 
+#include "base/ip_address.h"
 #include "berth/server.h"
 #include "mcp/sealed_handle.h"
 #include "task/host/stdio_host.h"
@@ -46,14 +47,23 @@ std::vector<std::string> secret_paths(const RuntimeOptions& options) {
   return out;
 }
 
+/// Whether somebody may call who is neither on this machine nor holds a key.
+bool is_open_to_strangers(const RuntimeOptions& options) {
+  const model::ListenerSpec& outside = options.spec.listener;
+  return options.keys.empty() && !(is_loopback_address(options.listen.host) &&
+                                   is_loopback_address(outside.address) && outside.public_url.empty());
+}
+
 /// What the hosts of a runtime are made from; the network, launcher and log outlive it.
 struct HostMaker {
   std::vector<std::pair<std::string, std::string>> environment;
   std::string data_directory;
   std::string state_directory;
   std::vector<std::string> secret_paths;
+  bool tells_words;
   std::string version;
   Server* native;
+  std::shared_ptr<std::size_t> processes;
   net::Network& network;
   net::ProcessLauncher& launcher;
   Log& log;
@@ -64,11 +74,11 @@ struct HostMaker {
     Clock& clock = network.clock();
     switch (spec.kind) {
       case model::ServerSpec::Kind::command: {
-        StdioHostOptions options{environment,
-                                 [] { return read_memory_use(); },
-                                 &memory,
-                                 {.hidden = state_directory, .kept = {}, .secrets = secret_paths},
-                                 {}};
+        StdioHostOptions options{
+            environment, [] { return read_memory_use(); },
+            processes,   &memory,
+            tells_words, {.hidden = state_directory, .kept = {}, .secrets = secret_paths},
+            {}};
         if (!state_directory.empty()) options.eras.emplace(state_directory + "/eras", version);
         if (!state_directory.empty() && data_directory.starts_with(state_directory + "/"))
           options.separation.kept = data_directory;
@@ -101,8 +111,10 @@ Result<std::unique_ptr<Runtime>> make_runtime(RuntimeOptions options, net::Netwo
                               options.data_directory,
                               options.state_directory,
                               secret_paths(options),
+                              !is_open_to_strangers(options),
                               options.version,
                               options.native,
+                              std::make_shared<std::size_t>(0),
                               network,
                               launcher,
                               log};

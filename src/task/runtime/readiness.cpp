@@ -14,7 +14,7 @@ namespace berth::task {
 namespace {
 
 std::string why_silent(const HostHealth& health) {
-  return health.reason.empty() ? "It has not started yet." : health.reason;
+  return health.reason.empty() ? "It has not started yet." : health.reason.whole();
 }
 
 /// Readers see the old text or the new one.

@@ -283,7 +283,7 @@ TEST_F(TaskRuntime, SuccessIsNotLoggedAtTheDefaultLevel) {
 TEST_F(TaskRuntime, ReadinessTellsAServersLastWordsToHoldersOfAKeyAlone) {
   options.keys.emplace_back("alice", Secret("key-of-alice"));
   start();
-  fakes.hosts[0]->state = {.reason = "Its last words: postgres://user:password@db",
+  fakes.hosts[0]->state = {.reason = {"It ended.", Secret(" Its last words: postgres://user:password@db")},
                            .not_separated = {},
                            .processes = 0,
                            .restarts = 3};
