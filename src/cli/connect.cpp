@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "base/random.h"
 #include "cli/all_verbs.h"
 #include "cli/connection.h"
 #include "cli/control.h"
@@ -50,6 +51,7 @@ std::vector<Connection> connections_of(const ServiceAccess& access, bool https) 
     const bool secure = https && !server.https.empty();
     Connection connection{
         .name = server.name, .url = secure ? server.https : server.for_clients(), .key = {}};
+    connection.client = random_hex(client_bytes);
     if (!access.keys.empty()) connection.key = access.keys.front();
     out.push_back(std::move(connection));
   }

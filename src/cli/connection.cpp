@@ -20,12 +20,15 @@ std::string file_text(const std::vector<Connection>& connections, std::string_vi
     json::object entry;
     if (typed) entry["type"] = "http";
     entry["url"] = connection.url;
+    json::object headers;
     if (connection.key) {
       const model::KeySpec& key = *connection.key;
       std::string secret = key.environment.empty() ? fmt::format("<the key in {}>", key.file)
                                                    : fmt::format(fmt::runtime(reference), key.environment);
-      entry["headers"] = {{"Authorization", fmt::format("Bearer {}", secret)}};
+      headers["Authorization"] = fmt::format("Bearer {}", secret);
     }
+    if (!connection.client.empty()) headers["Berth-Client"] = connection.client;
+    if (!headers.empty()) entry["headers"] = std::move(headers);
     servers[connection.name] = std::move(entry);
   }
   json::object out{{json::string_view(root.data(), root.size()), std::move(servers)}};
@@ -34,13 +37,20 @@ std::string file_text(const std::vector<Connection>& connections, std::string_vi
 
 }  // namespace
 
+std::string client_words(std::string_view client) {
+  return client.empty() ? "" : fmt::format(" --header \"Berth-Client: {}\"", client);
+}
+
 std::string claude_line(const Connection& connection) {
   std::string line = fmt::format("claude mcp add --transport http {} {}", connection.name, connection.url);
-  if (!connection.key) return line;
-  const model::KeySpec& key = *connection.key;
-  std::string secret = key.environment.empty() ? fmt::format("$(cat {})", model::join_shell_words({key.file}))
-                                               : "$" + key.environment;
-  return line + fmt::format(" --header \"Authorization: Bearer {}\"", secret);
+  if (connection.key) {
+    const model::KeySpec& key = *connection.key;
+    std::string secret = key.environment.empty()
+                             ? fmt::format("$(cat {})", model::join_shell_words({key.file}))
+                             : "$" + key.environment;
+    line += fmt::format(" --header \"Authorization: Bearer {}\"", secret);
+  }
+  return line + client_words(connection.client);
 }
 
 std::string cursor_file(const std::vector<Connection>& connections) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "base/random.h"
 #include "cli/all_verbs.h"
 #include "cli/aws_session.h"
 #include "cli/connection.h"
@@ -245,7 +246,7 @@ std::string fetch_command(const AwsSession& session, const std::string& arn) {
 std::vector<Connection> connections_of(const AwsSession& session, const std::string& url, bool has_own_key) {
   std::vector<Connection> out;
   for (const auto& [name, address] : server_urls(session.spec, url)) {
-    Connection connection{.name = name, .url = address, .key = {}};
+    Connection connection{.name = name, .url = address, .key = {}, .client = random_hex(client_bytes)};
     if (has_own_key) {
       model::KeySpec key;
       key.environment = key_variable;
@@ -296,13 +297,15 @@ Task<ExitCode> connect_on_aws(Context& context, const Arguments& arguments) {
     key = std::move(*text);
   }
   for (const auto& [name, address] : server_urls(session->spec, url)) {
+    const std::string client = client_words(random_hex(client_bytes));
     if (key.empty()) {
       context.terminal.out(
-          claude_line_on_aws(name, address, *arn, session->region(), session->spec.auth.keys) + "\n");
+          claude_line_on_aws(name, address, *arn, session->region(), session->spec.auth.keys) + client +
+          "\n");
     } else {
       context.terminal.out(
-          fmt::format("claude mcp add --transport http {} {} --header \"Authorization: Bearer {}\"\n", name,
-                      address, key.reveal()));
+          fmt::format("claude mcp add --transport http {} {} --header \"Authorization: Bearer {}\"{}\n", name,
+                      address, key.reveal(), client));
     }
   }
   if (!arn->empty() && key.empty()) {

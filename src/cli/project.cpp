@@ -51,6 +51,17 @@ std::string yaml_table(const std::map<std::string, std::string>& table) {
   return out + "}";
 }
 
+/// Servers whose process is what their callers build on: a browser, a shell. By the package or the program,
+/// not by the folders it is in.
+bool holds_state(const std::vector<std::string>& command) {
+  constexpr std::string_view known[] = {"playwright", "puppeteer", "chrome-devtools", "desktop-commander",
+                                        "browsermcp"};
+  return std::ranges::any_of(command, [&](std::string_view word) {
+    if (word.starts_with('/') || word.starts_with('.')) word.remove_prefix(word.rfind('/') + 1);
+    return std::ranges::any_of(known, [word](std::string_view name) { return word.contains(name); });
+  });
+}
+
 // ---- a client's own file ----
 
 std::string replaced(std::string text, std::string_view from, std::string_view to) {
@@ -85,6 +96,7 @@ void put_into_shell(std::vector<std::string>& command, std::map<std::string, std
 }
 
 std::string client_server(model::ServerSpec server, const std::string& directory) {
+  const bool has_state = holds_state(server.command);
   // Relative words count from the working directory.
   const std::string here = server.directory == directory ? "." : directory;
   for (std::string& word : server.command) {
@@ -95,6 +107,7 @@ std::string client_server(model::ServerSpec server, const std::string& directory
   std::string out = fmt::format(
       "  {}:\n    {}\n", yaml_word(server.name),
       url ? "url: " + yaml_word(std::string(server.url.reveal())) : "command: " + yaml_words(server.command));
+  if (has_state) out += "    state: process\n";
   if (!server.environment.empty()) out += fmt::format("    env: {}\n", yaml_table(server.environment));
   if (!server.env_file.empty()) {
     const std::string file = replaced(server.env_file, "${workspaceFolder}/", "");
@@ -451,9 +464,12 @@ std::string write_yaml(const std::string& name, const Project& project) {
     out += "servers:\n" + project.servers;
   } else if (!project.command.empty()) {
     out += fmt::format(
-        "server:\n  command: {}\n{}"
+        "server:\n  command: {}\n{}{}"
         "  # isolation: session                 # a process of its own for every session\n",
         yaml_words(project.command),
+        holds_state(project.command)
+            ? "  state: process                       # what it keeps is in its process\n"
+            : "",
         project.environment.empty()
             ? "  # env: {API_TOKEN: \"${API_TOKEN}\"}   # taken from the environment of `berth up`\n"
             : fmt::format("  env: {}\n", project.environment));

@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include "cli/connection.h"
 #include "cli/testing/fake_context.h"
 #include "cluster/service.h"
 #include "model/testing/golden.h"
@@ -36,6 +37,18 @@ cluster::ServiceStatus three_tasks(std::int64_t now_ms) {
   status.limits = "Limits are enforced by cgroup v2.";
   status.requests = 12;
   return status;
+}
+
+/// The output of connect with "RANDOM" for the names that it gives to clients.
+std::string without_random_names(std::string text) {
+  for (const std::string_view before : {"Berth-Client: ", "\"Berth-Client\": \""}) {
+    std::size_t at = 0;
+    while ((at = text.find(before, at)) != std::string::npos) {
+      at += before.size();
+      text.replace(at, 2 * client_bytes, "RANDOM");
+    }
+  }
+  return text;
 }
 
 /// A world with berth.yaml, a control API and, at 127.0.0.1:8080, a front door.
@@ -196,9 +209,14 @@ TEST(Status, shows_shares_restarts_of_servers_and_what_is_not_separated) {
   Running running;
   running.status.cpu_limit = 0.5;
   running.status.memory_limit_bytes = 48u << 20;
-  running.status.tasks[0].servers = {
-      {.name = "git", .ready = true, .not_separated = "no Landlock", .restarts = 2, .oom_kills = 1}};
-  running.status.tasks[1].servers = {{.name = "git", .ready = true, .restarts = 3}};
+  running.status.tasks[0].servers = {{.name = "git",
+                                      .ready = true,
+                                      .not_separated = "no Landlock",
+                                      .restarts = 2,
+                                      .oom_kills = 1,
+                                      .homes = 2}};
+  running.status.tasks[1].servers = {{.name = "git", .ready = true, .restarts = 3, .homes = 3},
+                                     {.name = "shell", .ready = true, .homes = 1}};
   running.status.urls.push_back({"everything", "https://mcp.example.com/mcp", true});
   running.status.hosts = {"mcp.example.com", "mcp.lan"};
   EXPECT_EQ(running.world.run({"status"}), 0);
@@ -209,8 +227,9 @@ TEST(Connect, gives_clients_the_address_outside) {
   Running running;
   running.status.urls.push_back({"everything", "https://mcp.example.com/mcp", true});
   EXPECT_EQ(running.world.run({"connect", "--client", "claude"}), 0);
-  EXPECT_EQ(running.world.terminal.output,
-            "claude mcp add --transport http everything https://mcp.example.com/mcp\n");
+  EXPECT_EQ(without_random_names(running.world.terminal.output),
+            "claude mcp add --transport http everything https://mcp.example.com/mcp "
+            "--header \"Berth-Client: RANDOM\"\n");
 }
 
 TEST(Prompts, are_listed_and_got) {
@@ -510,14 +529,14 @@ TEST(Call, sends_the_key_that_the_spec_names) {
 TEST(Connect, prints_what_each_client_needs) {
   Running running;
   EXPECT_EQ(running.world.run({"connect"}), 0);
-  expect_golden("connect.txt", running.world.terminal.output);
+  expect_golden("connect.txt", without_random_names(running.world.terminal.output));
 }
 
 TEST(Connect, refers_to_keys_and_never_shows_them) {
   Running running("server: {builtin: workspace}\nauth: {keys: [{name: alice, env: ALICE}]}\n");
   running.world.environment["ALICE"] = "s3cret";
   EXPECT_EQ(running.world.run({"connect"}), 0);
-  expect_golden("connect_key.txt", running.world.terminal.output);
+  expect_golden("connect_key.txt", without_random_names(running.world.terminal.output));
   EXPECT_FALSE(running.world.terminal.output.contains("s3cret"));
 }
 

@@ -112,7 +112,8 @@ std::string silent_servers(const cluster::ServiceStatus& status) {
 std::string server_notes(const cluster::ServiceStatus& status) {
   struct Noted {
     std::string name, not_separated;
-    std::uint64_t restarts = 0, oom_kills = 0;
+    std::uint64_t restarts = 0, oom_kills = 0, homes = 0;
+    std::string home_tasks;  ///< those that have any
   };
   std::vector<Noted> found;
   for (const cluster::TaskStatus& task : status.tasks) {
@@ -122,6 +123,8 @@ std::string server_notes(const cluster::ServiceStatus& status) {
       if (known->not_separated.empty()) known->not_separated = server.not_separated;
       known->restarts += server.restarts;
       known->oom_kills += server.oom_kills;
+      known->homes += server.homes;
+      if (server.homes > 0) known->home_tasks += (known->home_tasks.empty() ? "" : ", ") + task.id;
     }
   }
   std::string out;
@@ -133,6 +136,13 @@ std::string server_notes(const cluster::ServiceStatus& status) {
       out += fmt::format("server {}: processes ended by themselves: {}{}\n", server.name, server.restarts,
                          killed);
     }
+    if (server.homes > 0)
+      out += fmt::format("server {}: {} at home in task {}{}\n", server.name,
+                         server.homes == 1 ? "1 caller is" : fmt::format("{} callers are", server.homes),
+                         server.home_tasks,
+                         server.homes == 1 && status.tasks.size() > 1
+                             ? "; its state is there, so that all its calls run there"
+                             : "");
     if (!server.not_separated.empty())
       out += fmt::format("server {} is not separated: {}\n", server.name, server.not_separated);
   }

@@ -497,6 +497,22 @@ TEST(Init, takes_the_command_after_the_dashes) {
   expect_golden("init_command.txt", written({}, {"init", "--", "node", "my server.js", "--flag", "3"}));
 }
 
+TEST(Init, declares_the_state_of_servers_that_are_known_to_hold_some) {
+  World world;
+  EXPECT_EQ(world.run({"init", "--", "npx", "-y", "@playwright/mcp@1.2.3", "--isolated"}), 0);
+  EXPECT_TRUE(world.read("berth.yaml").contains("\"]\n  state: process  ") ||
+              world.read("berth.yaml").contains("--isolated]\n  state: process  "))
+      << world.read("berth.yaml");
+  EXPECT_EQ(world.run({"validate"}), 0) << world.terminal.output;
+  World other;
+  other.write(".mcp.json", R"({"mcpServers": {"shell": {"command": "npx", "args": ["desktop-commander"]},
+    "mine": {"command": "node", "args": ["/home/me/playwright/s.js"]}}})");
+  EXPECT_EQ(other.run({"init"}), 0) << other.terminal.errors;
+  const std::string written = other.read("berth.yaml");
+  EXPECT_TRUE(written.contains("command: [npx, desktop-commander]\n    state: process\n")) << written;
+  EXPECT_TRUE(written.contains("playwright/s.js]\n\n")) << written;
+}
+
 TEST(Init, of_a_dockerfile_runs_its_image) {
   expect_golden("init_docker.txt", written({{"Dockerfile", "FROM scratch\n"}}));
 }

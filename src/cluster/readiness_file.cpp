@@ -41,7 +41,8 @@ std::vector<ServerState> read_readiness_file(const std::string& path) {
                    .refused = server.find("refused").as_bool().value_or(false),
                    .not_separated = server.find("not_separated").as_string().value_or(""),
                    .restarts = count_of(server.find("restarts")),
-                   .oom_kills = count_of(server.find("oom_kills"))});
+                   .oom_kills = count_of(server.find("oom_kills")),
+                   .homes = count_of(server.find("homes"))});
   }
   return out;
 }

@@ -53,6 +53,7 @@ struct ServerState {
   std::string not_separated = {};  ///< what of its processes' separation was refused; empty: nothing
   std::uint64_t restarts = 0;      ///< its processes that ended without being told to
   std::uint64_t oom_kills = 0;     ///< those of them that the kernel ended for want of memory
+  std::uint64_t homes = 0;         ///< callers whose state in it is in this task
 };
 
 /// One task as `berth status` shows it.

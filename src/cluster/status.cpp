@@ -44,7 +44,8 @@ boost::json::object write_task(const TaskStatus& task) {
                        {"refused", server.refused},
                        {"not_separated", server.not_separated},
                        {"restarts", server.restarts},
-                       {"oom_kills", server.oom_kills}});
+                       {"oom_kills", server.oom_kills},
+                       {"homes", server.homes}});
   return {{"id", task.id},
           {"zone", task.zone},
           {"address", task.address},
@@ -152,6 +153,7 @@ TaskStatus read_task(const boost::json::value& value) {
       fields.read("not_separated", server.not_separated);
       fields.read("restarts", server.restarts);
       fields.read("oom_kills", server.oom_kills);
+      fields.read("homes", server.homes);
       task.servers.push_back(std::move(server));
     }
   }

@@ -36,6 +36,7 @@ TEST(ServiceStatus, ReadsBackWhatItWrites) {
   task.servers[1].not_separated = "no Landlock";
   task.servers[1].restarts = 5;
   task.servers[1].oom_kills = 2;
+  task.servers[1].homes = 3;
   status.tasks = {task};
   status.rollout = {RolloutStatus::State::undone, 2, "bad: It ended with exit code 1.", "Something stays."};
   const auto read = parse_service_status(to_json(status));
@@ -44,6 +45,7 @@ TEST(ServiceStatus, ReadsBackWhatItWrites) {
   EXPECT_EQ(read->tasks.at(0).last_words, task.last_words);
   EXPECT_EQ(read->tasks.at(0).phase, TaskPhase::waiting);
   EXPECT_EQ(read->tasks.at(0).servers.at(1).oom_kills, 2u);
+  EXPECT_EQ(read->tasks.at(0).servers.at(1).homes, 3u);
   EXPECT_EQ(read->tasks.at(0).servers.at(1).not_separated, "no Landlock");
   EXPECT_TRUE(read->tasks.at(0).servers.at(1).refused);
   EXPECT_EQ(read->memory_limit_bytes, 1u << 30);

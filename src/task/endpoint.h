@@ -48,6 +48,8 @@ class Endpoint {
   virtual void write_metrics(monitoring::MetricsWriter& writer) const = 0;
   /// MCP calls under way; streams that only listen are none.
   virtual std::size_t calls() const = 0;
+  /// Callers whose state in the server is in this task.
+  virtual std::size_t homes() const { return 0; }
 };
 
 /// The world an endpoint lives in; everything outlives it.

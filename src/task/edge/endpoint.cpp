@@ -62,6 +62,7 @@ class EndpointImpl final : public Endpoint {
 
   void write_metrics(monitoring::MetricsWriter& writer) const override;
   std::size_t calls() const override { return shared_.counters.calls; }
+  std::size_t homes() const override { return shared_.world.homes.count(shared_.world.server); }
 
  private:
   /// One request being answered.
@@ -226,7 +227,7 @@ void EndpointImpl::write_metrics(monitoring::MetricsWriter& writer) const {
                  "Callers that were told that what the server's process kept for them was lost.",
                  {{"server", server}}, count(counters.states_lost));
   writer.gauge("berth_mcp_homes", "Callers whose state in the server is in this task.", {{"server", server}},
-               count(shared_.world.homes.count(server)));
+               count(homes()));
   writer.gauge("berth_mcp_calls", "MCP calls under way.", {{"server", server}}, count(counters.calls));
   writer.gauge("berth_mcp_sessions", "Legacy sessions of this task.", {{"server", server}},
                count(legacy_.sessions().size()));

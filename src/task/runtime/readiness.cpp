@@ -96,7 +96,9 @@ void Readiness::tell_file() {
     if (!health.ready && health.refused) text += R"(,"refused":true)";
     if (!health.not_separated.empty()) text += R"(,"not_separated":)" + json_quote(health.not_separated);
     text += R"(,"restarts":)" + std::to_string(health.restarts) + R"(,"oom_kills":)" +
-            std::to_string(health.oom_kills) + "}";
+            std::to_string(health.oom_kills);
+    if (server.homes) text += R"(,"homes":)" + std::to_string(server.homes());
+    text += "}";
   }
   text = R"({"servers":[)" + text + "]}\n";
   if (text == told_) return;

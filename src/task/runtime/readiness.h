@@ -16,6 +16,7 @@ struct WatchedServer {
   std::string name;
   const ServerHost* host = nullptr;
   bool remote = false;                        ///< a `url`: starting the task anew would not mend it
+  std::function<std::size_t()> homes{};       ///< callers whose state is in this task; unset: not known
   bool answered = false;                      ///< once, since the task began
   TimePoint silent_since = TimePoint::max();  ///< max: it answers
 };
@@ -32,7 +33,8 @@ class Readiness {
     std::vector<WatchedServer> servers;
     Duration patience{};  ///< the longest start_timeout of the servers
     /// Told, for `berth status`, who does not answer and why, and how often the processes of each server
-    /// ended by themselves, whenever that changes; mode 0600. Empty: none.
+    /// ended by themselves, and how many callers are at home here, whenever that changes; mode 0600. Empty:
+    /// none.
     std::string file;
     /// Whether all servers answer in a sister task that has the same; null: there are no sisters.
     std::function<bool()> sister_is_whole;

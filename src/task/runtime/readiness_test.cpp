@@ -24,7 +24,8 @@ class ReadinessTest : public ::testing::Test {
   }
 
   Readiness make(bool bad_is_remote = false) {
-    Readiness::Options options{{{"good", &good}, {"bad", &bad, bad_is_remote}}, 30s, file, sister_is_whole};
+    Readiness::Options options{
+        {{"good", &good, false, [] { return 2; }}, {"bad", &bad, bad_is_remote}}, 30s, file, sister_is_whole};
     return {std::move(options), clock, null_log()};
   }
 
@@ -134,7 +135,7 @@ TEST_F(ReadinessTest, KeepsWhatItKnowsInAFileOfItsOwnersAlone) {
     return std::string(std::istreambuf_iterator<char>(in), {});
   };
   readiness.look();
-  EXPECT_EQ(text(), R"({"servers":[{"name":"good","ready":true,"restarts":0,"oom_kills":0},)"
+  EXPECT_EQ(text(), R"({"servers":[{"name":"good","ready":true,"restarts":0,"oom_kills":0,"homes":2},)"
                     R"({"name":"bad","ready":false,"reason":"Its last words: password",)"
                     R"("restarts":3,"oom_kills":2}]})"
                     "\n");

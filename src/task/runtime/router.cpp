@@ -25,7 +25,8 @@ constexpr int client_left_status = 499;
 Readiness::Options watched(const Router::Options& options) {
   Readiness::Options out{{}, options.start_patience, options.readiness_file, options.sister_is_whole};
   for (const ServedServer& server : options.servers)
-    out.servers.push_back({server.name, server.host, server.remote});
+    out.servers.push_back({server.name, server.host, server.remote,
+                           [endpoint = server.endpoint] { return endpoint->homes(); }});
   return out;
 }
 
