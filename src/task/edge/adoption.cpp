@@ -124,6 +124,9 @@ Task<Adoption::Found> Adoption::find(const Incoming& incoming, const mcp::Handle
     SessionRecords::Succession next = shared_.world.records.look(search.origin.key, search.owner.generation);
     if (next.standing == Standing::open) {
       if (is_own && !shared_.draining) co_return Found{};
+      // The sister that has asked may not know of this owner yet.
+      const bool may_live = search.owner.generation != handle.generation && is_alive(search.owner);
+      if (is_forwarded && may_live) break;
       if (shared_.world.spec.state == model::State::process) co_return Found{};
       const TaskIdentity heir = is_forwarded ? shared_.world.identity : choose(search);
       if (is_self(heir) && !shared_.draining) {
@@ -143,8 +146,6 @@ Task<Adoption::Found> Adoption::find(const Incoming& incoming, const mcp::Handle
     }
     if (next.standing != Standing::taken) continue;
     if (is_self(next.heir) && !shared_.draining) co_return co_await adopt(search);
-    // The sister that has asked finds it there by itself.
-    if (is_forwarded && is_alive(next.heir)) break;
     search.owner = std::move(next.heir);
   }
   if (is_forwarded && incoming.context.disowned != nullptr) {

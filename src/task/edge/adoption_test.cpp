@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "codec/json.h"
 #include "mcp/legacy.h"
 #include "task/edge/testing/fixture.h"
@@ -95,6 +97,39 @@ TEST_F(Adoption, TwoTasksThatSeeItAtOnceMakeOneOwner) {
     if (answer->body() == noted_result()) ++notices;
   }
   EXPECT_EQ(notices, 1u);
+}
+
+TEST_F(Adoption, TheSameWhileTheSecondOwnerThatWasLostIsBelievedToLive) {
+  for (int round = 0; round < 8; ++round) {
+    Fleet service(4);
+    service.know_sisters();
+    const std::string session = service.initialize();
+    service.kill(0);
+    service.legacy(list_tools, session, {.task = 1});
+    std::vector<std::size_t> left;
+    for (const std::size_t task : {1u, 2u, 3u}) {
+      if (service.nodes[task]->host.started.empty()) left.push_back(task);
+    }
+    ASSERT_EQ(left.size(), 2u);
+    const std::size_t lost = 6 - left[0] - left[1];
+    service.peers.ghosts.push_back(service.nodes[lost]->identity);
+    service.kill(lost);
+    std::vector<std::unique_ptr<Signal>> gates;
+    for (const std::size_t task : left) {
+      service.nodes[task]->host.before_describe = [&]() -> Task<void> {
+        gates.push_back(std::make_unique<Signal>(service.loop.get_executor()));
+        co_await gates.back()->wait();
+      };
+    }
+    std::vector<Fleet::Sent> sent;
+    for (const std::size_t task : {left[0], left[1], left[0], left[1]})
+      sent.push_back(service.legacy(list_tools, session, {.task = task}));
+    ASSERT_EQ(gates.size(), 1u);
+    gates[0]->notify();
+    service.run();
+    const auto notices = std::ranges::count(sent, noted_result(), &testing::FakeExchange::body);
+    EXPECT_EQ(notices, 1);
+  }
 }
 
 TEST_F(Adoption, WhoTakesItOverWhileViewsDifferIsFoundByAll) {

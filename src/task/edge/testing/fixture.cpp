@@ -47,7 +47,7 @@ class PeersOf final : public PeerForwarder {
   }
 
   std::vector<TaskIdentity> sisters() const override {
-    std::vector<TaskIdentity> others;
+    std::vector<TaskIdentity> others = all_.ghosts;
     for (const auto& [address, life] : all_.lives) {
       if (all_.are_known && life.identity.id != self_.id) others.push_back(life.identity);
     }

@@ -27,6 +27,7 @@ class FakePeers {
     TaskIdentity identity;
   };
   std::map<std::string, Life> lives;  ///< by address
+  std::vector<TaskIdentity> ghosts;   ///< are gone, and believed to live
   bool are_known = false;             ///< to each other
   std::uint64_t losses = 0;           ///< as every task counts them
   std::size_t forwarded = 0;
