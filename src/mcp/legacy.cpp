@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "base/log.h"
 
@@ -29,6 +30,15 @@ std::string repair_output_schemas(Slice tools) {
   }
   out.push_back(']');
   return out;
+}
+
+/// An Implementation with the name and version that it must have.
+std::string named(Slice info, std::string_view name) {
+  std::vector<json::Edit> edits;
+  const std::string quoted = json_quote(name);
+  if (!info.find("name").is(Kind::string)) edits.push_back({"name", quoted});
+  if (!info.find("version").is(Kind::string)) edits.push_back({"version", R"("unknown")"});
+  return json::edit(info, edits);
 }
 
 }  // namespace
@@ -64,11 +74,12 @@ std::expected<InitializeRequest, RpcError> read_initialize(Slice params) {
   return request;
 }
 
-std::string initialize_result(std::string_view version, const ServerDescription& description) {
+std::string initialize_result(std::string_view version, const ServerDescription& description,
+                              std::string_view name) {
   std::string out = fmt::format(R"({{"protocolVersion":"{}","capabilities":)", version);
   out.append(json::edit(Slice::trusted(description.capabilities),
                         {{"extensions", std::nullopt}, {"tasks", std::nullopt}}));
-  out.append(",\"serverInfo\":").append(description.server_info);
+  out.append(",\"serverInfo\":").append(named(Slice::trusted(description.server_info), name));
   if (!description.instructions.empty())
     out.append(",\"instructions\":").append(json_quote(description.instructions));
   out.push_back('}');

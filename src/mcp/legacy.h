@@ -26,7 +26,10 @@ struct InitializeRequest {
 std::expected<InitializeRequest, RpcError> read_initialize(json::Slice params);
 
 /// InitializeResult of a described server; what only the modern era has (extensions) and tasks are left out.
-std::string initialize_result(std::string_view version, const ServerDescription& description);
+/// `name`: what the server is called where it does not say; legacy clients refuse an answer without a name
+/// and a version.
+std::string initialize_result(std::string_view version, const ServerDescription& description,
+                              std::string_view name);
 
 /// A result for a legacy client. From a modern server: tools lose an outputSchema whose root is not an
 /// object, a tools/call result loses structuredContent that is not an object; both are illegal before

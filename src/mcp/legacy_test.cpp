@@ -32,11 +32,21 @@ TEST(Legacy, AnswersInitializeWithoutModernCapabilities) {
   ServerDescription description;
   description.capabilities = R"({"tools":{},"extensions":{"x":{}},"tasks":{}})";
   description.server_info = R"({"name":"s","version":"1"})";
-  EXPECT_EQ(initialize_result("2025-11-25", description),
+  EXPECT_EQ(initialize_result("2025-11-25", description, "x"),
             R"({"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s",)"
             R"("version":"1"}})");
   description.instructions = "Hi";
-  EXPECT_TRUE(initialize_result("2025-11-25", description).ends_with(R"(,"instructions":"Hi"})"));
+  EXPECT_TRUE(initialize_result("2025-11-25", description, "x").ends_with(R"(,"instructions":"Hi"})"));
+}
+
+TEST(Legacy, NamesAServerThatDoesNotSayWhoItIs) {
+  ServerDescription description;
+  EXPECT_EQ(initialize_result("2025-11-25", description, "demo"),
+            R"({"protocolVersion":"2025-11-25","capabilities":{},)"
+            R"("serverInfo":{"name":"demo","version":"unknown"}})");
+  description.server_info = R"({"title":"T","version":"2"})";
+  EXPECT_TRUE(initialize_result("2025-11-25", description, "demo")
+                  .ends_with(R"("serverInfo":{"name":"demo","title":"T","version":"2"}})"));
 }
 
 TEST(Legacy, TakesAwayWhatOnlyModernClientsUnderstand) {

@@ -161,7 +161,8 @@ Task<void> LegacyEdge::initialize(const Incoming& incoming) {
   place.reset();
   const auto session = sessions_.create(std::move(caller), description->capabilities, std::move(memory));
   http::Response response = http::json_response(
-      200, mcp::write_result(id, mcp::initialize_result(session->caller->protocol_version, *description)));
+      200, mcp::write_result(id, mcp::initialize_result(session->caller->protocol_version, *description,
+                                                        shared_.world.server)));
   response.headers.add("Mcp-Session-Id", session->token);
   co_await incoming.exchange.respond(std::move(response));
 }

@@ -566,6 +566,19 @@ TEST(LegacyEdge, LetsANewStandaloneStreamReplaceTheOld) {
   EXPECT_EQ(fresh->events().size(), 1u);
 }
 
+TEST(LegacyEdge, ACallGoesOnWithoutItsClient) {
+  Fleet fleet;
+  const std::string session = fleet.initialize();
+  const auto left = fleet.legacy(call_tool, session);
+  left->disconnect();
+  fleet.run();
+  EXPECT_FALSE(fleet.host().last().cancelled);
+  EXPECT_TRUE(left->is_served());
+  fleet.legacy(R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"c1"}})",
+               session);
+  EXPECT_TRUE(fleet.host().last().cancelled) << "the client can still cancel it";
+}
+
 TEST(LegacyEdge, EndsASessionOnDelete) {
   Fleet fleet;
   const std::string session = fleet.initialize();

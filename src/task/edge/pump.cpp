@@ -1,7 +1,10 @@
 #include "task/edge/pump.h"
 
+#include <algorithm>
+
 #include "codec/sse.h"
 #include "task/edge/answers.h"
+#include "task/edge/legacy_call.h"
 #include "task/edge/sse_stream.h"
 
 namespace berth::task::edge {
@@ -69,6 +72,17 @@ Task<bool> await_first_news(EventStream& stream, StreamReader& reader) {
   co_return !reader.is_gone();
 }
 
+/// A client of a session that leaves has not cancelled anything (Streamable HTTP, Sending Messages): its
+/// calls go on. One without a session is gone with its connection.
+void on_client_gone(Shared& shared, EventStream& stream) {
+  ++shared.counters.disconnected;
+  if (!stream.has_ids()) return stream.close();
+  const auto running =
+      std::ranges::count_if(stream.calls(), [](const auto& call) { return !call->has_ended(); });
+  if (running > 0)
+    shared.world.log.info("client_gone", {{"server", shared.world.server}, {"calls", running}});
+}
+
 }  // namespace
 
 Task<void> pump(Shared& shared, http::Exchange& exchange, std::shared_ptr<EventStream> stream,
@@ -76,11 +90,7 @@ Task<void> pump(Shared& shared, http::Exchange& exchange, std::shared_ptr<EventS
   if (!stream->is_closed()) exchange.on_disconnect([&reader] { reader.leave(); });
   const bool there = co_await await_first_news(*stream, reader);
   if (reader.is_cut()) stream->fail_calls(cut_sentence);
-  if (!there && reader.is_gone()) {
-    ++shared.counters.disconnected;
-    stream->close();
-    co_return;
-  }
+  if (!there && reader.is_gone()) co_return on_client_gone(shared, *stream);
   if (!stream->must_stream()) {
     co_await answer_whole(exchange, *stream, is_batch);
     co_return;
@@ -99,8 +109,7 @@ Task<void> pump(Shared& shared, http::Exchange& exchange, std::shared_ptr<EventS
     co_await reader.wait();
     if (reader.take_silence()) open = co_await out.keep_alive();
   }
-  ++shared.counters.disconnected;
-  if (!stream->has_ids()) stream->close();
+  on_client_gone(shared, *stream);
 }
 
 }  // namespace berth::task::edge

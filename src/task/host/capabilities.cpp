@@ -80,6 +80,16 @@ std::string scope_of(const mcp::Caller& caller, model::Isolation isolation) {
                                 : std::string(session_prefix) + caller.session;
 }
 
+PoolKey legacy_key(const mcp::Caller& caller, model::Isolation isolation, const CapabilitySet& capabilities) {
+  PoolKey key{scope_of(caller, isolation), capabilities};
+  if (isolation != model::Isolation::session || caller.session.empty()) return key;
+  const json::Slice info = json::Slice::trusted(caller.client_info);
+  // Servers refuse an initialize whose client lacks one of the two.
+  if (info.find("name").is(json::Kind::string) && info.find("version").is(json::Kind::string))
+    key.client_info = caller.client_info;
+  return key;
+}
+
 bool narrow_to_scope(mcp::Change& change, const std::string& scope, model::Isolation isolation) {
   const bool is_message = change.kind == mcp::Change::Kind::message;
   switch (isolation) {

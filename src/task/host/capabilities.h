@@ -41,12 +41,18 @@ CapabilitySet read_capabilities(std::string_view json);
 struct PoolKey {
   std::string scope;  ///< principal, session, or empty for everybody, as `isolation` says
   CapabilitySet capabilities;
+  /// What initialize says of the client, where the process is one session's alone (Implementation, JSON
+  /// text); empty: Berth.
+  std::string client_info{};
   auto operator<=>(const PoolKey&) const = default;
 };
 
 /// The scope of `caller` under `isolation`. Under `session`, callers without a session (modern clients) are
 /// told apart by principal.
 std::string scope_of(const mcp::Caller& caller, model::Isolation isolation);
+
+/// The pool of a legacy server's processes that serve `caller`.
+PoolKey legacy_key(const mcp::Caller& caller, model::Isolation isolation, const CapabilitySet& capabilities);
 
 /// Narrows what a server of that scope announces to the callers it is for; false: it is for nobody.
 bool narrow_to_scope(mcp::Change& change, const std::string& scope, model::Isolation isolation);

@@ -28,7 +28,8 @@ constexpr Duration memory_patience = std::chrono::seconds(5);
 
 std::unique_ptr<ChildSession> make_session(SessionOwner& owner, const ChildOptions& options) {
   if (options.era == mcp::Era::modern) return make_modern_session(owner, options.limits);
-  return make_legacy_session(owner, options.limits, {options.key.capabilities, options.one_session});
+  return make_legacy_session(owner, options.limits,
+                             {options.key.capabilities, options.one_session, options.key.client_info});
 }
 
 }  // namespace

@@ -216,6 +216,7 @@ class ChildSession {
 struct LegacyOptions {
   CapabilitySet capabilities;
   bool one_session = false;
+  std::string client_info{};  ///< as PoolKey::client_info
 };
 std::unique_ptr<ChildSession> make_legacy_session(SessionOwner& owner, const SessionLimits& limits,
                                                   LegacyOptions options);

@@ -120,6 +120,15 @@ class Fixture : public SessionOwner {
 const std::string ask_name =
     R"({"jsonrpc":"2.0","id":"q1","method":"elicitation/create","params":{"message":"Name?"}})";
 
+TEST(LegacySession, tells_the_server_of_one_session_who_its_client_is) {
+  Fixture server;
+  LegacyOptions options;
+  options.client_info = R"({"name":"c","version":"3"})";
+  server.session = make_legacy_session(server, server.limits, std::move(options));
+  server.session->start(server.now);
+  EXPECT_TRUE(server.sent().at(0).ends_with(R"("clientInfo":{"name":"c","version":"3"}}})"));
+}
+
 TEST(LegacySession, tells_the_server_who_calls_and_learns_what_it_is) {
   Fixture server;
   server.session = make_legacy_session(server, server.limits, {});

@@ -81,7 +81,7 @@ std::int64_t LegacySession::write_own(std::string_view method, std::string_view 
 }
 
 void LegacySession::write_handshake() {
-  initialize_ = write_own("initialize", initialize_params(options_.capabilities));
+  initialize_ = write_own("initialize", initialize_params(options_.capabilities, options_.client_info));
 }
 
 void LegacySession::on_initialized(const Message& message) {

@@ -30,7 +30,7 @@ std::optional<PoolPolicy::ChildId> PoolPolicy::pick(const PoolKey& key, const Po
 }
 
 void PoolPolicy::use(const PoolKey& key) {
-  PoolKey kept = one_session_a_pool_ ? PoolKey{{}, key.capabilities} : key;
+  PoolKey kept = one_session_a_pool_ ? PoolKey{{}, key.capabilities, key.client_info} : key;
   if (!recent_.empty() && recent_.front() == kept) return;
   recent_.remove(kept);
   recent_.push_front(std::move(kept));
@@ -190,7 +190,7 @@ void PoolPolicy::spawn(const PoolKey& key, Pool& pool, std::vector<Action>& acti
 bool PoolPolicy::adopt(const PoolKey& key, Pool& pool, std::vector<Action>& actions) {
   for (auto& [id, child] : children_) {
     if (child.used || child.retired || child.state == State::stopping || child.key == key ||
-        child.key.capabilities != key.capabilities) {
+        child.key.capabilities != key.capabilities || child.key.client_info != key.client_info) {
       continue;
     }
     const Pool& from = pools_[child.key];

@@ -62,7 +62,7 @@ PoolKey StdioHost::first_key() const {
 PoolKey StdioHost::key_of(const mcp::Caller& caller) {
   // A modern server learns the client's capabilities with each request, so all callers of a scope share.
   if (era_ == mcp::Era::modern) return {scope_of(caller, spec_.isolation), {}};
-  return {scope_of(caller, spec_.isolation), capabilities_.read(caller.capabilities)};
+  return legacy_key(caller, spec_.isolation, capabilities_.read(caller.capabilities));
 }
 
 Child* StdioHost::find_child(ChildId id) {

@@ -236,6 +236,19 @@ TEST_F(StdioHostTest, gives_each_session_a_child_where_told_to_and_ends_it_with_
   EXPECT_EQ(alive(), 2u);
 }
 
+TEST_F(StdioHostTest, a_spare_child_that_was_told_of_another_client_is_no_sessions) {
+  spec.isolation = model::Isolation::session;
+  make();
+  mcp::Caller first;
+  first.session = "one";
+  first.client_info = R"({"name":"c","version":"1"})";
+  mcp::Caller second = first;
+  second.session = "two";
+  EXPECT_EQ(call(R"({"name":"echo"})", first).result(), R"({"child":1,"params":{"name":"echo"}})");
+  EXPECT_EQ(call(R"({"name":"echo"})", second).result(), R"({"child":2,"params":{"name":"echo"}})")
+      << "the spare one was told of such a client";
+}
+
 TEST_F(StdioHostTest, ends_calls_of_a_child_that_dies_with_its_last_words_and_goes_on_at_once) {
   make();
   Observer& victim = call(R"({"name":"hang"})");

@@ -105,6 +105,7 @@ Task<UrlCall::Step> UrlCall::try_modern(int attempt) {
     co_await world_.learn_tools();
     if (world_.tool_params(tool) != nullptr) co_return Step::again;
   }
+  if (error && attempt == 1 && offers_own_version(*error)) co_return Step::again;
   finish_refused(*refusal);
   co_return Step::finished;
 }

@@ -154,7 +154,7 @@ UrlHost::UrlHost(const model::ServerSpec& spec, net::Network& network, ChangeSin
 
 PoolKey UrlHost::key_of(const mcp::Caller& caller) {
   if (era_ == mcp::Era::modern) return {scope_of(caller, spec_.isolation), {}};
-  return {scope_of(caller, spec_.isolation), capabilities_.read(caller.capabilities)};
+  return legacy_key(caller, spec_.isolation, capabilities_.read(caller.capabilities));
 }
 
 // --- Contact
@@ -237,6 +237,7 @@ Task<void> UrlHost::probe() {
       probe_failure_ = found.error();
     }
   }
+  if (era_ == mcp::Era::modern) co_await learn_tools();
   probing_ = false;
   if (era_)
     log_.info("server_era",
@@ -330,8 +331,7 @@ Task<void> UrlHost::learn_tools() {
   for (std::size_t page = 0; page < tool_pages_max; ++page) {
     std::string from = cursor.empty() ? std::string() : "\"cursor\":" + json_quote(cursor);
     const auto answer = co_await ask_modern("tools/list", std::move(from));
-    if (!answer) co_return;
-    const Result<json::Slice> parsed = json::parse(*answer);
+    const Result<json::Slice> parsed = json::parse(answer ? *answer : std::string_view());
     if (!parsed) co_return;
     const json::Slice result = parsed->find("result");
     for (ToolHeaderParams& tool : read_tool_header_params(result)) tools_[tool.tool] = std::move(tool.params);

@@ -35,6 +35,8 @@ class FakeUpstream final : public http::Service {
   explicit FakeUpstream(Executor executor) : executor_(executor) {}
 
   bool modern = false;
+  bool lists_tools = true;
+  bool is_late = true;  ///< the first call of "late" is refused for its version
   bool asks = false;
   std::string session = "s1";
   int lost_status = 404;
@@ -145,8 +147,10 @@ class FakeUpstream final : public http::Service {
       co_return;
     } else if (method == "\"tools/list\"") {
       response =
-          answer(R"({"resultType":"complete","tools":[{"name":"mirror","inputSchema":{"type":"object",)"
-                 R"("properties":{"region":{"type":"string","x-mcp-header":"Region"}}}}]})");
+          lists_tools
+              ? answer(R"({"resultType":"complete","tools":[{"name":"mirror","inputSchema":{"type":"object",)"
+                       R"("properties":{"region":{"type":"string","x-mcp-header":"Region"}}}}]})")
+              : answer(R"({"resultType":"complete","tools":[]})");
     } else if (method == "\"resources/subscribe\"" &&
                member(member(request.body, "params"), "uri") == "\"" + refused_uri + "\"") {
       response = http::json_response(
@@ -162,7 +166,7 @@ class FakeUpstream final : public http::Service {
   Task<void> call_tool(http::Exchange& exchange, const Seen& request, const std::string& id) {
     const std::string tool = member(member(request.body, "params"), "name");
     const std::string done = fmt::format(R"({{"jsonrpc":"2.0","id":{},"result":{{"tool":{}}}}})", id, tool);
-    if (tool == "\"echo\"") {
+    if (tool == "\"echo\"" || (tool == "\"late\"" && !is_late)) {
       co_await exchange.respond(http::json_response(200, done));
       co_return;
     }
@@ -173,6 +177,13 @@ class FakeUpstream final : public http::Service {
     if (tool == "\"unknown\"") {
       co_await exchange.respond(http::json_response(
           404, fmt::format(R"({{"jsonrpc":"2.0","id":{},"error":{{"code":-32601,"message":"none"}}}})", id)));
+      co_return;
+    }
+    if (tool == "\"late\"" && std::exchange(is_late, false)) {
+      co_await exchange.respond(http::json_response(
+          400, fmt::format(R"({{"jsonrpc":"2.0","id":{},"error":{{"code":-32022,"message":"not yet",)"
+                           R"("data":{{"supported":["2025-11-25","2026-07-28"]}}}}}})",
+                           id)));
       co_return;
     }
     if (tool == "\"busy\"") {
@@ -700,15 +711,33 @@ TEST_F(UrlHostTest, cancels_a_modern_call_by_closing_its_stream) {
   EXPECT_EQ(upstream.count("POST", "\"notifications/cancelled\""), 0u);
 }
 
-TEST_F(UrlHostTest, learns_which_arguments_a_modern_tool_wants_in_headers) {
+TEST_F(UrlHostTest, mirrors_the_arguments_that_a_modern_tool_wants_in_headers) {
   upstream.modern = true;
   make();
   Observer& first = call(R"({"name":"mirror","arguments":{"region":"eu"}})", caller);
   clock.run_until_idle();
   EXPECT_EQ(first.result(), R"({"tool":"mirror"})");
+  EXPECT_EQ(upstream.count("POST", "\"tools/call\""), 1u) << "from the first call on";
+}
+
+TEST_F(UrlHostTest, learns_anew_what_a_modern_tool_wants_when_it_refuses_a_call) {
+  upstream.modern = true;
+  upstream.lists_tools = false;
+  make();
+  upstream.lists_tools = true;
+  Observer& call_refused_once = call(R"({"name":"mirror","arguments":{"region":"eu"}})", caller);
+  clock.run_until_idle();
+  EXPECT_EQ(call_refused_once.result(), R"({"tool":"mirror"})");
   EXPECT_EQ(upstream.count("POST", "\"tools/call\""), 2u);
-  call(R"({"name":"mirror","arguments":{"region":"eu"}})", caller);
-  EXPECT_EQ(upstream.count("POST", "\"tools/call\""), 3u) << "remembered";
+}
+
+TEST_F(UrlHostTest, asks_once_more_where_a_refusal_of_the_version_lists_it) {
+  upstream.modern = true;
+  make();
+  Observer& late = call(R"({"name":"late"})", caller);
+  clock.run_until_idle();
+  EXPECT_EQ(upstream.count("POST", "\"tools/call\""), 2u);
+  EXPECT_EQ(late.outcome.kind, mcp::Outcome::Kind::result);
 }
 
 TEST_F(UrlHostTest, listens_to_a_modern_upstream_for_the_union_of_what_is_watched) {

@@ -51,7 +51,8 @@ Task<Result<void>> UrlSession::initialize() {
   http::Headers headers;
   add_post_headers(headers);
   std::string body;
-  append_request(body, world_.next_number++, "initialize", initialize_params(key_.capabilities), {}, {});
+  append_request(body, world_.next_number++, "initialize",
+                 initialize_params(key_.capabilities, key_.client_info), {}, {});
   const TimePoint deadline = world_.clock.now() + world_.spec.start_timeout;
   const auto response = co_await world_.upstream.fetch("POST", std::move(headers), std::move(body), deadline);
   if (!response) co_return std::unexpected(response.error());

@@ -98,6 +98,11 @@ Result<mcp::Era> judge_discover(int status, std::string_view body) {
   return lists_modern(message.body.find("data").find("supported")) ? mcp::Era::modern : mcp::Era::legacy;
 }
 
+bool offers_own_version(const mcp::RpcError& error) {
+  return error.code == mcp::code::unsupported_version &&
+         lists_modern(json::Slice::trusted(error.data).find("supported"));
+}
+
 std::optional<mcp::RpcError> body_error(std::string_view body) {
   const Result<json::Slice> parsed = json::parse(body);
   if (!parsed) return std::nullopt;

@@ -31,6 +31,8 @@ Result<mcp::Era> judge_discover(int status, std::string_view body);
 /// sentence.
 mcp::Outcome status_outcome(int status, const http::Headers& headers, std::string_view body,
                             std::string_view upstream);
+/// -32022 of a server that lists 2026-07-28 all the same: it has run nothing, and is asked once more.
+bool offers_own_version(const mcp::RpcError& error);
 /// The JSON-RPC error in a body, if there is one.
 std::optional<mcp::RpcError> body_error(std::string_view body);
 /// Whether a request may have been refused because its session is gone: 404, or the 400 that many servers

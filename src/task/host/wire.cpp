@@ -301,9 +301,10 @@ std::string input_members(const mcp::Call& call) {
   return members;
 }
 
-std::string initialize_params(const CapabilitySet& capabilities) {
+std::string initialize_params(const CapabilitySet& capabilities, std::string_view client_info) {
   return fmt::format(R"({{"protocolVersion":"{}","capabilities":{},"clientInfo":{}}})",
-                     mcp::latest_legacy_version, capabilities.to_json(), own_info);
+                     mcp::latest_legacy_version, capabilities.to_json(),
+                     client_info.empty() ? own_info : client_info);
 }
 
 std::string listen_filter(std::string_view capabilities, const std::set<std::string>& uris) {

@@ -66,8 +66,8 @@ void append_modern_meta(std::string& members, const mcp::Call& call, std::int64_
 std::string own_modern_meta();
 /// `inputResponses` and `requestState` of a further round, as members; empty on a first round.
 std::string input_members(const mcp::Call& call);
-/// Params of initialize for a client with those capabilities.
-std::string initialize_params(const CapabilitySet& capabilities);
+/// Params of initialize for the client of a pool.
+std::string initialize_params(const CapabilitySet& capabilities, std::string_view client_info);
 
 /// The members of `notifications` in subscriptions/listen: the lists that the server announces, and those
 /// resources; empty when there is nothing to listen for.

@@ -211,7 +211,7 @@ class Front final : public StdioServer, public ChangeSink {
     legacy_caller_.protocol_version = request->version;
     legacy_caller_.capabilities = request->capabilities;
     legacy_caller_.client_info = request->client_info;
-    send(mcp::write_result(message.id, mcp::initialize_result(request->version, describe())));
+    send(mcp::write_result(message.id, mcp::initialize_result(request->version, describe(), "server")));
   }
 
   void set_level(const mcp::Message& message) {
