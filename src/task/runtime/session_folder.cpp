@@ -194,13 +194,22 @@ void SessionFolder::clear_away() const {
     const auto generation = parse_life(life);
     if (!generation || *generation == options_.self.generation || !is_gone_for_good(*generation)) continue;
     const std::string folder = lives_ + "/" + life;
+    const std::string seen = folder + "/seen";
+    // A life that begins has a folder before it has been seen.
+    if (!storage::read_head(seen, 1)) continue;
     const auto names = storage::list_names(folder);
     if (!names) continue;
+    bool has_heirs = false;
     for (const std::string& name : *names) {
       const std::string path = folder + "/" + name;
+      if (path == seen) continue;
       const auto heir = name.ends_with(heir_extension) ? read_heir(path) : std::nullopt;
-      if (!heir || is_gone_for_good(heir->generation)) storage::remove_quietly(path);
+      const bool is_needed = heir && !is_gone_for_good(heir->generation);
+      has_heirs = has_heirs || is_needed;
+      if (!is_needed) storage::remove_quietly(path);
     }
+    if (has_heirs) continue;
+    storage::remove_quietly(seen);
     storage::remove_folder(folder);
   }
 }

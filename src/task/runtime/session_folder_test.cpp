@@ -117,6 +117,14 @@ TEST_F(SessionFolders, ALifeThatIsGoneForLongerThanASessionIsKeptIsClearedAway) 
   EXPECT_EQ(lives(), 1u);
 }
 
+TEST_F(SessionFolders, ALifeThatBeginsIsLeftAlone) {
+  const std::string beginning = data + "/fleet/lives/0000000000000001";
+  std::filesystem::create_directories(beginning);
+  std::filesystem::copy_file("/proc/self/stat", beginning + "/tmp.1");
+  open(2);
+  EXPECT_TRUE(std::filesystem::exists(beginning + "/tmp.1"));
+}
+
 TEST_F(SessionFolders, AnHeirIsFoundAsLongAsItLives) {
   open(1);
   const auto two = open(2);
