@@ -78,13 +78,14 @@ class ServerImpl final : public Server {
     ServerImpl* server_;
   };
 
-  /// Until no connection is open and `at_least` has come, or until `when` or the drain's deadline, which may
+  /// Until no connection is open, none is left of a listener that was closed, and `at_least` has come, or until `when` or the drain's deadline, which may
   /// be brought forward.
   Task<void> wait_until_empty(TimePoint when, TimePoint at_least) {
     const auto timer = shared_.clock.make_timer();
     while (true) {
       const TimePoint now = shared_.clock.now();
-      const TimePoint until = std::min(open_ > 0 ? when : at_least, deadline_);
+      const bool some_may_come = shared_.closing && accepting_;
+      const TimePoint until = std::min(open_ > 0 || some_may_come ? when : at_least, deadline_);
       if (now >= until) co_return;
       timer->arm(until, [this] { changed_.notify(); });
       co_await changed_.wait();
@@ -98,6 +99,8 @@ class ServerImpl final : public Server {
         co_await wait_for_room();
         scope_.spawn(converse(std::move(*accepted), Open(*this)));
       } else if (accepted.error().code() == ErrorCode::cancelled) {
+        accepting_ = false;
+        changed_.notify();
         co_return;
       } else {
         if (accepted.error().code() == ErrorCode::resource_exhausted) end_longest_idle();
@@ -146,6 +149,8 @@ class ServerImpl final : public Server {
   std::size_t open_ = 0;
   bool wants_room_ = false;  ///< an accepted connection waits for it
   TimePoint deadline_{};     ///< of the drain
+  bool accepting_ =
+      true;  ///< connections may still come from the listener, also for a while once it is closed
   Signal changed_;
   Signal room_;
   TaskScope scope_;

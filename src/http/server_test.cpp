@@ -495,6 +495,22 @@ TEST_F(HttpServer, DrainStillAnswersWhatABalancerWasJustHandingOver) {
   EXPECT_EQ(idle->take(), ok("GET /a", closing) + "<end>");
 }
 
+TEST_F(HttpServer, DrainAnswersAConnectionThatNobodyHasAcceptedYet) {
+  std::string received;
+  const auto ask_as_it_drains = [&]() -> Task<void> {
+    const auto connected = co_await network->connect(address, clock.now() + 1s);
+    net::Stream& stream = **connected;
+    co_await stream.write("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+    co_await server->drain(clock.now() + 10s);
+    std::array<char, 700> into;
+    const auto count = co_await stream.read_some(into);
+    received.assign(into.data(), count.value_or(0));
+  };
+  scope.spawn(ask_as_it_drains());
+  clock.run_until_idle();
+  EXPECT_TRUE(received.starts_with("HTTP/1.1 200 ")) << received;
+}
+
 TEST_F(HttpServer, DrainWaitsForTheRequestOfAConnectionThatWasJustOpened) {
   const auto busy = connect();
   busy->send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
