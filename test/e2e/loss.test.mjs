@@ -62,7 +62,8 @@ const holders = async (service) => {
 
 async function adopted(service) {
   const { tasks } = await service.status();
-  const counts = await Promise.all(tasks.map((task) => metric(task, 'berth_mcp_sessions_adopted_total')));
+  const counts = await Promise.all(tasks.map((task) =>
+    metric(task, 'berth_mcp_sessions_adopted_total').catch(() => 0)));  // it has just ended
   return counts.reduce((sum, count) => sum + count, 0);
 }
 

@@ -147,6 +147,9 @@ Task<Adoption::Found> Adoption::find(const Incoming& incoming, const mcp::Handle
     if (next.standing != Standing::taken) continue;
     if (is_self(next.heir) && !shared_.draining) co_return co_await adopt(search);
     search.owner = std::move(next.heir);
+    // It may have been asked in vain before it took the session over.
+    search.passed.erase(search.owner.generation);
+    if (is_alive(search.owner)) lost_.erase(search.owner.generation);
   }
   if (is_forwarded && incoming.context.disowned != nullptr) {
     *incoming.context.disowned = true;

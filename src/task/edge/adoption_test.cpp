@@ -132,6 +132,25 @@ TEST_F(Adoption, TheSameWhileTheSecondOwnerThatWasLostIsBelievedToLive) {
   }
 }
 
+TEST_F(Adoption, AnHeirThatTakesItOverJustAfterItWasAskedIsAskedAgain) {
+  for (const std::size_t asker : {1u, 2u}) {
+    Fleet service(3);
+    service.know_sisters();
+    const std::string session = service.initialize();
+    service.legacy(list_tools, session);
+    const std::string key = service.nodes[0]->host.started.back()->caller.session;
+    const std::uint64_t generation = service.nodes[0]->identity.generation;
+    service.kill(0);
+    service.peers.instead_once = [&](const TaskIdentity& heir) {
+      service.records.of(heir)->claim(key, generation);
+    };
+    const std::size_t other = 3 - asker;
+    EXPECT_EQ(service.legacy(list_tools, session, {.task = asker})->body(), noted_result());
+    EXPECT_EQ(service.legacy(list_tools, session, {.task = other})->body(), plain_result);
+    EXPECT_EQ(service.records.heirs.size(), 1u);
+  }
+}
+
 TEST_F(Adoption, WhoTakesItOverWhileViewsDifferIsFoundByAll) {
   const std::string session = fleet.initialize();
   forget_descriptions();

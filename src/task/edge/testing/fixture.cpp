@@ -35,6 +35,10 @@ class PeersOf final : public PeerForwarder {
     if (at == all_.lives.end()) co_return Forwarded{Forwarded::End::not_delivered, "The task is gone."};
     if (at->second.identity.generation != handle.generation)
       co_return Forwarded{Forwarded::End::another_life, "Another life is there."};
+    if (const auto instead = std::exchange(all_.instead_once, nullptr)) {
+      instead(at->second.identity);
+      co_return Forwarded{Forwarded::End::another_life, "It has not got the state yet."};
+    }
     RequestContext context;
     context.principal = from.principal;
     context.client = from.client;

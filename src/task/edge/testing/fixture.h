@@ -31,7 +31,8 @@ class FakePeers {
   bool are_known = false;             ///< to each other
   std::uint64_t losses = 0;           ///< as every task counts them
   std::size_t forwarded = 0;
-  std::optional<Forwarded> fails_with;  ///< instead of reaching anybody
+  std::optional<Forwarded> fails_with;                    ///< instead of reaching anybody
+  std::function<void(const TaskIdentity&)> instead_once;  ///< of the first request that reaches a task
 };
 
 /// Which task a request goes to, and whose it is.
