@@ -78,8 +78,8 @@ class ServerImpl final : public Server {
     ServerImpl* server_;
   };
 
-  /// Until no connection is open, none is left of a listener that was closed, and `at_least` has come, or until `when` or the drain's deadline, which may
-  /// be brought forward.
+  /// Until no connection is open, none is left of a listener that was closed, and `at_least` has come, or
+  /// until `when` or the drain's deadline, which may be brought forward.
   Task<void> wait_until_empty(TimePoint when, TimePoint at_least) {
     const auto timer = shared_.clock.make_timer();
     while (true) {

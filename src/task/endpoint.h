@@ -28,6 +28,8 @@ struct RequestContext {
   bool forwarded = false;  ///< came from a sister over mutual TLS: serve it here, never forward again
   /// Forwarded to its caller's home, or being so, and not for a handle.
   bool to_home = false;
+  /// Forwarded to who is to take a session over: the generation that had it and was found lost. 0: not so.
+  std::uint64_t lost_life = 0;
   /// Of a forwarded request whose state is not here: set instead of an answer, so that the sister looks on.
   bool* disowned = nullptr;
   std::string request_id;  ///< for logs

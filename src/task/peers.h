@@ -21,6 +21,7 @@ struct Forwarded {
     answered,       ///< the exchange has its answer, or its client left
     not_delivered,  ///< nobody is there any more: the request was not run, and its state is gone
     another_life,   ///< another generation lives there, without the state: the request was not run
+    disowned,       ///< it lives, but does not have the state, or not yet: the request was not run
     slow,           ///< the owner lives, but did not take the request in time: it was not run
     unknown,        ///< it was delivered, and the owner was lost before it answered: it may have run
   };

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { alive, commandLine, root, Service, temporaryFolder, until, yamlList } from '../support/berth.mjs';
+import { commandLine, root, Service, temporaryFolder, until, yamlList } from '../support/berth.mjs';
 import { sdkClients } from '../support/clients.mjs';
 import { request } from '../support/http.mjs';
 import { BreakingUpstream } from '../trials/upstream.mjs';
@@ -42,10 +42,12 @@ async function start(t, kind, more = '') {
   return { ...server, service, url: await service.url() };
 }
 
-/// Returns once its connections are closed: what is sent to a task that is about to end may have run there.
-async function killTask({ pid }) {
+/// Returns once the front door has let go of it: what is sent to a task that is about to end may have run.
+async function killTask(service, { pid }) {
   process.kill(pid, 'SIGKILL');
-  await until('the task is gone', () => !alive(pid));
+  await until('the task is gone', async () => {
+    return !(await service.status()).tasks.some((task) => task.pid === pid);
+  });
 }
 
 async function metric(task, name) {
@@ -77,7 +79,7 @@ for (const kind of Object.keys(servers)) {
       assert.equal(before._meta?.[notice], undefined);
       for (const round of [1, 2]) {
         const [owner] = await holders(service);
-        await killTask(owner);
+        await killTask(service, owner);
         const began = performance.now();
         const results = await Promise.all(Array.from({ length: 8 }, () => client.callTool(call)));
         const took = performance.now() - began;
@@ -101,7 +103,7 @@ test('a running call is lost once and said so, and its session goes on', async (
   const ended = running.then(() => 'answered', (error) => error.message);
   await until('the call runs', () => readFileSync(ledger, 'utf8').includes('lost'));
   const [owner] = await holders(service);
-  await killTask(owner);
+  await killTask(service, owner);
   assert.match(await ended, /may have run/);
   const next = await client.callTool({ name: 'append', arguments: { id: 'next' } });
   assert.equal(next.content[0].text, 'appended next');
@@ -115,7 +117,7 @@ test('with a process for each session, one is started for all calls after the lo
   t.after(() => client.close());
   await client.callTool(call);
   const [owner] = await holders(service);
-  await killTask(owner);
+  await killTask(service, owner);
   await Promise.all(Array.from({ length: 24 }, () => client.callTool(call)));
   const children = service.tree().filter((pid) => commandLine(pid).includes(ledgerServer));
   assert.equal(children.length, 1);
@@ -146,7 +148,7 @@ test('a session that its client ended is not taken over', async (t) => {
   const session = client.transport.sessionId;
   const [owner] = await holders(service);
   await client.finish();
-  await killTask(owner);
+  await killTask(service, owner);
   const headers = {
     'content-type': 'application/json', accept: 'application/json, text/event-stream',
     'mcp-session-id': session,

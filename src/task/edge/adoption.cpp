@@ -70,22 +70,30 @@ bool Adoption::is_alive(const TaskIdentity& task) const {
   });
 }
 
-/// True: it has answered, and has the session.
-Task<bool> Adoption::ask(Search& search, TaskIdentity task) {
+/// True: it has answered, and has the session. `lost_life`: from whom it is to take it over; 0: from nobody.
+Task<bool> Adoption::ask(Search& search, TaskIdentity task, std::uint64_t lost_life) {
   mcp::Handle handle = search.handle;
   handle.owner = task.id;
   handle.owner_address = task.peer_address;
   handle.generation = task.generation;
-  const bool answered = co_await forward_to_owner(shared_, handle, search.incoming);
-  if (answered) {
+  const Incoming& from = search.incoming;
+  RequestContext context = from.context;
+  context.lost_life = lost_life;
+  const Incoming going{from.exchange, context,      from.memory, from.body,
+                       from.headers,  from.message, from.parts};
+  const Forwarded forwarded = co_await hand_to_owner(shared_, handle, going);
+  if (forwarded.end == Forwarded::End::answered) {
     lost_.erase(task.generation);
     if (task.generation == search.handle.generation) co_return true;
     if (moved_.size() >= remembered_max) moved_.clear();
     moved_.insert_or_assign(search.origin.key, std::move(task));
     co_return true;
   }
+  shared_.world.log.info("session_not_there",
+                         {{"server", shared_.world.server}, {"owner", task.id}, {"reason", forwarded.why}});
   moved_.erase(search.origin.key);
   search.passed.insert(task.generation);
+  if (forwarded.end == Forwarded::End::disowned) co_return false;  // it lives, and may take it over yet
   if (lost_.size() >= remembered_max) lost_.clear();
   lost_.insert(task.generation);
   co_return false;
@@ -118,15 +126,14 @@ Task<Adoption::Found> Adoption::find(const Incoming& incoming, const mcp::Handle
     const bool in_vain = search.passed.contains(search.owner.generation) ||
                          (lost_.contains(search.owner.generation) && !is_alive(search.owner));
     if (!is_own && !is_forwarded && !in_vain) {
-      const bool answered = co_await ask(search, search.owner);
+      const bool answered = co_await ask(search, search.owner, 0);
       if (answered) co_return Found{.answered = true};
     }
     SessionRecords::Succession next = shared_.world.records.look(search.origin.key, search.owner.generation);
     if (next.standing == Standing::open) {
       if (is_own && !shared_.draining) co_return Found{};
-      // The sister that has asked may not know of this owner yet.
-      const bool may_live = search.owner.generation != handle.generation && is_alive(search.owner);
-      if (is_forwarded && may_live) break;
+      // Only a sister that has asked the owner knows that it is lost.
+      if (is_forwarded && search.owner.generation != incoming.context.lost_life) break;
       if (shared_.world.spec.state == model::State::process) co_return Found{};
       const TaskIdentity heir = is_forwarded ? shared_.world.identity : choose(search);
       if (is_self(heir) && !shared_.draining) {
@@ -134,7 +141,7 @@ Task<Adoption::Found> Adoption::find(const Incoming& incoming, const mcp::Handle
       } else if (is_forwarded || heir.id.empty()) {
         break;
       } else {
-        const bool answered = co_await ask(search, heir);
+        const bool answered = co_await ask(search, heir, search.owner.generation);
         if (answered) co_return Found{.answered = true};
         continue;
       }
@@ -149,7 +156,6 @@ Task<Adoption::Found> Adoption::find(const Incoming& incoming, const mcp::Handle
     search.owner = std::move(next.heir);
     // It may have been asked in vain before it took the session over.
     search.passed.erase(search.owner.generation);
-    if (is_alive(search.owner)) lost_.erase(search.owner.generation);
   }
   if (is_forwarded && incoming.context.disowned != nullptr) {
     *incoming.context.disowned = true;

@@ -37,7 +37,7 @@ class Adoption {
   class UnderWay;
   bool is_self(const TaskIdentity& task) const;
   bool is_alive(const TaskIdentity& task) const;
-  Task<bool> ask(Search& search, TaskIdentity task);
+  Task<bool> ask(Search& search, TaskIdentity task, std::uint64_t lost_life);
   TaskIdentity choose(const Search& search) const;
   Task<Found> adopt(const Search& search);
   Task<std::shared_ptr<Session>> begin_anew(const Search& search);

@@ -6,15 +6,21 @@
 namespace berth::task::edge {
 
 Task<bool> forward_to_owner(Shared& shared, const mcp::Handle& handle, const Incoming& incoming) {
-  // A sister that passed the request on took this task for the owner.
-  if (incoming.context.forwarded) co_return false;
+  const Forwarded forwarded = co_await hand_to_owner(shared, handle, incoming);
+  co_return forwarded.end == Forwarded::End::answered;
+}
+
+Task<Forwarded> hand_to_owner(Shared& shared, const mcp::Handle& handle, const Incoming& incoming) {
+  if (incoming.context.forwarded)
+    co_return Forwarded{Forwarded::End::another_life, "A sister took this task for the owner."};
   ++shared.counters.forwarded;
-  const Forwarded forwarded =
+  Forwarded forwarded =
       co_await shared.world.peers.forward(handle, incoming.exchange, incoming.body, incoming.context);
   switch (forwarded.end) {
     case Forwarded::End::answered: break;
     case Forwarded::End::not_delivered:
-    case Forwarded::End::another_life: co_return false;
+    case Forwarded::End::another_life:
+    case Forwarded::End::disowned: co_return forwarded;
     case Forwarded::End::slow: {
       ++shared.counters.refused;
       mcp::RpcError error{
@@ -26,7 +32,7 @@ Task<bool> forward_to_owner(Shared& shared, const mcp::Handle& handle, const Inc
       co_await answer_error(incoming.exchange, 502, incoming.message.id, mcp::unknown_end(forwarded.why));
       break;
   }
-  co_return true;
+  co_return Forwarded{};
 }
 
 }  // namespace berth::task::edge

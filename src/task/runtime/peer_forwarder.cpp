@@ -40,6 +40,8 @@ http::ClientRequest make_request(const mcp::Handle& handle, const http::RequestH
   request.headers.add(principal_header, context.principal);
   if (!context.client.empty()) request.headers.add(client_header, context.client);
   if (context.to_home) request.headers.add(home_header, "1");
+  if (context.lost_life != 0)
+    request.headers.add(lost_life_header, fmt::format("{:016x}", context.lost_life));
   request.headers.add(generation_header, fmt::format("{:016x}", handle.generation));
   if (hop != nullptr) request.headers.set("traceparent", hop->traceparent());
   request.body = body;
@@ -151,7 +153,10 @@ class Forwarder final : public PeerForwarder {
     const auto answer = co_await client->send(std::move(request));
     if (!answer) co_return lost(hop, answer.error().message());
     http::ClientResponse& response = **answer;
-    if (response.head().headers.get(owner_gone_header)) {
+    const auto gone = response.head().headers.get(owner_gone_header);
+    if (gone == owner_disowns)
+      co_return Forwarded{Forwarded::End::disowned, "The task does not have this state."};
+    if (gone) {
       co_return Forwarded{Forwarded::End::another_life,
                           "Another life of that task runs at the owner's address."};
     }

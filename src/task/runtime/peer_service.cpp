@@ -55,7 +55,7 @@ Task<void> PeerService::serve_forwarded(http::Exchange& exchange) {
   const http::Headers& headers = exchange.head().headers;
   if (headers.get(generation_header) != fmt::format("{:016x}", identity_.generation)) {
     auto response = refusal(404, "Another life of this task was meant.");
-    response.headers.add(owner_gone_header, "1");
+    response.headers.add(owner_gone_header, owner_died);
     co_await exchange.respond(std::move(response));
     co_return;
   }

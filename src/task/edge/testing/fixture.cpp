@@ -37,17 +37,18 @@ class PeersOf final : public PeerForwarder {
       co_return Forwarded{Forwarded::End::another_life, "Another life is there."};
     if (const auto instead = std::exchange(all_.instead_once, nullptr)) {
       instead(at->second.identity);
-      co_return Forwarded{Forwarded::End::another_life, "It has not got the state yet."};
+      co_return Forwarded{Forwarded::End::disowned, "It has not got the state yet."};
     }
     RequestContext context;
     context.principal = from.principal;
     context.client = from.client;
     context.to_home = from.to_home;
+    context.lost_life = from.lost_life;
     context.forwarded = true;
     bool disowned = false;
     context.disowned = &disowned;
     co_await at->second.endpoint->serve(exchange, std::move(context));
-    co_return Forwarded{disowned ? Forwarded::End::another_life : Forwarded::End::answered, {}};
+    co_return Forwarded{disowned ? Forwarded::End::disowned : Forwarded::End::answered, {}};
   }
 
   std::vector<TaskIdentity> sisters() const override {

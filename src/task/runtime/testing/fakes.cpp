@@ -35,7 +35,7 @@ Task<void> FakeEndpoint::forward(http::Exchange& exchange, std::string token, co
   const auto body = co_await exchange.read_body(1000);
   const auto done = co_await world_.peers.forward(*handle, exchange, body.value_or(""), context);
   if (done.end == Forwarded::End::answered) co_return;
-  constexpr std::array names{"answered", "not delivered", "another life", "slow", "unknown"};
+  constexpr std::array names{"answered", "not delivered", "another life", "disowned", "slow", "unknown"};
   auto response =
       http::text_response(500, std::string(names[static_cast<std::size_t>(done.end)]) + ": " + done.why);
   co_await exchange.respond(std::move(response));
