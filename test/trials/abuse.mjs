@@ -16,10 +16,11 @@ const variableOf = (principal) => `KEY_${principal.toUpperCase()}`;
 const keyHeader = (principal) => ({ authorization: `Bearer ${keyOf(principal)}` });
 const server = join(root, 'test/fixtures/node/ledger_server.mjs');
 
-/// What a process holds, in MiB; pages that several share are counted once among them.
+/// What a process holds, in MiB, without pages of files, which the kernel can drop; pages that several share
+/// are counted once among them.
 function heldMiB(pid) {
   try {
-    return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))[1]) / 1024;
+    return Number(/^Pss_Anon:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))[1]) / 1024;
   } catch {
     return 0;  // It has ended.
   }
