@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
-import { root, Service, temporaryFolder, yamlList } from '../support/berth.mjs';
+import { pause, root, Service, temporaryFolder, yamlList } from '../support/berth.mjs';
 import { modernBody, modernHeaders } from '../support/http.mjs';
 import { ModernCaller, outcomeOf, within } from './sessions.mjs';
 import { BreakingUpstream } from './upstream.mjs';
@@ -113,6 +113,15 @@ async function upstreamBreaks({ url, exchanges, cut, upstream, problems }) {
   caller.close();
 }
 
+/// The answer once a server that kept dying is started again, which takes longer each time.
+async function startedAnew(call) {
+  for (;;) {
+    const answer = await call();
+    if (answer.status !== 503) return answer;
+    await pause(200);
+  }
+}
+
 /// The server process ends inside its answer; it is started again and again.
 async function serverDies({ url, exchanges, cut, problems }) {
   const callers = Array.from({ length: 4 }, () => new ModernCaller(`${url}/child/mcp`, { timeout: 60_000 }));
@@ -154,7 +163,7 @@ export async function boundaries(t, { exchanges = 200, say = () => {} }) {
     say(`${what}: ${cuts} cuts, ${problems.length} problems`);
     for (const name of ['child', 'up']) {
       const caller = new ModernCaller(`${base}/${name}/mcp`);
-      const answer = await within(60_000, caller.call('echo', { text: 'whole' }));
+      const answer = await within(60_000, startedAnew(() => caller.call('echo', { text: 'whole' })));
       const { text, error } = outcomeOf(answer);
       if (text !== 'whole') problems.push(`${name} after ${what}: ${error ?? text}`);
       caller.close();
