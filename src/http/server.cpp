@@ -149,8 +149,7 @@ class ServerImpl final : public Server {
   std::size_t open_ = 0;
   bool wants_room_ = false;  ///< an accepted connection waits for it
   TimePoint deadline_{};     ///< of the drain
-  bool accepting_ =
-      true;  ///< connections may still come from the listener, also for a while once it is closed
+  bool accepting_ = true;    ///< the listener may still hand connections over, for a while also closed
   Signal changed_;
   Signal room_;
   TaskScope scope_;

@@ -134,9 +134,11 @@ std::string with_notice(std::string_view result, std::string_view notice) {
 }
 
 std::string notice_message(std::string_view notice) {
-  return write_notification(
-      "notifications/message",
-      fmt::format(R"({{"level":"warning","logger":"berth","data":{}}})", json_quote(notice)));
+  return write_notification("notifications/message", notice_params(notice));
+}
+
+std::string notice_params(std::string_view notice) {
+  return fmt::format(R"({{"level":"warning","logger":"berth","data":{}}})", json_quote(notice));
 }
 
 std::string tool_error_result(std::string_view text) {

@@ -40,8 +40,8 @@ std::string legacy_result(Method method, std::string result, Era server_era);
 /// and the codes of 2026-07-28 that no legacy client knows become -32603.
 RpcError legacy_error(RpcError error, Method method, Era server_era);
 
-/// HTTP status of a JSON-RPC error that ends a dispatched legacy request: 429 or 503 where
-/// it asks to be tried again (retry_status), otherwise 200.
+/// HTTP status of a JSON-RPC error that ends a dispatched legacy request: 429 or 503 where it asks to be
+/// tried again (retry_status), otherwise 200.
 int legacy_status(const RpcError& error);
 
 /// Params of a server→client request for a client of this version: 2025-11-25 wants an elicitationId in url
@@ -57,8 +57,9 @@ inline constexpr std::string_view lost_state_notice =
     "lost.";
 /// `result` with `notice` in its _meta.
 std::string with_notice(std::string_view result, std::string_view notice);
-/// The same as a notifications/message of level warning.
+/// The same as a notifications/message of level warning, and as the params of one.
 std::string notice_message(std::string_view notice);
+std::string notice_params(std::string_view notice);
 
 /// A tools/call result that says why it could not be done; prompts and resources get an error instead.
 std::string tool_error_result(std::string_view text);

@@ -60,28 +60,18 @@ class Adoption::UnderWay {
 
 Adoption::~Adoption() = default;
 
-bool Adoption::is_self(const TaskIdentity& task) const {
-  return task.id == shared_.world.identity.id && task.generation == shared_.world.identity.generation;
-}
+bool Adoption::is_self(const TaskIdentity& task) const { return is_same_life(task, shared_.world.identity); }
 
 bool Adoption::is_alive(const TaskIdentity& task) const {
-  return std::ranges::any_of(shared_.world.peers.sisters(), [&](const TaskIdentity& sister) {
-    return sister.id == task.id && sister.generation == task.generation;
-  });
+  return std::ranges::any_of(shared_.world.peers.sisters(),
+                             [&](const TaskIdentity& sister) { return is_same_life(sister, task); });
 }
 
 /// True: it has answered, and has the session. `lost_life`: from whom it is to take it over; 0: from nobody.
 Task<bool> Adoption::ask(Search& search, TaskIdentity task, std::uint64_t lost_life) {
-  mcp::Handle handle = search.handle;
-  handle.owner = task.id;
-  handle.owner_address = task.peer_address;
-  handle.generation = task.generation;
-  const Incoming& from = search.incoming;
-  RequestContext context = from.context;
+  RequestContext context = search.incoming.context;
   context.lost_life = lost_life;
-  const Incoming going{from.exchange, context,      from.memory, from.body,
-                       from.headers,  from.message, from.parts};
-  const Forwarded forwarded = co_await hand_to_owner(shared_, handle, going);
+  const Forwarded forwarded = co_await hand_to_task(shared_, task, search.incoming, context);
   if (forwarded.end == Forwarded::End::answered) {
     lost_.erase(task.generation);
     if (task.generation == search.handle.generation) co_return true;

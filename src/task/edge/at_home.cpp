@@ -1,7 +1,5 @@
 #include "task/edge/at_home.h"
 
-#include <fmt/format.h>
-
 #include <utility>
 #include <vector>
 
@@ -19,14 +17,6 @@ constexpr std::size_t tries_max = 4;
 constexpr std::string_view lost_home_notice =
     "The server's process that served this caller is gone, and what it kept in memory is lost; this is a new "
     "one.";
-
-mcp::Handle handle_of(const TaskIdentity& task) {
-  mcp::Handle handle;
-  handle.owner = task.id;
-  handle.owner_address = task.peer_address;
-  handle.generation = task.generation;
-  return handle;
-}
 
 std::string key_of(const Shared& shared, const RequestContext& context) {
   return home_key(shared.world.server, context.principal, context.client);
@@ -58,15 +48,12 @@ Task<Whereabouts> find_home(Shared& shared, const Incoming& incoming) {
   if (context.forwarded) co_return co_await take_in(shared, incoming, std::move(key));
   RequestContext to_home = context;
   to_home.to_home = true;
-  const Incoming going{incoming.exchange, to_home,          incoming.memory, incoming.body,
-                       incoming.headers,  incoming.message, incoming.parts};
   std::vector<std::string> tried;
   while (tried.size() < tries_max) {
     auto place = co_await homes.settle(key, Homes::From::client, tried);
     if (!place.at) co_return Whereabouts{false, std::move(place.here)};
-    const mcp::Handle handle = handle_of(*place.at);
-    const bool answered = co_await forward_to_owner(shared, handle, going);
-    if (answered) co_return Whereabouts{true, nullptr};
+    const Forwarded forwarded = co_await hand_to_task(shared, *place.at, incoming, to_home);
+    if (forwarded.end == Forwarded::End::answered) co_return Whereabouts{true, nullptr};
     tried.push_back(place.at->id);
   }
   // Nobody agrees on where it is at home; it was not run, and is better served here than not at all.
@@ -109,9 +96,7 @@ std::optional<mcp::RpcError> AtHome::refuse() {
 
 std::optional<mcp::Notification> AtHome::warning() const {
   if (!uses_state_ || !home_->is_lost) return std::nullopt;
-  return mcp::Notification{
-      "notifications/message",
-      fmt::format(R"({{"level":"warning","logger":"berth","data":{}}})", json_quote(lost_home_notice))};
+  return mcp::Notification{"notifications/message", mcp::notice_params(lost_home_notice)};
 }
 
 void AtHome::end(mcp::Outcome& outcome) {

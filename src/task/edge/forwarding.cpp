@@ -6,16 +6,21 @@
 namespace berth::task::edge {
 
 Task<bool> forward_to_owner(Shared& shared, const mcp::Handle& handle, const Incoming& incoming) {
-  const Forwarded forwarded = co_await hand_to_owner(shared, handle, incoming);
+  const TaskIdentity owner{handle.owner, {}, handle.generation, handle.owner_address};
+  const Forwarded forwarded = co_await hand_to_task(shared, owner, incoming, incoming.context);
   co_return forwarded.end == Forwarded::End::answered;
 }
 
-Task<Forwarded> hand_to_owner(Shared& shared, const mcp::Handle& handle, const Incoming& incoming) {
+Task<Forwarded> hand_to_task(Shared& shared, const TaskIdentity& task, const Incoming& incoming,
+                             const RequestContext& as) {
   if (incoming.context.forwarded)
     co_return Forwarded{Forwarded::End::another_life, "A sister took this task for the owner."};
   ++shared.counters.forwarded;
-  Forwarded forwarded =
-      co_await shared.world.peers.forward(handle, incoming.exchange, incoming.body, incoming.context);
+  mcp::Handle handle;
+  handle.owner = task.id;
+  handle.owner_address = task.peer_address;
+  handle.generation = task.generation;
+  Forwarded forwarded = co_await shared.world.peers.forward(handle, incoming.exchange, incoming.body, as);
   switch (forwarded.end) {
     case Forwarded::End::answered: break;
     case Forwarded::End::not_delivered:

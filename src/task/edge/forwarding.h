@@ -8,7 +8,9 @@ namespace berth::task::edge {
 /// was lost after the request had been delivered (502, mcp::unknown_end). False: nobody has its state any
 /// more, and it was not run.
 Task<bool> forward_to_owner(Shared& shared, const mcp::Handle& handle, const Incoming& incoming);
-/// The same: its end is `answered` or tells why nobody has the state.
-Task<Forwarded> hand_to_owner(Shared& shared, const mcp::Handle& handle, const Incoming& incoming);
+/// The same for a task that the state is looked for at, which is told `as` of the request. Its end is
+/// `answered` or tells why that task does not have the state.
+Task<Forwarded> hand_to_task(Shared& shared, const TaskIdentity& task, const Incoming& incoming,
+                             const RequestContext& as);
 
 }  // namespace berth::task::edge

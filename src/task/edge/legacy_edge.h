@@ -12,8 +12,7 @@ namespace berth::task::edge {
 
 /// Answers clients of 2024-11-05 … 2025-11-25: sessions, streams, requests to the client. A session belongs
 /// to the task that its sealed id names, or that has taken it over since; a request that arrives elsewhere is
-/// forwarded there. A client that
-/// sends no session id is served request by request.
+/// forwarded there. A client that sends no session id is served request by request.
 class LegacyEdge {
  public:
   explicit LegacyEdge(Shared& shared) : shared_(shared), sessions_(shared), adoption_(shared, sessions_) {}

@@ -12,9 +12,8 @@ namespace {
 std::string_view without_client(std::string_view key) { return key.substr(0, key.rfind('\n')); }
 
 const TaskIdentity* find_life(HomeTable::Sisters sisters, const TaskIdentity& wanted) {
-  const auto at = std::ranges::find_if(sisters, [&](const TaskIdentity& sister) {
-    return sister.id == wanted.id && sister.generation == wanted.generation;
-  });
+  const auto at =
+      std::ranges::find_if(sisters, [&](const TaskIdentity& sister) { return is_same_life(sister, wanted); });
   return at == sisters.end() ? nullptr : &*at;
 }
 

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "codec/json.h"
+#include "task/runtime/member.h"
 
 namespace berth::task {
 
@@ -122,9 +122,9 @@ Result<std::string> FleetHomes::receive_question(std::string_view body) {
 }
 
 std::string FleetHomes::write_homes(const std::vector<std::string>& keys) const {
-  std::string body = fmt::format(R"({{"id":{},"address":{},"generation":"{:016x}","draining":{},"keys":[)",
-                                 json_quote(self_.id), json_quote(self_.peer_address), self_.generation,
-                                 table_.is_draining());
+  std::string body =
+      fmt::format(R"({{"id":{},"address":{},"generation":"{}","draining":{},"keys":[)", json_quote(self_.id),
+                  json_quote(self_.peer_address), write_generation(self_.generation), table_.is_draining());
   for (const std::string& key : keys) body += (body.ends_with('[') ? "" : ",") + json_quote(key);
   return body + "]}";
 }
@@ -135,12 +135,11 @@ Result<void> FleetHomes::receive_homes(std::string_view body) {
   TaskIdentity from;
   from.id = parsed->find("id").as_string().value_or("");
   from.peer_address = parsed->find("address").as_string().value_or("");
-  const std::string generation = parsed->find("generation").as_string().value_or("");
-  const auto read =
-      std::from_chars(generation.data(), generation.data() + generation.size(), from.generation, 16);
+  const auto generation = read_generation(parsed->find("generation").as_string().value_or(""));
   const auto keys = parsed->find("keys");
-  if (from.id.empty() || read.ec != std::errc() || !keys.is(json::Kind::array))
+  if (from.id.empty() || !generation || !keys.is(json::Kind::array))
     return fail(ErrorCode::invalid_argument, "The body needs the members id, generation and keys.");
+  from.generation = *generation;
   if (parsed->find("draining").as_bool().value_or(false)) table_.set_draining(from);
   const auto sisters = peers_.sisters();
   keys.each_element([&](json::Slice element) {

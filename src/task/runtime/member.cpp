@@ -11,17 +11,22 @@ namespace berth::task {
 namespace {
 constexpr std::size_t id_bytes_max = 64;
 
-bool read_hexadecimal(std::string_view text, std::uint64_t& out) {
-  const char* const end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, out, 16);
-  return parsed.ec == std::errc() && parsed.ptr == end;
-}
 }  // namespace
 
+std::string write_generation(std::uint64_t generation) { return fmt::format("{:016x}", generation); }
+
+std::optional<std::uint64_t> read_generation(std::string_view text) {
+  std::uint64_t generation = 0;
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, generation, 16);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  return generation;
+}
+
 std::string to_json(const Member& member) {
-  return fmt::format(R"({{"id":{},"address":{},"generation":"{:016x}","zone":{},"version":{},"heartbeat":{},)"
+  return fmt::format(R"({{"id":{},"address":{},"generation":"{}","zone":{},"version":{},"heartbeat":{},)"
                      R"("whole":"{:016x}"}})",
-                     json_quote(member.id), json_quote(member.address), member.generation,
+                     json_quote(member.id), json_quote(member.address), write_generation(member.generation),
                      json_quote(member.zone), json_quote(member.version), member.heartbeat_ms, member.whole);
 }
 
@@ -36,12 +41,11 @@ Result<Member> parse_member(json::Slice object) {
     return fail(ErrorCode::invalid_argument,
                 "A fleet member's record needs the members id, address, generation and heartbeat.");
   }
-  if (!read_hexadecimal(*generation, member.generation)) {
-    return fail(ErrorCode::invalid_argument, "A fleet member's generation must be hexadecimal.");
-  }
-  // Absent where an older program runs.
-  const std::string whole = text("whole").value_or("");
-  if (!read_hexadecimal(whole, member.whole)) member.whole = 0;
+  const auto life = read_generation(*generation);
+  if (!life) return fail(ErrorCode::invalid_argument, "A fleet member's generation must be hexadecimal.");
+  member.generation = *life;
+  // Absent where an older program runs; written in the same way.
+  member.whole = read_generation(text("whole").value_or("")).value_or(0);
   member.id = *id;
   member.address = *address;
   member.zone = text("zone").value_or("");

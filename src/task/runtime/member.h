@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -30,5 +31,9 @@ Result<Member> parse_member(json::Slice object);
 
 /// 1 to 64 of A-Z a-z 0-9 _ . - and not starting with a dot.
 bool is_member_id(std::string_view id);
+
+/// A generation as sisters write it: sixteen hexadecimal digits. nullopt: no hexadecimal number.
+std::string write_generation(std::uint64_t generation);
+std::optional<std::uint64_t> read_generation(std::string_view text);
 
 }  // namespace berth::task

@@ -40,9 +40,8 @@ http::ClientRequest make_request(const mcp::Handle& handle, const http::RequestH
   request.headers.add(principal_header, context.principal);
   if (!context.client.empty()) request.headers.add(client_header, context.client);
   if (context.to_home) request.headers.add(home_header, "1");
-  if (context.lost_life != 0)
-    request.headers.add(lost_life_header, fmt::format("{:016x}", context.lost_life));
-  request.headers.add(generation_header, fmt::format("{:016x}", handle.generation));
+  if (context.lost_life != 0) request.headers.add(lost_life_header, write_generation(context.lost_life));
+  request.headers.add(generation_header, write_generation(handle.generation));
   if (hop != nullptr) request.headers.set("traceparent", hop->traceparent());
   request.body = body;
   return request;

@@ -1,7 +1,5 @@
 #include "task/runtime/peer_service.h"
 
-#include <fmt/format.h>
-
 #include "task/runtime/peer_forwarder.h"
 
 namespace berth::task {
@@ -53,7 +51,7 @@ http::Response PeerService::answer_message(std::string_view path, std::string_vi
 
 Task<void> PeerService::serve_forwarded(http::Exchange& exchange) {
   const http::Headers& headers = exchange.head().headers;
-  if (headers.get(generation_header) != fmt::format("{:016x}", identity_.generation)) {
+  if (headers.get(generation_header) != write_generation(identity_.generation)) {
     auto response = refusal(404, "Another life of this task was meant.");
     response.headers.add(owner_gone_header, owner_died);
     co_await exchange.respond(std::move(response));

@@ -13,7 +13,7 @@ namespace berth::task {
 /// /peer/hello, /peer/changes, /peer/home and /peer/homes (FleetHomes), and requests of MCP clients whose
 /// state lives here (`/mcp`, `/NAME/mcp`) with the caller's principal in Berth-Principal. A forwarded request
 /// for another life of this task (Berth-Generation), or for state that is not here, answers 404 with
-/// `Berth-Owner-Gone: 1`.
+/// Berth-Owner-Gone, which says which of the two it is.
 class PeerService final : public http::Service {
  public:
   /// What is given outlives the service.

@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 #include "base/ip_address.h"
 #include "base/random.h"
 #include "codec/http1.h"
 #include "monitoring/process.h"
+#include "task/runtime/member.h"
 #include "task/runtime/peer_forwarder.h"
 
 namespace berth::task {
@@ -39,13 +39,6 @@ bool is_one_of(std::string_view text, std::initializer_list<std::string_view> li
 http::Response rpc_refusal(int status, std::string_view message) {
   return http::json_response(
       status, R"({"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":)" + json_quote(message) + "}}");
-}
-
-/// A generation in hexadecimal; 0 where it is none.
-std::uint64_t generation_of(std::string_view text) {
-  std::uint64_t generation = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), generation, 16);
-  return parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() ? generation : 0;
 }
 
 http::Response disowned_response() {
@@ -271,7 +264,8 @@ Task<void> Router::serve_mcp(http::Exchange& exchange, Route& route,
                           : std::string(authenticator_.identify(head.headers).value_or("anonymous"));
   context.client = head.headers.get(client_header).value_or("");
   context.to_home = context.forwarded && head.headers.get(home_header).has_value();
-  if (context.forwarded) context.lost_life = generation_of(head.headers.get(lost_life_header).value_or(""));
+  if (context.forwarded)
+    context.lost_life = read_generation(head.headers.get(lost_life_header).value_or("")).value_or(0);
   context.request_id = observed.request_id;
   observed.principal = context.principal;
   const bool is_measured = options_.meter != nullptr || options_.tracer != nullptr;

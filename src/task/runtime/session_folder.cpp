@@ -25,13 +25,10 @@ constexpr std::size_t kept_bytes_max = 1u << 20;
 constexpr std::size_t beats_per_clearing = 60;
 constexpr std::string_view heir_extension = ".heir";
 
-std::string life_name(std::uint64_t generation) { return fmt::format("{:016x}", generation); }
-
+/// Of the folder with that name; nullopt: it is none of a life's.
 std::optional<std::uint64_t> parse_life(std::string_view name) {
-  std::uint64_t generation = 0;
-  const auto parsed = std::from_chars(name.data(), name.data() + name.size(), generation, 16);
-  if (parsed.ec != std::errc{} || name != life_name(generation)) return std::nullopt;
-  return generation;
+  const auto generation = read_generation(name);
+  return generation && name == write_generation(*generation) ? generation : std::nullopt;
 }
 
 std::optional<TaskIdentity> read_heir(const std::string& path) {
@@ -65,7 +62,7 @@ Result<std::unique_ptr<SessionFolder>> SessionFolder::open(Options options, Cloc
 }
 
 std::string SessionFolder::folder_of(std::uint64_t generation) const {
-  return lives_ + "/" + life_name(generation);
+  return lives_ + "/" + write_generation(generation);
 }
 
 std::string SessionFolder::heir_file(const std::string& session, std::uint64_t generation) const {
