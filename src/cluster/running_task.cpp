@@ -9,14 +9,16 @@ namespace {
 constexpr Duration sample_interval_min = std::chrono::milliseconds(200);
 
 void sample(RunningTask& task, const std::string& proc_root, TimePoint now) {
-  // What a task used when it had hardly begun says nothing, and is soon replaced.
-  const bool grown = task.sampled && *task.sampled - task.started >= sample_interval_min;
-  if (grown && now - *task.sampled < sample_interval_min) return;
-  const TreeUsage usage = read_tree_usage(proc_root, task.process->pid());
   const TimePoint since = task.sampled.value_or(task.started);
-  if (now > since)
-    task.cpu = std::max(0.0, usage.cpu_seconds - task.usage.cpu_seconds) /
-               std::chrono::duration<double>(now - since).count();
+  const bool is_too_soon = now - since < sample_interval_min;
+  if (task.sampled && is_too_soon) return;
+  const TreeUsage usage = read_tree_usage(proc_root, task.process->pid());
+  if (is_too_soon) {  // what a task has used that has hardly begun says nothing of its CPU
+    task.usage.resident_bytes = usage.resident_bytes;
+    return;
+  }
+  task.cpu = std::max(0.0, usage.cpu_seconds - task.usage.cpu_seconds) /
+             std::chrono::duration<double>(now - since).count();
   task.usage = usage;
   task.sampled = now;
 }
