@@ -31,20 +31,7 @@ std::string indented(const std::string& text) {
   return out;
 }
 
-std::string all_clients(const std::vector<Connection>& connections, bool colour) {
-  auto title = [&](std::string_view text) { return paint(Paint::bold, text, colour) + "\n"; };
-  return title("Claude Code") + indented(claude_lines(connections)) + "\n" +
-         title("Cursor, in .cursor/mcp.json") + indented(cursor_file(connections)) + "\n" +
-         title("VS Code, in .vscode/mcp.json") + indented(vscode_file(connections)) + "\n" +
-         title("Others, in .mcp.json") + indented(generic_file(connections));
-}
-
-std::string text_for(const std::string& client, const std::vector<Connection>& connections) {
-  if (client == "claude") return claude_lines(connections);
-  if (client == "cursor") return cursor_file(connections);
-  return client == "vscode" ? vscode_file(connections) : generic_file(connections);
-}
-
+/// For one client, whose name is drawn here.
 std::vector<Connection> connections_of(const ServiceAccess& access, bool https) {
   std::vector<Connection> out;
   for (const ServerAddress& server : access.servers) {
@@ -56,6 +43,22 @@ std::vector<Connection> connections_of(const ServiceAccess& access, bool https) 
     out.push_back(std::move(connection));
   }
   return out;
+}
+
+/// A client each has a name of its own, and so a home.
+std::string all_clients(const ServiceAccess& access, bool https, bool colour) {
+  auto title = [&](std::string_view text) { return paint(Paint::bold, text, colour) + "\n"; };
+  const auto anew = [&] { return connections_of(access, https); };
+  return title("Claude Code") + indented(claude_lines(anew())) + "\n" + title("Cursor, in .cursor/mcp.json") +
+         indented(cursor_file(anew())) + "\n" + title("VS Code, in .vscode/mcp.json") +
+         indented(vscode_file(anew())) + "\n" + title("Others, in .mcp.json") +
+         indented(generic_file(anew()));
+}
+
+std::string text_for(const std::string& client, const std::vector<Connection>& connections) {
+  if (client == "claude") return claude_lines(connections);
+  if (client == "cursor") return cursor_file(connections);
+  return client == "vscode" ? vscode_file(connections) : generic_file(connections);
 }
 
 }  // namespace
@@ -71,10 +74,11 @@ Task<ExitCode> run_connect(Context& context, const Arguments& arguments) {
   }
   Result<ServiceAccess> access = co_await find_service(context, arguments);
   if (!access) co_return report(context, "connect", access.error(), cause_of(access.error()));
-  std::vector<Connection> connections = connections_of(*access, arguments.has("https"));
+  const bool wants_https = arguments.has("https");
+  const std::vector<Connection> connections = connections_of(*access, wants_https);
   if (arguments.has("json")) client = "json";
-  bool colour = context.terminal.colour();
-  context.terminal.out(client ? text_for(*client, connections) : all_clients(connections, colour));
+  context.terminal.out(client ? text_for(*client, connections)
+                              : all_clients(*access, wants_https, context.terminal.colour()));
   bool https = !connections.empty() && connections.front().url.starts_with("https:");
   if (https && !access->ca_file.empty()) {
     context.terminal.err("\nThe certificate is trusted with one of these:\n");

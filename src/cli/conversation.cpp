@@ -5,9 +5,11 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "cli/talk.h"
 #include "cli/text.h"
 #include "cli/tool.h"
 #include "codec/json.h"
+#include "mcp/legacy.h"
 
 namespace berth::cli {
 namespace {
@@ -67,6 +69,13 @@ void show_notification(Context& context, std::string_view method, std::string_vi
   context.terminal.err(paint(Paint::dim, fmt::format("… {}", text), context.terminal.colour()) + "\n");
 }
 
+/// What Berth says of the result besides: that the server's process and state are new, say.
+void show_notice(Context& context, std::string_view result) {
+  const auto parsed = berth::json::parse(result);
+  const auto notice = parsed ? parsed->find("_meta").find(mcp::notice_key).as_string() : std::nullopt;
+  if (notice) context.terminal.err(fitted(context.terminal, printable(*notice) + "\n"));
+}
+
 }  // namespace
 
 Task<Result<std::string>> converse(Context& context, McpClient& client, Conversation conversation) {
@@ -84,7 +93,10 @@ Task<Result<std::string>> converse(Context& context, McpClient& client, Conversa
     Result<std::string> result = co_await client.request(std::move(request));
     if (!result) co_return Failure(result.error());
     std::optional<InputRound> input = read_input_round(*result);
-    if (!input) co_return result;
+    if (!input) {
+      show_notice(context, *result);
+      co_return result;
+    }
     std::string responses;
     for (const Question& question : input->questions) {
       std::string answer = co_await ask(context, question);

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
+#include <set>
 
 #include "cli/connection.h"
 #include "cli/testing/fake_context.h"
@@ -232,6 +233,18 @@ TEST(Connect, gives_clients_the_address_outside) {
             "--header \"Berth-Client: RANDOM\"\n");
 }
 
+TEST(Connect, gives_each_client_a_name_of_its_own) {
+  Running running;
+  EXPECT_EQ(running.world.run({"connect"}), 0);
+  const std::string& said = running.world.terminal.output;
+  std::set<std::string> names;
+  for (const std::string_view before : {"Berth-Client: ", "\"Berth-Client\": \""}) {
+    for (std::size_t at = said.find(before); at != std::string::npos; at = said.find(before, at + 1))
+      names.insert(said.substr(at + before.size(), 2 * client_bytes));
+  }
+  EXPECT_EQ(names.size(), 4u) << said;
+}
+
 TEST(Prompts, are_listed_and_got) {
   Running running;
   running.answer(
@@ -425,6 +438,16 @@ TEST(Call, of_a_tool_that_fails_exits_with_7) {
   EXPECT_EQ(running.world.run({"call", "whoami"}), 7);
   EXPECT_EQ(running.world.terminal.output, "");
   EXPECT_EQ(running.world.terminal.errors, "The tool whoami failed:\nno such key\n");
+}
+
+TEST(Call, says_that_the_servers_state_was_lost) {
+  Running running;
+  running.answer({{"tools/list", std::string(tools)},
+                  {"tools/call", R"({"content": [{"type": "text", "text": "nothing"}],
+                    "_meta": {"berth/notice": "The server's process is new."}})"}});
+  EXPECT_EQ(running.world.run({"call", "whoami"}), 0);
+  EXPECT_EQ(running.world.terminal.output, "nothing\n");
+  EXPECT_EQ(running.world.terminal.errors, "The server's process is new.\n");
 }
 
 TEST(Call, with_mistakes_has_precise_answers) {
