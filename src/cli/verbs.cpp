@@ -255,8 +255,11 @@ constexpr Verb verb_table[] = {
      .run = run_resources},
     {.name = "connect",
      .summary = "print the line or file that connects a client",
-     .usage = "[--client claude|cursor|vscode|json] [--on aws|here] [--show-key]",
+     .usage = "[--client NAME] [--https] [--on aws|here] [--show-key]",
      .options = connect_options,
+     .more =
+         "Each client it prints for gets a name (Berth-Client), and with it a process of its own where the "
+         "server keeps state in one.",
      .run = run_connect_anywhere},
     {.name = "scale",
      .summary = "change how many tasks run",
