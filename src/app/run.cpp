@@ -9,6 +9,7 @@
 #include "app/world.h"
 #include "base/ip_address.h"
 #include "base/random.h"
+#include "base/version.h"
 #include "cli/all_verbs.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
@@ -130,7 +131,7 @@ class Program {
     options.identity.generation = random_u64();
     options.fleet_key = Secret(random_bytes(32));
     options.environment = app::child_environment(environment_, options.spec.auth);
-    options.version = cli::version();
+    options.version = version();
     options.native = &server_;
     std::function<void(const task::Runtime&)> started = [this](const task::Runtime& runtime) {
       terminal_->err(fmt::format("serving http://{}/mcp, Ctrl-C stops\n", net::to_string(runtime.local())));

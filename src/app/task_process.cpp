@@ -8,6 +8,7 @@
 #include "app/stall_watch.h"
 #include "base/heap.h"
 #include "base/signal.h"
+#include "base/version.h"
 #include "cli/files.h"
 #include "cli/options.h"
 #include "cli/service_access.h"
@@ -89,7 +90,7 @@ Task<Result<task::RuntimeOptions>> standalone_options(cli::Context& context,
   options.keys = std::move(*keys);
   const auto checked = cli::check_keys(options.spec.auth.keys, settings->listen.host, context.environment);
   if (!checked) co_return Failure(checked.error());
-  options.version = cli::version();
+  options.version = version();
   const auto ecs = co_await ask_where(context.network, settings->metadata_uri);
   if (!ecs) co_return Failure(ecs.error());
   const auto applied = task::apply_task_settings(*settings, *ecs, options);
@@ -106,7 +107,7 @@ Result<task::RuntimeOptions> supervised_options(const std::string& task_file,
   auto keys = read_keys(options->spec, environment);
   if (!keys) return Failure(keys.error());
   options->keys = std::move(*keys);
-  options->version = cli::version();
+  options->version = version();
   return options;
 }
 

@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include "base/version.h"
 #include "cli/all_verbs.h"
 #include "cli/control.h"
 #include "cli/service_access.h"
@@ -70,8 +71,6 @@ Task<ExitCode> run_schema(Context& context, const Arguments& arguments) {
   context.terminal.out(arguments.has("reference") ? model::reference_markdown() : model::json_schema());
   co_return ExitCode::ok;
 }
-
-std::string_view version() { return BERTH_VERSION; }
 
 Task<ExitCode> run_version(Context& context, const Arguments& /*arguments*/) {
   context.terminal.out(fmt::format("berth {}\n", version()));

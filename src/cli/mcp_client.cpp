@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 
 #include "base/log.h"
+#include "base/version.h"
 #include "cli/verbs.h"
 #include "codec/sse.h"
 #include "http/outbound.h"

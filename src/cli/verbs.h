@@ -29,7 +29,4 @@ std::span<const Verb> verbs();
 /// name.
 Task<ExitCode> run(Context& context, const std::vector<std::string>& words);
 
-/// The version of this program.
-std::string_view version();
-
 }  // namespace berth::cli

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "base/version.h"
+
 namespace berth::task::host {
 namespace {
 
@@ -135,7 +137,8 @@ TEST(LegacySession, tells_the_server_who_calls_and_learns_what_it_is) {
   server.session->start(server.now);
   EXPECT_EQ(server.sent().at(0),
             R"({"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25",)"
-            R"("capabilities":{},"clientInfo":{"name":"berth","title":"Berth","version":"0.1.0"}}})");
+            R"("capabilities":{},"clientInfo":{"name":"berth","title":"Berth","version":")" +
+                std::string(version()) + R"("}}})");
   server.line(
       R"({"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2024-11-05","capabilities":{"tools":{}},)"
       R"("serverInfo":{"name":"x","version":"2"},"instructions":"be \"kind\""}})");

@@ -7,13 +7,16 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/version.h"
 #include "mcp/client_meta.h"
 
 namespace berth::task::host {
 
 namespace {
 
-constexpr std::string_view own_info = R"({"name":"berth","title":"Berth","version":"0.1.0"})";
+std::string own_info() {
+  return fmt::format(R"({{"name":"berth","title":"Berth","version":"{}"}})", version());
+}
 
 void append_int(std::string& out, std::int64_t value) {
   char digits[24];
@@ -292,7 +295,7 @@ void append_modern_meta(std::string& members, const mcp::Call& call, std::int64_
   append_progress_and_trace(members, call, id);
 }
 
-std::string own_modern_meta() { return mcp::client_meta(own_info); }
+std::string own_modern_meta() { return mcp::client_meta(own_info()); }
 
 std::string input_members(const mcp::Call& call) {
   std::string members;
@@ -304,7 +307,7 @@ std::string input_members(const mcp::Call& call) {
 std::string initialize_params(const CapabilitySet& capabilities, std::string_view client_info) {
   return fmt::format(R"({{"protocolVersion":"{}","capabilities":{},"clientInfo":{}}})",
                      mcp::latest_legacy_version, capabilities.to_json(),
-                     client_info.empty() ? own_info : client_info);
+                     client_info.empty() ? own_info() : std::string(client_info));
 }
 
 std::string listen_filter(std::string_view capabilities, const std::set<std::string>& uris) {
