@@ -27,22 +27,22 @@ std::uint64_t count_of(json::Slice number) {
 
 }  // namespace
 
-std::vector<ServerState> read_readiness_file(const std::string& path) {
+TaskReadiness read_readiness_file(const std::string& path) {
   const std::string text = text_of_file(path);
   const auto object = json::parse(text);
   if (!object) return {};
-  std::vector<ServerState> out;
+  TaskReadiness out{object->find("draining").as_bool().value_or(false), {}};
   json::Elements servers(object->find("servers"));
   while (servers.next()) {
     const json::Slice server = servers.value();
-    out.push_back({.name = server.find("name").as_string().value_or(""),
-                   .ready = server.find("ready").as_bool().value_or(false),
-                   .reason = server.find("reason").as_string().value_or(""),
-                   .refused = server.find("refused").as_bool().value_or(false),
-                   .not_separated = server.find("not_separated").as_string().value_or(""),
-                   .restarts = count_of(server.find("restarts")),
-                   .oom_kills = count_of(server.find("oom_kills")),
-                   .homes = count_of(server.find("homes"))});
+    out.servers.push_back({.name = server.find("name").as_string().value_or(""),
+                           .ready = server.find("ready").as_bool().value_or(false),
+                           .reason = server.find("reason").as_string().value_or(""),
+                           .refused = server.find("refused").as_bool().value_or(false),
+                           .not_separated = server.find("not_separated").as_string().value_or(""),
+                           .restarts = count_of(server.find("restarts")),
+                           .oom_kills = count_of(server.find("oom_kills")),
+                           .homes = count_of(server.find("homes"))});
   }
   return out;
 }

@@ -31,6 +31,7 @@ struct RunningTask {
   Duration drain_timeout{};
   TaskState state = TaskState::starting;
   bool told_to_stop = false;
+  bool takes_no_calls = false;  ///< it has begun to drain, as it says
   std::string reason;
   TimePoint started;
   WallTime started_wall;

@@ -26,6 +26,8 @@ constexpr Duration handover_pause = std::chrono::milliseconds(250);
 constexpr Duration last_words_pause = std::chrono::milliseconds(500);
 /// How much later than its drain must be over a task is killed: it may still be telling what it cut.
 constexpr Duration kill_pause = std::chrono::seconds(3);
+/// How often it is looked whether a task that was told to stop has begun to.
+constexpr Duration drain_look_interval = std::chrono::milliseconds(20);
 constexpr std::size_t failed_checks_max = 3;
 /// How often a task of a new revision is looked at until it serves.
 constexpr Duration proof_interval = std::chrono::milliseconds(200);
@@ -159,7 +161,10 @@ class SupervisorImpl final : public Supervisor {
   void settle_rollout();
 
   std::vector<ServerState> servers_of(const RunningTask& task) const {
-    return read_readiness_file(options_.paths.readiness_file(task.id));
+    return read_readiness_file(options_.paths.readiness_file(task.id)).servers;
+  }
+  bool says_draining(const RunningTask& task) const {
+    return read_readiness_file(options_.paths.readiness_file(task.id)).is_draining;
   }
   bool says_ready(const RunningTask& task, std::string_view server) const {
     return std::ranges::any_of(servers_of(task),
@@ -408,7 +413,11 @@ Task<void> SupervisorImpl::stop_gently(RunningTask& task) {
     co_await task.handed_over.wait();
   }
   task.process->signal(SIGTERM);
-  co_await clock_.sleep_for(task.drain_timeout + kill_pause);
+  const TimePoint until = clock_.now() + task.drain_timeout + kill_pause;
+  while (!says_draining(task) && clock_.now() < until) co_await clock_.sleep_for(drain_look_interval);
+  task.takes_no_calls = true;
+  changed_.notify();
+  co_await clock_.sleep_until(until);
   task.log->note("task_killed", "it did not end within tasks.drain_timeout", clock_.wall());
   task.process->signal(SIGKILL);
 }
@@ -532,7 +541,11 @@ void SupervisorImpl::undo_rollout(std::string reason) {
 void SupervisorImpl::settle_rollout() {
   std::size_t renewed = 0;
   for (const auto& [number, task] : running_) {
-    if (task->state == TaskState::draining) continue;
+    if (task->state == TaskState::draining) {
+      // Until it knows that it goes, its sisters may hand it a caller who is at home there.
+      if (task->revision != desired_.revision && !task->takes_no_calls) return;
+      continue;
+    }
     if (task->revision != desired_.revision || task->state != TaskState::ready) return;
     ++renewed;
   }

@@ -300,6 +300,23 @@ TEST_F(SupervisorTest, ARollingRestartReplacesOneAfterAnother) {
   EXPECT_EQ(running().size(), 3u);
 }
 
+TEST_F(SupervisorTest, ARestartIsDoneOnceTheTasksOfBeforeTakeNoCalls) {
+  start_healthy();
+  for (const auto& process : processes_) process->ends_on_term = false;
+  supervisor_->restart(options_.first, "");
+  for (int i = 0; i < 12; ++i) {
+    for (const std::string& id : running()) healthy(id);
+    clock_.advance(1s);
+  }
+  EXPECT_EQ(running().size(), 6u);
+  EXPECT_EQ(supervisor_->rollout().state, RolloutStatus::State::running);
+  for (const char* id : {"1", "2", "3"})
+    std::ofstream(options_.paths.readiness_file(id)) << R"({"draining":true})";
+  clock_.advance(1s);
+  EXPECT_EQ(running().size(), 6u);
+  EXPECT_EQ(supervisor_->rollout().state, RolloutStatus::State::done);
+}
+
 /// A service of the servers good and bad, both answering, whose tasks are asked before they serve.
 class RolloutTest : public SupervisorTest {
  protected:

@@ -32,6 +32,11 @@ Result<void> replace_private_file(const std::string& path, std::string_view text
 Readiness::Readiness(Options options, Clock& clock, Log& log)
     : options_(std::move(options)), clock_(clock), log_(log), began_(clock.now()) {}
 
+void Readiness::set_draining() {
+  draining_ = true;
+  if (!options_.file.empty()) tell_file();
+}
+
 bool Readiness::look() {
   bool each_did = true;
   bool one_answers = false;
@@ -100,7 +105,7 @@ void Readiness::tell_file() {
     if (server.homes) text += R"(,"homes":)" + std::to_string(server.homes());
     text += "}";
   }
-  text = R"({"servers":[)" + text + "]}\n";
+  text = R"({"draining":)" + std::string(draining_ ? "true" : "false") + R"(,"servers":[)" + text + "]}\n";
   if (text == told_) return;
   const auto written = replace_private_file(options_.file, text);
   if (!written) log_.warning("readiness_not_told", {{"problem", written.error().message()}});

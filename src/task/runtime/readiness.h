@@ -33,15 +33,15 @@ class Readiness {
     std::vector<WatchedServer> servers;
     Duration patience{};  ///< the longest start_timeout of the servers
     /// Told, for `berth status`, who does not answer and why, and how often the processes of each server
-    /// ended by themselves, and how many callers are at home here, whenever that changes; mode 0600. Empty:
-    /// none.
+    /// ended by themselves, how many callers are at home here, and whether the task drains, whenever that
+    /// changes; mode 0600. Empty: none.
     std::string file;
     /// Whether all servers answer in a sister task that has the same; null: there are no sisters.
     std::function<bool()> sister_is_whole;
   };
   Readiness(Options options, Clock& clock, Log& log);
 
-  void set_draining() { draining_ = true; }
+  void set_draining();
   /// Looks at the servers anew.
   bool look();
   /// At the last look: each server answers that runs here.

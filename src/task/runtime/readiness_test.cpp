@@ -135,7 +135,8 @@ TEST_F(ReadinessTest, KeepsWhatItKnowsInAFileOfItsOwnersAlone) {
     return std::string(std::istreambuf_iterator<char>(in), {});
   };
   readiness.look();
-  EXPECT_EQ(text(), R"({"servers":[{"name":"good","ready":true,"restarts":0,"oom_kills":0,"homes":2},)"
+  EXPECT_EQ(text(), R"({"draining":false,"servers":[)"
+                    R"({"name":"good","ready":true,"restarts":0,"oom_kills":0,"homes":2},)"
                     R"({"name":"bad","ready":false,"reason":"Its last words: password",)"
                     R"("restarts":3,"oom_kills":2}]})"
                     "\n");
