@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <ctime>
 #include <utility>
@@ -36,26 +37,25 @@ bool is_value_byte(char byte) {
   return (code >= 0x20 && code != 0x7F) || code == '\t';
 }
 
-/// The first byte in [at, end) that no field value may hold. Eight bytes at a time where none is a control.
+/// The first byte in [at, end) that no field value may hold. Eight bytes at a time.
 const char* skip_value(const char* at, const char* end) {
+  static_assert(std::endian::native == std::endian::little, "the lowest byte of a word is the first");
   constexpr std::uint64_t ones = ~std::uint64_t{0} / 255;
   constexpr std::uint64_t tops = ones * 0x80;
-  while (at != end) {
-    while (end - at >= 8) {
-      std::uint64_t word = 0;
-      std::memcpy(&word, at, sizeof word);
-      const std::uint64_t delete_zeroed = word ^ (ones * 0x7F);
-      const std::uint64_t below_space = (word - ones * 0x20) & ~word & tops;
-      const std::uint64_t is_delete = (delete_zeroed - ones) & ~delete_zeroed & tops;
-      if ((below_space | is_delete) != 0) break;
-      at += 8;
-    }
-    const char* const stop = end - at >= 8 ? at + 8 : end;
-    while (at != stop) {
-      if (!is_value_byte(*at)) return at;
-      ++at;
-    }
+  while (end - at >= 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, sizeof word);
+    const std::uint64_t delete_zeroed = word ^ (ones * 0x7F);
+    const std::uint64_t below_space = (word - ones * 0x20) & ~word & tops;
+    const std::uint64_t is_delete = (delete_zeroed - ones) & ~delete_zeroed & tops;
+    const std::uint64_t found = below_space | is_delete;
+    // Above the first byte that is found, borrows find others that are none.
+    at += found == 0 ? 8 : std::countr_zero(found) / 8;
+    if (found == 0) continue;
+    if (*at != '\t') return at;
+    ++at;
   }
+  while (at != end && is_value_byte(*at)) ++at;
   return at;
 }
 

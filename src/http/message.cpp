@@ -54,14 +54,14 @@ void Headers::add(std::string_view name, std::string_view value) {
 
 void Headers::set(std::string_view name, std::string_view value) {
   for (std::size_t i = 0; i < spans_.size(); ++i) {
-    if (!equals_ignoring_case(at(i).name, name)) continue;
+    if (!is_named(i, name)) continue;
     const std::string kept_name(name);
     const auto value_bytes = static_cast<std::uint32_t>(value.size());
     spans_[i].value_at = append(value);
     spans_[i].value_bytes = value_bytes;
     std::size_t kept = i + 1;
     for (std::size_t j = i + 1; j < spans_.size(); ++j) {
-      if (!equals_ignoring_case(at(j).name, kept_name)) spans_[kept++] = spans_[j];
+      if (!is_named(j, kept_name)) spans_[kept++] = spans_[j];
     }
     spans_.resize(kept);
     return;
@@ -72,7 +72,7 @@ void Headers::set(std::string_view name, std::string_view value) {
 void Headers::remove(std::string_view name) {
   std::size_t kept = 0;
   for (std::size_t i = 0; i < spans_.size(); ++i) {
-    if (!equals_ignoring_case(at(i).name, name)) spans_[kept++] = spans_[i];
+    if (!is_named(i, name)) spans_[kept++] = spans_[i];
   }
   spans_.resize(kept);
 }
@@ -82,19 +82,34 @@ void Headers::clear() {
   spans_.clear();
 }
 
+/// Most names differ in their length or their first letter.
+bool Headers::is_named(std::size_t index, std::string_view name) const {
+  const Span& span = spans_[index];
+  if (span.name_bytes != name.size()) return false;
+  const std::string_view own(text_.data() + span.name_at, span.name_bytes);
+  return own.empty() || (((own[0] ^ name[0]) & ~0x20) == 0 && equals_ignoring_case(own, name));
+}
+
 std::optional<std::string_view> Headers::get(std::string_view name) const {
   for (std::size_t i = 0; i < spans_.size(); ++i) {
-    if (spans_[i].name_bytes != name.size()) continue;
-    const Field field = at(i);
-    if (equals_ignoring_case(field.name, name)) return field.value;
+    if (is_named(i, name)) return at(i).value;
   }
   return std::nullopt;
 }
 
-std::size_t Headers::count(std::string_view name) const {
-  std::size_t found = 0;
-  for (const Field field : fields()) found += equals_ignoring_case(field.name, name) ? 1 : 0;
-  return found;
+std::string_view Headers::repeated(std::initializer_list<std::string_view> names) const {
+  std::uint64_t seen = 0;
+  for (std::size_t i = 0; i < spans_.size(); ++i) {
+    std::uint64_t bit = 1;
+    for (const std::string_view name : names) {
+      if (is_named(i, name)) {
+        if ((seen & bit) != 0) return name;
+        seen |= bit;
+      }
+      bit <<= 1;
+    }
+  }
+  return {};
 }
 
 std::string_view RequestHead::path() const { return std::string_view(target).substr(0, target.find('?')); }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -54,7 +55,8 @@ class Headers {
   void clear();
   /// The first value with that name.
   std::optional<std::string_view> get(std::string_view name) const;
-  std::size_t count(std::string_view name) const;
+  /// Of `names`, at most 64, one that more than one field has; empty: there is none.
+  std::string_view repeated(std::initializer_list<std::string_view> names) const;
   bool empty() const { return spans_.empty(); }
   /// For iteration: `for (const auto field : headers.fields())`.
   Range fields() const { return Range(this); }
@@ -71,6 +73,7 @@ class Headers {
     const std::string_view text = text_;
     return {text.substr(span.name_at, span.name_bytes), text.substr(span.value_at, span.value_bytes)};
   }
+  bool is_named(std::size_t index, std::string_view name) const;
   std::uint32_t append(std::string_view text);
 
   std::string text_;

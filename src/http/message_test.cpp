@@ -20,7 +20,8 @@ TEST(Headers, KeepOrderAndCompareNamesWithoutCase) {
   EXPECT_EQ(headers.get("a"), "1");
   EXPECT_EQ(headers.get("B"), "2");
   EXPECT_FALSE(headers.get("c"));
-  EXPECT_EQ(headers.count("A"), 2u);
+  EXPECT_EQ(headers.repeated({"c", "B", "A"}), "A");
+  EXPECT_EQ(headers.repeated({"c", "b"}), "");
   EXPECT_EQ(text(headers), "A=1;b=2;a=3;");
 }
 
@@ -44,7 +45,7 @@ TEST(Headers, TakeViewsIntoThemselves) {
   Headers headers;
   headers.add("A", "value");
   for (int i = 0; i < 100; ++i) headers.add(*headers.get("A"), *headers.get("a"));
-  EXPECT_EQ(headers.count("value"), 100u);
+  EXPECT_EQ(headers.fields().size(), 101u);
   headers.set("A", *headers.get("value"));
   EXPECT_EQ(headers.get("A"), "value");
 }

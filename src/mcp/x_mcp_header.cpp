@@ -185,7 +185,7 @@ std::optional<RpcError> check_header_params(std::span<const HeaderParam> params,
       return param_mismatch(fmt::format("the argument '{}' is there, but the required {} header is missing.",
                                         show(param.path), field));
     }
-    if (headers.count(field) > 1)
+    if (!headers.repeated({field}).empty())
       return param_mismatch(fmt::format("the {} header is given more than once.", field));
     const std::optional<std::string> decoded = decode_header_value(*sent);
     if (!decoded)

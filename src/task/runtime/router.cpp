@@ -84,6 +84,8 @@ struct Router::Route {
     latency.observe(seconds(until_head));
   }
 
+  std::string_view folder() const { return std::string_view(path).substr(0, path.rfind('/')); }
+
   ServedServer server;
   std::string path;
   std::vector<std::pair<int, std::uint64_t>> statuses;
@@ -219,10 +221,13 @@ Router::~Router() = default;
 
 Router::Route* Router::find(std::string_view path) {
   if (path.ends_with("/mcp/")) path.remove_suffix(1);
-  if (path == "/mcp") return routes_.size() == 1 ? routes_.front().get() : nullptr;
-  if (!path.ends_with("/mcp")) return nullptr;
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string_view::npos || !is_one_of(path.substr(slash), {"/mcp", "/sse", "/messages"}))
+    return nullptr;
+  const std::string_view folder = path.substr(0, slash);
+  if (folder.empty()) return routes_.size() == 1 ? routes_.front().get() : nullptr;
   for (const auto& route : routes_) {
-    if (route->path == path) return route.get();
+    if (route->folder() == folder) return route.get();
   }
   return nullptr;
 }
@@ -318,9 +323,9 @@ http::Response Router::refuse_key(const http::Exchange& exchange) {
 std::optional<http::Response> Router::refuse_caller(const http::Exchange& exchange) {
   const http::Headers& headers = exchange.head().headers;
   // Whoever stands between could have read the other one.
-  for (const std::string_view name : {"Authorization", "X-API-Key", "Mcp-Session-Id", "Origin"}) {
-    if (headers.count(name) > 1) return rpc_refusal(400, fmt::format("{} must be sent once.", name));
-  }
+  const std::string_view repeated =
+      headers.repeated({"Authorization", "X-API-Key", "Mcp-Session-Id", "Origin"});
+  if (!repeated.empty()) return rpc_refusal(400, fmt::format("{} must be sent once.", repeated));
   if (headers.get(client_header).value_or("").size() > client_bytes_max)
     return rpc_refusal(400, fmt::format("{} must have at most {} bytes.", client_header, client_bytes_max));
   if (const auto problem = guard_.refuse(headers)) return rpc_refusal(403, *problem);
