@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "cluster/addresses.h"
 #include "cluster/readiness_file.h"
+#include "cluster/rollout.h"
 #include "cluster/running_task.h"
 #include "cluster/task_file.h"
 #include "model/slowest_start.h"
@@ -29,20 +30,6 @@ constexpr Duration kill_pause = std::chrono::seconds(3);
 /// How often it is looked whether a task that was told to stop has begun to.
 constexpr Duration drain_look_interval = std::chrono::milliseconds(20);
 constexpr std::size_t failed_checks_max = 3;
-/// How often a task of a new revision is looked at until it serves.
-constexpr Duration proof_interval = std::chrono::milliseconds(200);
-/// What a task may take to serve besides the start of its slowest server.
-constexpr Duration proof_reserve = std::chrono::seconds(10);
-/// How long the health checks may take after that.
-constexpr Duration admission_patience = std::chrono::seconds(30);
-
-/// A replacement of every task that is under way, and what it would go back to.
-struct Rollout {
-  TaskRevision before;
-  std::uint64_t revision_before = 0;
-  std::vector<std::string> answered;  ///< servers that a task of before answers for, as successors must
-  std::size_t failures = 0;           ///< tasks of the new revision that ended before they were ready
-};
 
 double to_seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 

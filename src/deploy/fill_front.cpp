@@ -64,7 +64,7 @@ void fill_front(const model::Spec& spec, Fillings& fillings) {
   values["domain_url"] = "https://" + aws.domain;
   values["hosted_zone"] = aws.hosted_zone;
   values["certificate"] = aws.certificate.empty() ? reference("Certificate") : json::value(aws.certificate);
-  values["mcp_paths"] = json::array{"/mcp", "/*/mcp"};
+  values["mcp_paths"] = json::array{"/mcp", "/*/mcp", "/*/sse", "/*/messages"};
   values["not_found"] =
       json::array{{{"Type", "fixed-response"},
                    {"FixedResponseConfig",

@@ -21,17 +21,18 @@ enum class HandleKind : std::uint8_t {
   cursor,
   change,
   session_record,
+  http_sse,  ///< a stream of HTTP+SSE
 };
 
 /// Everything a client echoes back to us so that any task can find the state's owner. Plain value.
 struct Handle {
   HandleKind kind = HandleKind::session;
-  std::string owner;             ///< task id
-  std::string owner_address;     ///< peer endpoint "10.0.1.7:3001"
-  std::uint64_t generation = 0;  ///< boot of the owner; another boot of the same task is another owner
-  std::string local;             ///< the owner's own key or state
-  std::string principal;         ///< who may use it; checked by open()
-  std::string digest;            ///< of the originating request (method + params), or empty
+  std::string owner;                ///< task id
+  std::string owner_address;        ///< peer endpoint "10.0.1.7:3001"
+  std::uint64_t generation = 0;     ///< boot of the owner; another boot of the same task is another owner
+  std::string local;                ///< the owner's own key or state
+  std::string principal;            ///< who may use it; checked by open()
+  std::string digest;               ///< of the originating request (method + params), or empty
   std::int64_t expires_unix_s = 0;  ///< 0: never
   bool operator==(const Handle&) const = default;
 };

@@ -32,8 +32,9 @@ constexpr Field server_table[] = {
     by_hand(texts, "args", "Further words after `command` or `native`."),
     by_hand(choice, "builtin", "A server that is part of Berth.", builtin_names),
     by_hand(text, "url",
-            "The Streamable HTTP endpoint of a server that already runs: `http://HOST:PORT/PATH` or "
-            "`https://…`. `${NAME}` as in `env`, for a key in the query, which no log and no client sees."),
+            "The endpoint of a server that already runs (Streamable HTTP or HTTP+SSE): "
+            "`http://HOST:PORT/PATH` or `https://…`. `${NAME}` as in `env`, for a key in the query, which no "
+            "log and no client sees."),
     by_hand(argv, "native", "A program written with Berth's C++ library; it is the task itself."),
     rows::plain<&ServerSpec::environment>(
         table, "env",

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "task/edge/answer_form.h"
 #include "task/edge/answers.h"
+#include "task/edge/http_sse.h"
 #include "task/edge/legacy_edge.h"
 #include "task/edge/modern_edge.h"
 #include "task/edge/request_body.h"
@@ -16,12 +17,21 @@ using namespace edge;
 class EndpointImpl final : public Endpoint {
  public:
   explicit EndpointImpl(EndpointWorld world)
-      : shared_(world), modern_(shared_), legacy_(shared_), idle_(world.clock.executor()) {}
+      : shared_(world),
+        modern_(shared_),
+        legacy_(shared_),
+        idle_(world.clock.executor()),
+        http_sse_(shared_, [this](http::Exchange& exchange, RequestContext context) {
+          return serve(exchange, std::move(context));
+        }) {}
 
   Task<void> serve(http::Exchange& exchange, RequestContext context) override {
     const InService counted(*this);
     const std::string& method = exchange.head().method;
-    if (method == "POST") {
+    const std::string_view path = exchange.head().path();
+    if (path.ends_with("/sse") || path.ends_with("/messages")) {
+      co_await serve_http_sse(exchange, context, path.ends_with("/sse") ? "GET" : "POST");
+    } else if (method == "POST") {
       co_await post(exchange, context);
     } else if (method == "GET" || method == "DELETE") {
       auto memory = shared_.world.memory.open(context.principal, MemoryAccount::Kind::request);
@@ -56,6 +66,7 @@ class EndpointImpl final : public Endpoint {
       idle_.notify();
     });
     while (in_service_ > 0 && !late) co_await idle_.wait();
+    co_await http_sse_.stop();
     legacy_.sessions().release_all();
     co_return cut;
   }
@@ -79,6 +90,8 @@ class EndpointImpl final : public Endpoint {
     EndpointImpl& endpoint_;
   };
 
+  Task<void> serve_http_sse(http::Exchange& exchange, const RequestContext& context,
+                            std::string_view allowed);
   Task<void> post(http::Exchange& exchange, const RequestContext& context);
   Task<void> take(http::Exchange& exchange, const RequestContext& context, mcp::McpHeaders headers);
   Task<void> dispatch(Incoming& incoming);
@@ -89,7 +102,24 @@ class EndpointImpl final : public Endpoint {
   LegacyEdge legacy_;
   std::size_t in_service_ = 0;
   Signal idle_;
+  HttpSse http_sse_;
 };
+
+/// Clients that try Streamable HTTP first take the 405 for a no.
+Task<void> EndpointImpl::serve_http_sse(http::Exchange& exchange, const RequestContext& context,
+                                        std::string_view allowed) {
+  if (exchange.head().method != allowed) {
+    co_await answer_not_allowed(exchange, allowed);
+    co_return;
+  }
+  auto memory = shared_.world.memory.open(context.principal, MemoryAccount::Kind::request);
+  Incoming incoming{exchange, context, memory, {}, mcp::read_headers(exchange.head().headers), {}, {}};
+  if (allowed == "GET") {
+    co_await http_sse_.open(incoming);
+  } else {
+    co_await http_sse_.post(incoming);
+  }
+}
 
 /// Clients are to accept both forms of an answer (Streamable HTTP, Sending Messages); one that accepts one of
 /// them gets that.

@@ -6,6 +6,7 @@
 
 #include "base/shown_url.h"
 #include "codec/json.h"
+#include "task/host/http_sse_client.h"
 
 namespace berth::task::host {
 
@@ -91,9 +92,10 @@ Task<Result<std::optional<std::string>>> MessageStream::next() {
 
 // --- Upstream
 
-Upstream::Upstream(const model::ServerSpec& spec, net::Network& network)
+Upstream::Upstream(const model::ServerSpec& spec, net::Network& network, Branches& branches)
     : spec_(spec),
       network_(network),
+      branches_(branches),
       address_(http::parse_url(spec.url.reveal())),
       name_(shown_url(spec.url)) {}
 
@@ -117,7 +119,26 @@ Task<Result<void>> Upstream::connect() {
     options.tls_host_name = address_->host;
   }
   client_ = http::make_client(network_, std::move(options));
+  if (speaks_http_sse_) client_ = by_http_sse(client_);
   co_return Result<void>();
+}
+
+std::shared_ptr<http::Client> Upstream::by_http_sse(std::shared_ptr<http::Client> client) {
+  return make_http_sse_client(std::move(client), *address_, branches_, network_.clock(),
+                              spec_.message_bytes_max);
+}
+
+Task<Result<http::Response>> Upstream::fetch_by_http_sse(std::string method, http::Headers headers,
+                                                         std::string body, TimePoint deadline) {
+  const Result<void> connected = co_await connect();
+  if (!connected) co_return std::unexpected(connected.error());
+  const std::shared_ptr<http::Client> before = client_;
+  client_ = by_http_sse(before);
+  const std::shared_ptr<http::Client> tried = client_;
+  auto response = co_await fetch(std::move(method), std::move(headers), std::move(body), deadline);
+  speaks_http_sse_ = response.has_value() && response->status == 200;
+  if (!speaks_http_sse_ && client_ == tried) client_ = before;
+  co_return response;
 }
 
 Task<Result<std::unique_ptr<http::ClientResponse>>> Upstream::send(std::string method, http::Headers headers,

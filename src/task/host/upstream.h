@@ -71,7 +71,7 @@ class MessageStream {
 class Upstream {
  public:
   /// Everything passed outlives it.
-  Upstream(const model::ServerSpec& spec, net::Network& network);
+  Upstream(const model::ServerSpec& spec, net::Network& network, Branches& branches);
 
   /// Sends a request; the answer's head has to come until `deadline`. `delivery`, when not null, outlives the
   /// sending and tells how far the request got.
@@ -82,18 +82,26 @@ class Upstream {
   /// first message that is an answer.
   Task<Result<http::Response>> fetch(std::string method, http::Headers headers, std::string body,
                                      TimePoint deadline);
+  /// A first POST that was refused, once more for an upstream that may speak HTTP+SSE (2024-11-05): if it
+  /// does, everything is sent to it so from now on.
+  Task<Result<http::Response>> fetch_by_http_sse(std::string method, http::Headers headers, std::string body,
+                                                 TimePoint deadline);
+  bool speaks_http_sse() const { return speaks_http_sse_; }
   /// The URL without its query, for messages.
   const std::string& name() const { return name_; }
 
  private:
   Task<Result<void>> connect();
+  std::shared_ptr<http::Client> by_http_sse(std::shared_ptr<http::Client> client);
 
   const model::ServerSpec& spec_;
   net::Network& network_;
+  Branches& branches_;
   Result<http::UrlAddress> address_;
   std::string name_;
   std::shared_ptr<net::TlsContext> tls_;
   std::shared_ptr<http::Client> client_;
+  bool speaks_http_sse_ = false;
 };
 
 }  // namespace berth::task::host

@@ -142,7 +142,7 @@ UrlHost::UrlHost(const model::ServerSpec& spec, net::Network& network, ChangeSin
       sink_(sink),
       clock_(clock),
       log_(log),
-      upstream_(spec_, network),
+      upstream_(spec_, network, branches_),
       watch_answers_(clock),
       reason_(fmt::format("The upstream {} has not answered yet.", upstream_.name())),
       timer_(clock.make_timer()),

@@ -54,7 +54,12 @@ Task<Result<void>> UrlSession::initialize() {
   append_request(body, world_.next_number++, "initialize",
                  initialize_params(key_.capabilities, key_.client_info), {}, {});
   const TimePoint deadline = world_.clock.now() + world_.spec.start_timeout;
-  const auto response = co_await world_.upstream.fetch("POST", std::move(headers), std::move(body), deadline);
+  auto response = co_await world_.upstream.fetch("POST", headers, body, deadline);
+  if (response && may_speak_http_sse(response->status) && !world_.upstream.speaks_http_sse()) {
+    auto older =
+        co_await world_.upstream.fetch_by_http_sse("POST", std::move(headers), std::move(body), deadline);
+    if (older) response = std::move(older);
+  }
   if (!response) co_return std::unexpected(response.error());
   if (response->status != 200) {
     const mcp::Outcome outcome =

@@ -139,6 +139,8 @@ bool is_session_lost(int status, std::string_view body) {
   return !error || error->code == mcp::code::server_error || error->code == mcp::code::session_not_found;
 }
 
+bool may_speak_http_sse(int status) { return status == 400 || status == 404 || status == 405; }
+
 bool may_stream_later(int status) { return status == 408 || status == 429 || status >= 500; }
 
 std::vector<ToolHeaderParams> read_tool_header_params(json::Slice tools_list_result) {

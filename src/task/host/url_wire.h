@@ -38,6 +38,8 @@ std::optional<mcp::RpcError> body_error(std::string_view body);
 /// Whether a request may have been refused because its session is gone: 404, or the 400 that many servers
 /// send instead, with -32000, -32001 or no JSON-RPC error at all. It was not executed.
 bool is_session_lost(int status, std::string_view body);
+/// Whether who answers initialize so may speak HTTP+SSE (2025-03-26, Backwards Compatibility).
+bool may_speak_http_sse(int status);
 /// Whether a GET that was answered so may be answered with a stream when it is asked again.
 bool may_stream_later(int status);
 

@@ -30,7 +30,7 @@ struct ServedServer {
 };
 
 /// Shows a task over HTTP: `/mcp` (when there is one server), `/NAME/mcp` (both also with a slash behind),
-/// `/healthz`, `/readyz`, `/metrics`.
+/// beside them `/sse` and `/messages` for clients of 2024-11-05, `/healthz`, `/readyz`, `/metrics`.
 /// Guards against DNS rebinding, authenticates, counts and writes the access log: one `request` line each, at
 /// debug level for answers below 300 (a line costs as much as a tenth of a call) and at info level else.
 class Router final : public http::Service {

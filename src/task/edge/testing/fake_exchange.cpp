@@ -62,6 +62,7 @@ Task<Result<void>> FakeExchange::begin(http::ResponseHead head) {
 
 Task<Result<void>> FakeExchange::write(std::string_view part) {
   BERTH_CHECK(began_ && !finished_, "parts come between begin and finish");
+  if (before_write) co_await before_write();
   if (gone_) co_return fail(ErrorCode::unavailable, "The client has gone.");
   out_.append(part);
   co_return Result<void>();

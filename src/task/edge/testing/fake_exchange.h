@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +26,7 @@ class FakeExchange final : public http::Exchange {
   bool is_finished() const { return finished_; }
   bool is_served() const { return served_; }
   void disconnect();
+  std::function<Task<void>()> before_write;  ///< awaited by write(), if there is one
   void mark_served() {
     served_ = true;
     on_disconnect_ = nullptr;

@@ -148,7 +148,13 @@ void Fleet::restart(std::size_t index) {
 }
 
 Fleet::Sent Fleet::send(std::string method, const Fields& fields, std::string body, const To& to) {
-  auto exchange = std::make_shared<FakeExchange>(std::move(method), "/mcp", fields, std::move(body));
+  return send_to("/mcp", std::move(method), fields, std::move(body), to);
+}
+
+Fleet::Sent Fleet::send_to(std::string target, std::string method, const Fields& fields, std::string body,
+                           const To& to) {
+  auto exchange =
+      std::make_shared<FakeExchange>(std::move(method), std::move(target), fields, std::move(body));
   sent_.push_back(exchange);
   scope_.spawn(serve(*nodes[to.task]->endpoint, exchange, to));
   run();

@@ -68,6 +68,7 @@ class Fleet {
   using To = berth::task::testing::To;
 
   Sent send(std::string method, const Fields& fields, std::string body, const To& to = {});
+  Sent send_to(std::string target, std::string method, const Fields& fields, std::string body, const To& to);
   /// A modern request with the headers and the envelope that belong to it; `params` without _meta.
   Sent modern(std::string_view method, std::string_view params = "{}", const To& to = {});
   /// As `modern`, with more members in _meta and these client capabilities.
