@@ -26,6 +26,11 @@ constexpr std::size_t chunk_copied_bytes_max = 16 * 1024;
 /// A write of more than that is made in steps, each with its own deadline.
 constexpr std::size_t write_step_bytes = 256 * 1024;
 
+/// Heads up to this size are not counted while they are half read; of longer ones all connections together may
+/// hold so much.
+constexpr std::size_t long_head_bytes = 8 * 1024;
+constexpr std::size_t long_heads_bytes_max = 16u << 20;
+
 int status_of(http1::HeadStatus status) {
   switch (status) {
     case http1::HeadStatus::too_large: return 431;
@@ -66,6 +71,27 @@ class Counted {
 
  private:
   std::size_t& count_;
+};
+
+/// What one connection holds of a head that is not whole yet, in the sum of all.
+class HalfHead {
+ public:
+  explicit HalfHead(std::size_t& sum) : sum_(sum) {}
+  ~HalfHead() { sum_ -= bytes_; }
+  HalfHead(const HalfHead&) = delete;
+  HalfHead& operator=(const HalfHead&) = delete;
+
+  /// False: all together hold too much.
+  bool hold(std::size_t bytes) {
+    if (bytes <= long_head_bytes) return true;
+    sum_ += bytes - bytes_;
+    bytes_ = bytes;
+    return sum_ <= long_heads_bytes_max;
+  }
+
+ private:
+  std::size_t& sum_;
+  std::size_t bytes_ = 0;
 };
 
 }  // namespace
@@ -116,6 +142,7 @@ Task<void> Connection::run() {
 /// Reads until a whole head lies in view_; false when the connection is over.
 Task<bool> Connection::read_head() {
   input_.release_spare();
+  HalfHead half_head(shared_.half_head_bytes);
   bool timed_head = false;
   std::size_t parsed = 0;
   std::string problem;
@@ -134,6 +161,10 @@ Task<bool> Connection::read_head() {
         co_return false;
       }
       parsed = bytes.size();
+    }
+    if (!half_head.hold(bytes.size())) {
+      co_await refuse(503, "Too many long heads of requests are half read; try again.");
+      co_return false;
     }
     const bool is_ending = shared_.closing && bytes.empty();
     if (is_ending && shared_.clock.now() >= fresh_until()) co_return false;

@@ -26,9 +26,10 @@ struct ServerShared {
   std::list<Connection*> busy{};  ///< connections with a request, or a part of one
   std::list<Connection*> idle{};  ///< those that wait for a request, the longest first
   DateText date{};
-  std::size_t exchanges = 0;  ///< being served now
-  bool draining = false;      ///< every answer closes its connection
-  bool closing = false;       ///< and idle connections close too
+  std::size_t exchanges = 0;        ///< being served now
+  std::size_t half_head_bytes = 0;  ///< of long heads that are not whole yet
+  bool draining = false;            ///< every answer closes its connection
+  bool closing = false;             ///< and idle connections close too
 };
 
 /// Serves the requests of one stream in order, and is the Exchange of the request being served. The stream,

@@ -369,6 +369,25 @@ TEST_F(HttpServer, AClientThatDripsItsHeadIsStillTimedOut) {
   EXPECT_EQ(status_line(peer->take()), "HTTP/1.1 408 Request Timeout");
 }
 
+TEST_F(HttpServer, HalfReadHeadsTogetherAreBounded) {
+  drain(0s);
+  limits.head_bytes_max = 1u << 20;
+  limits.connections_max = 64;
+  server = make_server(network->listen(address).value(), nullptr, demo, clock, log, limits);
+  const std::string half = "GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string((1u << 20) - 1024, 'x');
+  std::vector<std::unique_ptr<Peer>> peers;
+  for (int i = 0; i < 16; ++i) {
+    peers.push_back(connect());
+    peers.back()->send(half);
+    EXPECT_EQ(peers.back()->take(), "");
+  }
+  EXPECT_EQ(status_line(ask(half)), "HTTP/1.1 503 Service Unavailable") << "the one that asks for more";
+  EXPECT_EQ(ask("GET /a HTTP/1.1\r\nHost: a\r\n\r\n"), ok("GET /a")) << "others go on";
+  peers.pop_back();
+  clock.run_until_idle();
+  EXPECT_EQ(ask(half), "");
+}
+
 TEST_F(HttpServer, ClosesOnAClientThatDoesNotRead) {
   const auto peer = connect();
   peer->pause(true);
