@@ -33,7 +33,7 @@ Task<Whereabouts> take_in(Shared& shared, const Incoming& incoming, std::string 
 
 bool has_homes(const Shared& shared) {
   const model::ServerSpec& spec = shared.world.spec;
-  return shared.facts.era == mcp::Era::legacy && spec.state != model::State::none &&
+  return shared.facts.era(mcp::Era::modern) == mcp::Era::legacy && spec.state != model::State::none &&
          (spec.kind == model::ServerSpec::Kind::command || spec.kind == model::ServerSpec::Kind::url);
 }
 

@@ -74,7 +74,7 @@ void LegacyCall::on_outcome(mcp::Outcome outcome) {
   switch (outcome.kind) {
     case mcp::Outcome::Kind::result: {
       forget_request();
-      std::string result = mcp::legacy_result(known_, std::move(outcome.result), shared_.facts.era);
+      std::string result = mcp::legacy_result(known_, std::move(outcome.result), spoken());
       tell_of_loss(result);
       return finish(mcp::write_result(id_, result), 200, {});
     }
@@ -103,7 +103,7 @@ void LegacyCall::forget_request() {
 
 void LegacyCall::fail(mcp::RpcError error) {
   if (ended_) return;
-  error = mcp::legacy_error(std::move(error), known_, shared_.facts.era);
+  error = mcp::legacy_error(std::move(error), known_, spoken());
   const int status = mcp::legacy_status(error);
   const auto retry_after = mcp::retry_after_s(error);
   finish(mcp::write_error(id_, error), status, retry_after);

@@ -53,6 +53,8 @@ class LegacyCall final : public mcp::CallObserver,
     std::string response;  ///< JSON text; empty while unanswered
   };
   mcp::Call call() const;
+  /// The era in which the server answers it.
+  mcp::Era spoken() const { return shared_.facts.era(mcp::Era::legacy).value_or(mcp::Era::legacy); }
   void ask(mcp::InputRequired input);
   void send_questions(Session& session);
   void go_on();

@@ -344,7 +344,7 @@ Task<void> LegacyEdge::request(const Incoming& incoming, std::shared_ptr<Session
     co_await answer_json(incoming.exchange, 200, refusal ? *std::move(refusal) : *std::move(here));
     co_return;
   }
-  if (!shared_.facts.known) {
+  if (!shared_.facts.era(mcp::Era::legacy)) {
     const mcp::Caller caller = session ? *session->caller : sessionless_caller(incoming);
     co_await shared_.learn(caller);
   }

@@ -155,7 +155,7 @@ Task<void> listen(Shared& shared, const Incoming& incoming, const mcp::Caller& c
   }
   if (!asked->uris.empty()) {
     // A process tells of its own resources; those that a caller has changed are in its home.
-    if (!shared.facts.known) co_await shared.learn(caller);
+    if (!shared.facts.era(caller.era)) co_await shared.learn(caller);
     if (has_homes(shared) && !home_here(shared, incoming.context)) {
       const auto found = co_await find_home(shared, incoming);
       if (found.is_answered) co_return;

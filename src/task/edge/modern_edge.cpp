@@ -140,7 +140,7 @@ Task<void> ModernEdge::call(const Incoming& incoming, const mcp::Caller& caller,
     const bool opened = co_await open_state(incoming, request);
     if (!opened) co_return;
   }
-  if (!shared_.facts.known) co_await shared_.learn(caller);
+  if (!shared_.facts.era(caller.era)) co_await shared_.learn(caller);
   std::shared_ptr<Home> home;
   if (has_homes(shared_)) home = home_here(shared_, incoming.context);
   // What a retry goes on with is here, home or not.

@@ -18,18 +18,17 @@ Shared::Shared(EndpointWorld the_world)
 
 Task<void> Shared::learn(const mcp::Caller& caller) {
   const auto description = co_await world.host.describe(caller);
-  if (description) note(*description);
+  if (description) note(*description, caller.era);
 }
 
 Task<Result<mcp::ServerDescription>> Shared::describe(const mcp::Caller& caller) {
   auto description = co_await world.host.describe(caller);
-  if (description) note(*description);
+  if (description) note(*description, caller.era);
   co_return description;
 }
 
-void Shared::note(const mcp::ServerDescription& description) {
-  facts.known = true;
-  facts.era = description.era;
+void Shared::note(const mcp::ServerDescription& description, mcp::Era of_caller) {
+  facts.era(of_caller) = description.era;
   facts.server_info = description.server_info;
 }
 

@@ -39,9 +39,12 @@ struct Counters {
 
 /// What is known of the hosted server without asking it again.
 struct ServerFacts {
-  bool known = false;
-  mcp::Era era = mcp::Era::legacy;
-  std::string server_info;  ///< JSON text; empty while unknown
+  std::array<std::optional<mcp::Era>, 2> eras;  ///< see era()
+  std::string server_info;                      ///< JSON text; empty while unknown
+
+  /// What the server is spoken to in for callers of that era; nullopt while unknown.
+  std::optional<mcp::Era>& era(mcp::Era of_caller) { return eras[static_cast<std::size_t>(of_caller)]; }
+  std::optional<mcp::Era> era(mcp::Era of_caller) const { return eras[static_cast<std::size_t>(of_caller)]; }
 };
 
 /// What both edges of one endpoint share. Outlives every coroutine of the endpoint.
@@ -59,7 +62,7 @@ struct Shared {
   /// what is wrong.
   Task<void> learn(const mcp::Caller& caller);
   Task<Result<mcp::ServerDescription>> describe(const mcp::Caller& caller);
-  void note(const mcp::ServerDescription& description);
+  void note(const mcp::ServerDescription& description, mcp::Era of_caller);
 
   mcp::Handle handle(mcp::HandleKind kind, std::string_view principal) const;
   bool is_own(const mcp::Handle& handle) const;

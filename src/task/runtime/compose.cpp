@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <string>
 #include <utility>
 
 #include "base/ip_address.h"
 #include "berth/server.h"
 #include "mcp/sealed_handle.h"
+#include "task/host/dual_host.h"
 #include "task/host/stdio_host.h"
 #include "task/host/url_host.h"
 #include "task/native/native_host.h"
@@ -15,6 +17,8 @@ namespace berth::task {
 namespace {
 
 constexpr std::string_view workspace = "workspace";
+/// How long the first caller of a session waits for a modern server's answer to initialize.
+constexpr Duration handshake_patience = std::chrono::seconds(10);
 
 /// Whether every host can be made, asked before the first of them starts anything.
 Result<void> check(const RuntimeOptions& options) {
@@ -68,6 +72,19 @@ struct HostMaker {
   net::ProcessLauncher& launcher;
   Log& log;
 
+  /// Where the era is not prescribed, each caller is served in its own if the server speaks both.
+  template <class Make>
+  std::unique_ptr<ServerHost> in_both_eras(const model::ServerSpec& spec, Make make) const {
+    auto first = make(spec);
+    if (spec.era != model::EraChoice::automatic) return first;
+    model::ServerSpec legacy = spec;
+    legacy.era = model::EraChoice::legacy;
+    return make_dual_host(
+        spec.name, std::move(first),
+        [make = std::move(make), legacy = std::move(legacy)] { return make(legacy); },
+        std::min<Duration>(spec.start_timeout, handshake_patience), network.clock(), log);
+  }
+
   HostedServer operator()(const model::ServerSpec& spec, ChangeSink& sink, const TaskIdentity& identity,
                           MemoryAccount& memory) const {
     HostedServer made;
@@ -82,10 +99,18 @@ struct HostMaker {
         if (!state_directory.empty()) options.eras.emplace(state_directory + "/eras", version);
         if (!state_directory.empty() && data_directory.starts_with(state_directory + "/"))
           options.separation.kept = data_directory;
-        made.host = make_stdio_host(spec, launcher, sink, clock, log, std::move(options));
+        made.host = in_both_eras(
+            spec, [options, &sink, &clock, &use = launcher, &to = log](const model::ServerSpec& as) {
+              return make_stdio_host(as, use, sink, clock, to, options);
+            });
         break;
       }
-      case model::ServerSpec::Kind::url: made.host = make_url_host(spec, network, sink, clock, log); break;
+      case model::ServerSpec::Kind::url:
+        made.host =
+            in_both_eras(spec, [&sink, &clock, &use = network, &to = log](const model::ServerSpec& as) {
+              return make_url_host(as, use, sink, clock, to);
+            });
+        break;
       case model::ServerSpec::Kind::builtin: {
         const std::shared_ptr<Server> server = make_workspace_server({data_directory, version});
         made.server = server;
