@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "mcp/older.h"
 
 namespace berth::mcp {
 namespace {
@@ -13,23 +14,36 @@ namespace {
 using json::Kind;
 using json::Slice;
 
-bool is_object_schema(Slice schema) { return schema.find("type").as_string() == "object"; }
-
-/// The tools array without the output schemas that a legacy client would refuse.
+/// The tools array with output schemas that a legacy client takes, and without those that it would refuse.
 std::string repair_output_schemas(Slice tools) {
   std::string out = "[";
   for (json::Elements elements(tools); elements.next();) {
     if (out.size() > 1) out.push_back(',');
     const Slice tool = elements.value();
     const Slice schema = tool.find("outputSchema");
-    if (schema.exists() && !is_object_schema(schema)) {
-      out.append(json::edit(tool, {{"outputSchema", std::nullopt}}));
-    } else {
+    if (!schema.exists()) {
       out.append(tool.text());
+    } else if (const auto repaired = object_schema(schema)) {
+      out.append(json::edit(tool, {{"outputSchema", *repaired}}));
+    } else {
+      out.append(json::edit(tool, {{"outputSchema", std::nullopt}}));
     }
   }
   out.push_back(']');
   return out;
+}
+
+/// What 2026-07-28 allows and no revision before it.
+std::string from_modern(Method method, std::string result) {
+  const Slice object = Slice::trusted(result);
+  if (method == Method::tools_call) {
+    const Slice structured = object.find("structuredContent");
+    if (!structured.exists() || structured.is(Kind::object)) return result;
+    return without_structured_content(object);
+  }
+  if (method != Method::tools_list || result.find("outputSchema") == std::string::npos) return result;
+  const std::string tools = repair_output_schemas(object.find("tools"));
+  return json::edit(object, {{"tools", tools}});
 }
 
 /// An Implementation with the name and version that it must have.
@@ -86,17 +100,9 @@ std::string initialize_result(std::string_view version, const ServerDescription&
   return out;
 }
 
-std::string legacy_result(Method method, std::string result, Era server_era) {
-  if (server_era == Era::legacy) return result;
-  const Slice object = Slice::trusted(result);
-  if (method == Method::tools_call) {
-    const Slice structured = object.find("structuredContent");
-    if (!structured.exists() || structured.is(Kind::object)) return result;
-    return json::edit(object, {{"structuredContent", std::nullopt}});
-  }
-  if (method != Method::tools_list || result.find("outputSchema") == std::string::npos) return result;
-  const std::string tools = repair_output_schemas(object.find("tools"));
-  return json::edit(object, {{"tools", tools}});
+std::string legacy_result(Method method, std::string result, Era server_era, std::string_view version) {
+  if (server_era == Era::modern) result = from_modern(method, std::move(result));
+  return older_result(method, std::move(result), version);
 }
 
 RpcError legacy_error(RpcError error, Method method, Era server_era) {
@@ -113,16 +119,12 @@ int legacy_status(const RpcError& error) { return retry_status(error).value_or(2
 
 std::string legacy_input_params(const InputRequest& request, std::string_view version,
                                 std::string_view elicitation_id) {
-  if (request.method != "elicitation/create" || request.params.empty()) return request.params;
   const Slice params = Slice::trusted(request.params);
-  const Slice mode = params.find("mode");
-  if (mode.as_string() == "url") {
-    if (params.find("elicitationId").exists()) return request.params;
-    const std::string quoted = json_quote(elicitation_id);
-    return json::edit(params, {{"elicitationId", quoted}});
-  }
-  if (mode.exists() && version != latest_legacy_version) return json::edit(params, {{"mode", std::nullopt}});
-  return request.params;
+  const bool is_url = request.method == "elicitation/create" && params.find("mode").as_string() == "url";
+  if (!is_url) return older_input_params(request.method, request.params, version);
+  if (params.find("elicitationId").exists()) return request.params;
+  const std::string quoted = json_quote(elicitation_id);
+  return json::edit(params, {{"elicitationId", quoted}});
 }
 
 std::string with_notice(std::string_view result, std::string_view notice) {

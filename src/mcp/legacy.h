@@ -31,10 +31,10 @@ std::expected<InitializeRequest, RpcError> read_initialize(json::Slice params);
 std::string initialize_result(std::string_view version, const ServerDescription& description,
                               std::string_view name);
 
-/// A result for a legacy client. From a modern server: tools lose an outputSchema whose root is not an
-/// object, a tools/call result loses structuredContent that is not an object; both are illegal before
-/// 2026-07-28.
-std::string legacy_result(Method method, std::string result, Era server_era);
+/// A result for a legacy client of `version`. From a modern server: an outputSchema has an object at its root
+/// (object_schema) or is left out, as is structuredContent that is no object; both are illegal before
+/// 2026-07-28. What revisions before 2025-11-25 do not know: see older_result.
+std::string legacy_result(Method method, std::string result, Era server_era, std::string_view version);
 
 /// An error for a legacy client: a modern server's -32602 with data.uri on resources/read is -32002 there,
 /// and the codes of 2026-07-28 that no legacy client knows become -32603.
@@ -45,7 +45,7 @@ RpcError legacy_error(RpcError error, Method method, Era server_era);
 int legacy_status(const RpcError& error);
 
 /// Params of a server→client request for a client of this version: 2025-11-25 wants an elicitationId in url
-/// mode; older clients know no `mode`.
+/// mode; what older clients know, see older_input_params.
 std::string legacy_input_params(const InputRequest& request, std::string_view version,
                                 std::string_view elicitation_id);
 

@@ -52,13 +52,17 @@ TEST(Legacy, NamesAServerThatDoesNotSayWhoItIs) {
 TEST(Legacy, TakesAwayWhatOnlyModernClientsUnderstand) {
   const std::string list = R"({"tools":[{"name":"a","outputSchema":{"type":"array"}},{"name":"b",)"
                            R"("outputSchema":{"type":"object"}}]})";
-  EXPECT_EQ(legacy_result(Method::tools_list, list, Era::modern),
+  EXPECT_EQ(legacy_result(Method::tools_list, list, Era::modern, "2025-11-25"),
             R"({"tools":[{"name":"a"},{"name":"b","outputSchema":{"type":"object"}}]})");
-  EXPECT_EQ(legacy_result(Method::tools_list, list, Era::legacy), list);
-  EXPECT_EQ(legacy_result(Method::tools_call, R"({"content":[],"structuredContent":[1]})", Era::modern),
-            R"({"content":[]})");
-  EXPECT_EQ(legacy_result(Method::tools_call, R"({"structuredContent":{}})", Era::modern),
-            R"({"structuredContent":{}})");
+  EXPECT_EQ(legacy_result(Method::tools_list, list, Era::legacy, "2025-11-25"), list);
+  const auto result = [](std::string text) {
+    return legacy_result(Method::tools_call, std::move(text), Era::modern, "2025-11-25");
+  };
+  EXPECT_EQ(result(R"({"content":[{"type":"text","text":"1"}],"structuredContent":[1]})"),
+            R"({"content":[{"type":"text","text":"1"}]})");
+  EXPECT_EQ(result(R"({"content":[],"structuredContent":[1]})"),
+            R"({"content":[{"type":"text","text":"[1]"}]})");
+  EXPECT_EQ(result(R"({"structuredContent":{}})"), R"({"structuredContent":{}})");
 }
 
 TEST(Legacy, TranslatesErrors) {

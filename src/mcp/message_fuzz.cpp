@@ -33,6 +33,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   (void)mcp::request_digest(message->method, message->params.text());
   (void)mcp::read_header_params(message->params);
   if (!json::parse(mcp::repair_header_params(text), {.depth_max = 60})) std::abort();
+  std::vector<std::string> left_out;
+  if (!json::parse(mcp::leave_out_illegal_tools(text, left_out), {.depth_max = 60})) std::abort();
   std::string answer;
   mcp::append_modern_result(answer, message->known, value->text(), "{}", {});
   if (!json::parse(answer, {.depth_max = 60})) std::abort();

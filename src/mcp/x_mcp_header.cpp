@@ -204,6 +204,25 @@ void add_header_params(std::span<const HeaderParam> params, Slice arguments, htt
   }
 }
 
+std::string leave_out_illegal_tools(std::string result, std::vector<std::string>& left_out) {
+  if (result.find(annotation) == std::string::npos) return result;
+  const Slice object = Slice::trusted(result);
+  std::string tools = "[";
+  for (json::Elements elements(object.find("tools")); elements.next();) {
+    const Slice tool = elements.value();
+    const auto params = read_header_params(tool.find("inputSchema"));
+    if (!params) {
+      left_out.push_back(
+          fmt::format("Tool '{}': {}", tool.find("name").as_string().value_or(""), params.error().message()));
+      continue;
+    }
+    if (tools.size() > 1) tools.push_back(',');
+    tools.append(tool.text());
+  }
+  tools.push_back(']');
+  return left_out.empty() ? result : json::edit(object, {{"tools", tools}});
+}
+
 std::string repair_header_params(std::string result) {
   if (result.find(annotation) == std::string::npos) return result;
   const Slice object = Slice::trusted(result);

@@ -35,8 +35,11 @@ std::optional<RpcError> check_header_params(std::span<const HeaderParam> params,
 /// The fields "Mcp-Param-…" a client must send with these arguments.
 void add_header_params(std::span<const HeaderParam> params, json::Slice arguments, http::Headers& out);
 
-/// A tools/list result in which tools with illegal annotations have lost all of theirs: a client would have
-/// to drop such a tool, and the annotation is only a hint. Returned as it is when there is nothing to repair.
+/// A tools/list result of a server of 2026-07-28 without the tools that have illegal annotations, which
+/// clients must not offer: `left_out` receives for each a sentence that names it. Returned as it is when
+/// there are none.
+std::string leave_out_illegal_tools(std::string result, std::vector<std::string>& left_out);
+/// The same of an older server, for which the word means nothing: such tools lose their annotations instead.
 std::string repair_header_params(std::string result);
 
 }  // namespace berth::mcp

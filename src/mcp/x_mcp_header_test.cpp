@@ -85,6 +85,21 @@ TEST(HeaderParams, AreAddedSoThatTheyCompareEqual) {
   EXPECT_EQ(check_header_params(params, arguments, headers), std::nullopt);
 }
 
+TEST(HeaderParams, CostAToolItsPlaceWhereTheyAreIllegal) {
+  std::vector<std::string> left_out;
+  const std::string good =
+      R"({"tools":[{"name":"a","inputSchema":{"properties":{"p":{"type":"string","x-mcp-header":"P"}}}}]})";
+  EXPECT_EQ(leave_out_illegal_tools(good, left_out), good);
+  EXPECT_TRUE(left_out.empty());
+  EXPECT_EQ(
+      leave_out_illegal_tools(R"({"tools":[{"name":"a","inputSchema":{"properties":{"p":{"type":"number",)"
+                              R"("x-mcp-header":"P"}}}},{"name":"b"}],"nextCursor":"c"})",
+                              left_out),
+      R"({"tools":[{"name":"b"}],"nextCursor":"c"})");
+  EXPECT_EQ(left_out, std::vector<std::string>{
+                          "Tool 'a': x-mcp-header at p is allowed on strings, integers and booleans only."});
+}
+
 TEST(HeaderParams, AreRemovedWhereTheyWouldCostTheTool) {
   const std::string good =
       R"({"tools":[{"name":"a","inputSchema":{"properties":{"p":{"type":"string","x-mcp-header":"P"}}}}]})";

@@ -47,6 +47,8 @@ class Endpoint {
   /// Ends streams the way each era wants (listen result, SSE close), refuses new sessions and lets calls
   /// finish; at `deadline` cuts the rest. Returns how many calls were cut.
   virtual Task<std::size_t> drain(TimePoint deadline) = 0;
+  /// What the server asks outside every call; it is answered once.
+  virtual void ask(OutsideQuestion question) { question.answer(nobody_to_ask); }
   virtual void write_metrics(monitoring::MetricsWriter& writer) const = 0;
   /// MCP calls under way; streams that only listen are none.
   virtual std::size_t calls() const = 0;

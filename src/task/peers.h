@@ -60,6 +60,11 @@ class ChangeBus {
   /// Called on the event loop; must not publish.
   virtual std::shared_ptr<void> subscribe(std::string_view server, std::string principal,
                                           std::function<void(const mcp::Change&)> observer) = 0;
+
+  /// Counted: a listener of `principal` here wants to hear of updates of the resource, also of those that
+  /// processes in other tasks tell of; or it wants no more.
+  virtual void watch(std::string_view server, const std::string& principal, const std::string& uri) = 0;
+  virtual void unwatch(std::string_view server, const std::string& principal, const std::string& uri) = 0;
 };
 
 /// A bus and forwarder for one task alone: forwarding is always `not_delivered`.

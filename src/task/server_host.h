@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -23,11 +24,24 @@ struct HostHealth {
   std::uint64_t oom_kills = 0;  ///< those of them that the kernel ended for want of memory
 };
 
-/// Receives changes a hosted server announces (and fans them out to listeners here and on other tasks).
+/// What a server of the session era asks of its client outside every call.
+struct OutsideQuestion {
+  mcp::InputRequest request;
+  std::function<bool(const mcp::Caller&)> is_for;  ///< whether the process that asks serves the caller
+  /// Called once, with the client's result or an object {"error": {"code", "message"}}.
+  std::function<void(std::string_view response)> answer;
+};
+/// The answer where there is no client to ask, or no telling which.
+inline constexpr std::string_view nobody_to_ask =
+    R"({"error":{"code":-32603,"message":"There is no one client that can be asked outside a call."}})";
+
+/// Receives changes a hosted server announces (and fans them out to listeners here and on other tasks), and
+/// what it asks outside every call.
 class ChangeSink {
  public:
   virtual ~ChangeSink() = default;
   virtual void on_change(const mcp::Change& change) = 0;
+  virtual void on_question(OutsideQuestion question) { question.answer(nobody_to_ask); }
 };
 
 /// An MCP server behind one interface: stdio children, an HTTP upstream, or a native C++ server.
@@ -47,9 +61,17 @@ class ServerHost {
   /// A client notification worth passing on: notifications/roots/list_changed, or one that is none of MCP's.
   virtual void notify(const mcp::Caller& caller, std::string_view method, std::string_view params) = 0;
 
+  /// A client that holds a session wants the server's log messages of that level and above, also those
+  /// outside every call.
+  virtual void want_level(const mcp::Caller&, mcp::LoggingLevel) {}
+
   /// Reference-counted interest in a resource of the servers that `caller` would reach.
   virtual void watch_resource(const mcp::Caller& caller, const std::string& uri) = 0;
   virtual void unwatch_resource(const mcp::Caller& caller, const std::string& uri) = 0;
+  /// A listener of `principal` in another task watches the resource too: processes here that have served the
+  /// principal tell of it from now on; or no more (`watched` false). Not counted.
+  virtual void watch_elsewhere(const std::string& /*principal*/, const std::string& /*uri*/,
+                               bool /*watched*/) {}
   /// After watch_resource: why the server refuses it. nullopt when it agrees, was asked before, or says
   /// nothing for some seconds. On a refusal the caller takes its interest back.
   virtual Task<std::optional<mcp::RpcError>> watch_refusal(const mcp::Caller&, std::string) {

@@ -71,6 +71,7 @@ class EndpointImpl final : public Endpoint {
     co_return cut;
   }
 
+  void ask(OutsideQuestion question) override { legacy_.ask(std::move(question)); }
   void write_metrics(monitoring::MetricsWriter& writer) const override;
   std::size_t calls() const override { return shared_.counters.calls; }
   std::size_t homes() const override { return shared_.world.homes.count(shared_.world.server); }

@@ -61,6 +61,12 @@ bool ReplayLog::knows(std::uint64_t stream) const {
   return std::ranges::any_of(events_, is_of_stream) || std::ranges::any_of(dispensable_, is_of_stream);
 }
 
+bool ReplayLog::has_after(std::uint64_t stream, std::uint64_t sequence, std::string_view json) const {
+  return std::ranges::any_of(events_, [&](const Event& event) {
+    return event.stream == stream && event.sequence > sequence && event.json == json;
+  });
+}
+
 StreamReader::StreamReader(Shared& shared, std::shared_ptr<EventStream> stream)
     : shared_(shared),
       stream_(std::move(stream)),
@@ -154,6 +160,12 @@ void EventStream::add_response(std::string json, int status, std::optional<std::
 void EventStream::add_message(std::string json) {
   require_stream();
   add({.json = std::move(json)});
+}
+
+void EventStream::add_change(std::string json) {
+  const bool is_unread = reader_ != nullptr ? std::ranges::find(unsent_, json, &Event::json) != unsent_.end()
+                                            : log_ && log_->has_after(number_, sent_sequence_, json);
+  if (!is_unread) add_message(std::move(json));
 }
 
 void EventStream::add_aside(std::string json) {

@@ -37,6 +37,8 @@ class ReplayLog {
   /// In the order in which they were added.
   std::vector<Event> after(std::uint64_t stream, std::uint64_t sequence) const;
   bool knows(std::uint64_t stream) const;
+  /// Whether after() would find an event with this text.
+  bool has_after(std::uint64_t stream, std::uint64_t sequence, std::string_view json) const;
 
  private:
   bool drop_oldest();
@@ -105,8 +107,10 @@ class EventStream {
 
   /// The answer of one of its calls, with the HTTP status it has when it is answered alone.
   void add_response(std::string json, int status, std::optional<std::int64_t> retry_after_s);
-  /// A question, or a change.
+  /// A question.
   void add_message(std::string json);
+  /// A change: left out while the same is still unread.
+  void add_change(std::string json);
   /// Progress or a log message: left out while the client leaves too much unread, or there is no memory.
   void add_aside(std::string json);
   /// From now on this is an event stream.

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/log.h"
-#include "base/random.h"
 #include "mcp/modern.h"
 #include "task/edge/answers.h"
 #include "task/edge/progress.h"
@@ -74,7 +73,12 @@ void LegacyCall::on_outcome(mcp::Outcome outcome) {
   switch (outcome.kind) {
     case mcp::Outcome::Kind::result: {
       forget_request();
-      std::string result = mcp::legacy_result(known_, std::move(outcome.result), spoken());
+      if (known_ == mcp::Method::tools_list && spoken() == mcp::Era::modern)
+        outcome.result = shared_.without_illegal_tools(std::move(outcome.result), mcp::Era::modern);
+      // A client without a session has not said what it speaks; what it does not know harms it less.
+      const std::string_view version =
+          caller_->session.empty() ? mcp::latest_legacy_version : caller_->protocol_version;
+      std::string result = mcp::legacy_result(known_, std::move(outcome.result), spoken(), version);
       tell_of_loss(result);
       return finish(mcp::write_result(id_, result), 200, {});
     }
@@ -173,15 +177,7 @@ void LegacyCall::ask(mcp::InputRequired input) {
 void LegacyCall::send_questions(Session& session) {
   shared_.ticker.add(*this);
   for (const Asked& asked : asked_) {
-    const std::uint64_t number = session.next_question++;
-    session.questions[number] = {weak_from_this(), asked.request.key};
-    mcp::Handle handle = shared_.handle(mcp::HandleKind::server_request, caller_->principal);
-    handle.local = fmt::format("{}:{}", session.key, number);
-    handle.expires_unix_s = shared_.wall_s_after(shared_.world.spec.input_timeout);
-    const std::string id = json_quote(shared_.world.sealer.seal(handle));
-    const std::string params =
-        mcp::legacy_input_params(asked.request, caller_->protocol_version, random_hex(16));
-    stream_.add_message(mcp::write_request(id, asked.request.method, params));
+    session.ask(shared_, stream_, asked.request, {weak_from_this(), asked.request.key, {}});
   }
 }
 

@@ -26,11 +26,11 @@ constexpr std::string_view assumed_version = "2025-03-26";
 /// Of why a client cancels, for the server.
 constexpr std::size_t reason_bytes_max = 1024;
 
-void end_watch(ServerHost& host, Session& session, const std::string& uri) {
+void end_watch(Shared& shared, Session& session, const std::string& uri) {
   if (session.watched.erase(uri) == 0) return;
   session.watched_bytes -= uri.size();
   session.memory.shrink(watch_bytes(uri));
-  host.unwatch_resource(*session.caller, uri);
+  shared.unwatch(*session.caller, uri);
 }
 
 mcp::RpcError session_gone() {
@@ -216,6 +216,10 @@ void LegacyEdge::take_response(const Message& message, const mcp::Handle& handle
   std::from_chars(handle.local.data() + colon + 1, handle.local.data() + handle.local.size(), number);
   const auto question = session->questions.extract(number);
   if (question.empty()) return;
+  if (const auto& answer = question.mapped().answer) {
+    return answer(message.result.exists() ? std::string(message.result.text())
+                                          : fmt::format(R"({{"error":{}}})", message.error.text()));
+  }
   if (const auto call = question.mapped().call.lock()) {
     call->answer(question.mapped().key, message.result, message.error);
   }
@@ -253,6 +257,7 @@ std::string LegacyEdge::set_level(const Message& message, Session* session) {
   if (session != nullptr) {
     session->log_level = level;
     session->has_set_level = true;
+    shared_.world.host.want_level(*session->caller, *level);
     sessions_.changed(*session);
   }
   return mcp::write_result(message.id, "{}");
@@ -270,9 +275,8 @@ std::string LegacyEdge::watch(const Message& message, Session* session) {
   }
   const auto uri = message.params.find("uri").as_string();
   if (!uri) return refuse(mcp::code::invalid_params, "Invalid params: uri must be a string.");
-  ServerHost& host = shared_.world.host;
   if (message.known == Method::resources_unsubscribe) {
-    end_watch(host, *session, *uri);
+    end_watch(shared_, *session, *uri);
     sessions_.changed(*session);
   } else if (uri->size() > mcp::watched_uri_bytes_max) {
     return refuse(mcp::code::invalid_params,
@@ -291,7 +295,7 @@ std::string LegacyEdge::watch(const Message& message, Session* session) {
   } else {
     session->watched.insert(*uri);
     session->watched_bytes += uri->size();
-    host.watch_resource(*session->caller, *uri);
+    shared_.watch(*session->caller, *uri);
     sessions_.changed(*session);
   }
   return mcp::write_result(message.id, "{}");
@@ -302,10 +306,9 @@ Task<std::optional<std::string>> LegacyEdge::refused_watch(const Message& messag
                                                            std::shared_ptr<Session> session) {
   const auto uri = message.params.find("uri").as_string();
   if (!uri || !session->watched.contains(*uri)) co_return std::nullopt;
-  ServerHost& host = shared_.world.host;
-  const auto refusal = co_await host.watch_refusal(*session->caller, *uri);
+  const auto refusal = co_await shared_.world.host.watch_refusal(*session->caller, *uri);
   if (!refusal) co_return std::nullopt;
-  end_watch(host, *session, *uri);
+  end_watch(shared_, *session, *uri);
   sessions_.changed(*session);
   co_return mcp::write_error(message.id, *refusal);
 }
@@ -431,6 +434,7 @@ Task<void> LegacyEdge::get(const Incoming& incoming) {
   found.session->standalone_was_open = true;
   StreamReader reader(shared_, stream);
   stream->skip_to_now();
+  outside_.look_again();
   co_await answer(incoming, std::move(found.session), std::move(stream), reader, false);
 }
 
@@ -458,6 +462,7 @@ Task<void> LegacyEdge::resume(const Incoming& incoming, std::shared_ptr<Session>
   StreamReader reader(shared_, stream);
   stream->require_stream();
   stream->rewind(last->second);
+  outside_.look_again();
   co_await answer(incoming, std::move(session), std::move(stream), reader, false);
 }
 

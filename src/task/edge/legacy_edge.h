@@ -6,6 +6,7 @@
 
 #include "task/edge/adoption.h"
 #include "task/edge/modern_edge.h"
+#include "task/edge/outside.h"
 #include "task/edge/session.h"
 
 namespace berth::task::edge {
@@ -15,7 +16,8 @@ namespace berth::task::edge {
 /// forwarded there. A client that sends no session id is served request by request.
 class LegacyEdge {
  public:
-  explicit LegacyEdge(Shared& shared) : shared_(shared), sessions_(shared), adoption_(shared, sessions_) {}
+  explicit LegacyEdge(Shared& shared)
+      : shared_(shared), sessions_(shared), adoption_(shared, sessions_), outside_(shared, sessions_) {}
 
   /// One posted message.
   Task<void> message(const Incoming& incoming);
@@ -25,6 +27,9 @@ class LegacyEdge {
   Task<void> get(const Incoming& incoming);
   /// DELETE: the client ends its session.
   Task<void> remove(const Incoming& incoming);
+
+  /// What the server asks outside every call.
+  void ask(OutsideQuestion question) { outside_.ask(std::move(question)); }
 
   SessionTable& sessions() { return sessions_; }
   const SessionTable& sessions() const { return sessions_; }
@@ -60,6 +65,7 @@ class LegacyEdge {
   Shared& shared_;
   SessionTable sessions_;
   Adoption adoption_;
+  OutsideQuestions outside_;
 };
 
 }  // namespace berth::task::edge

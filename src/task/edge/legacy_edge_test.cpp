@@ -554,6 +554,32 @@ TEST(LegacyEdge, SendsChangesOnTheStandaloneStream) {
   EXPECT_TRUE(fleet.host().watched.empty());
 }
 
+TEST(LegacyEdge, SaysAChangeOnceWhileItIsUnread) {
+  Fleet fleet;
+  const std::string session = fleet.initialize();
+  const auto stream = fleet.get(session);
+  const auto publish = [&](int times) {
+    for (int i = 0; i < times; ++i) fleet.bus().publish("fake", {mcp::Change::Kind::tools_list, {}, {}});
+  };
+  publish(400);
+  fleet.run();
+  EXPECT_EQ(stream->events().size(), 1u);
+  publish(1);
+  fleet.run();
+  EXPECT_EQ(stream->events().size(), 2u) << "the one before was read";
+  stream->disconnect();
+  fleet.run();
+  publish(400);
+  EXPECT_EQ(fleet.get(session, "0.2")->events().size(), 1u);
+}
+
+TEST(LegacyEdge, LetsTheServerKnowTheLevelThatIsWanted) {
+  Fleet fleet;
+  fleet.legacy(R"({"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{"level":"debug"}})",
+               fleet.initialize());
+  EXPECT_EQ(fleet.host().level, mcp::LoggingLevel::debug);
+}
+
 TEST(LegacyEdge, LetsANewStandaloneStreamReplaceTheOld) {
   Fleet fleet;
   const std::string session = fleet.initialize();

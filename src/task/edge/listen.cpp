@@ -26,11 +26,11 @@ class ListenRun final : public Waiter {
         last_write_(shared.now()) {
     subscription_ = shared.world.bus.subscribe(shared.world.server, caller.principal,
                                                [this](const mcp::Change& change) { on_change(change); });
-    for (const std::string& uri : filter_.uris) shared.world.host.watch_resource(caller_, uri);
+    for (const std::string& uri : filter_.uris) shared.watch(caller_, uri);
     shared.ticker.add(*this);
   }
   ~ListenRun() {
-    for (const std::string& uri : filter_.uris) shared_.world.host.unwatch_resource(caller_, uri);
+    for (const std::string& uri : filter_.uris) shared_.unwatch(caller_, uri);
   }
 
   Task<void> wait() {

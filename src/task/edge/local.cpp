@@ -45,6 +45,8 @@ class LocalChangeBus final : public ChangeBus {
     subscribers_->push_back({std::string(server), std::move(principal), std::move(observer)});
     return std::make_shared<Subscription>(subscribers_, std::prev(subscribers_->end()));
   }
+  void watch(std::string_view, const std::string&, const std::string&) override {}
+  void unwatch(std::string_view, const std::string&, const std::string&) override {}
 
  private:
   std::shared_ptr<Subscribers> subscribers_ = std::make_shared<Subscribers>();

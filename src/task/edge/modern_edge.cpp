@@ -244,7 +244,10 @@ std::string ModernEdge::write_answer(const Incoming& incoming, const mcp::Call& 
   if (mcp::is_missing_resource(method, outcome.result)) {
     return write_failure(incoming, mcp::missing_resource_error(incoming.parts), status);
   }
-  if (method == Method::tools_list) outcome.result = mcp::repair_header_params(std::move(outcome.result));
+  if (method == Method::tools_list) {
+    const mcp::Era spoken = shared_.facts.era(mcp::Era::modern).value_or(mcp::Era::legacy);
+    outcome.result = shared_.without_illegal_tools(std::move(outcome.result), spoken);
+  }
   std::string out = R"({"jsonrpc":"2.0","id":)";
   out.append(incoming.message.id).append(R"(,"result":)");
   mcp::append_modern_result(out, method, outcome.result, shared_.facts.server_info, outcome.cache);

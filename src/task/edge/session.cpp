@@ -1,8 +1,12 @@
 #include "task/edge/session.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <utility>
 #include <vector>
 
+#include "base/log.h"
 #include "base/random.h"
 #include "mcp/legacy.h"
 #include "mcp/session_origin.h"
@@ -31,10 +35,22 @@ std::size_t session_bytes(std::string_view capabilities, std::string_view client
   return fixed_bytes + capabilities.size() + client_info.size();
 }
 
+void Session::ask(Shared& shared, EventStream& stream, const mcp::InputRequest& request, Question question) {
+  const std::uint64_t number = next_question++;
+  questions[number] = std::move(question);
+  mcp::Handle handle = shared.handle(mcp::HandleKind::server_request, caller->principal);
+  handle.local = fmt::format("{}:{}", key, number);
+  handle.expires_unix_s = shared.wall_s_after(shared.world.spec.input_timeout);
+  const std::string id = json_quote(shared.world.sealer.seal(handle));
+  const std::string params = mcp::legacy_input_params(request, caller->protocol_version, random_hex(16));
+  stream.add_message(mcp::write_request(id, request.method, params));
+}
+
 void Session::prune() {
   std::erase_if(streams,
                 [](const auto& entry) { return entry.second->is_closed() && !entry.second->has_reader(); });
   std::erase_if(questions, [](const auto& entry) {
+    if (entry.second.answer) return false;
     const auto call = entry.second.call.lock();
     return !call || call->has_ended();
   });
@@ -159,6 +175,15 @@ std::shared_ptr<Session> SessionTable::find_key(const std::string& key) const {
   return at == by_key_.end() ? nullptr : at->second;
 }
 
+std::vector<std::shared_ptr<Session>> SessionTable::served(
+    const std::function<bool(const mcp::Caller&)>& is_for) const {
+  std::vector<std::shared_ptr<Session>> found;
+  for (const auto& [key, session] : by_key_) {
+    if (is_for(*session->caller)) found.push_back(session);
+  }
+  return found;
+}
+
 void SessionTable::remove(const std::shared_ptr<Session>& session) {
   if (!by_key_.contains(session->key)) return;
   changed_.erase(session->key);
@@ -175,11 +200,12 @@ void SessionTable::release(const std::shared_ptr<Session>& session) {
   if (const auto own = by_principal_.find(session->caller->principal); own->second.empty())
     by_principal_.erase(own);
   session->subscription.reset();
+  for (const auto& [number, question] : std::exchange(session->questions, {})) {
+    if (question.answer) question.answer(nobody_to_ask);
+  }
   session->standalone->close();
   for (const auto& [number, stream] : session->streams) stream->close();
-  for (const std::string& uri : session->watched) {
-    shared_.world.host.unwatch_resource(*session->caller, uri);
-  }
+  for (const std::string& uri : session->watched) shared_.unwatch(*session->caller, uri);
   session->watched.clear();
   shared_.world.host.session_closed(session->key);
 }
@@ -218,13 +244,14 @@ void SessionTable::restore(Session& session, std::uint64_t lost) {
   if (const auto level = mcp::parse_logging_level(changes.find("level").as_string().value_or(""))) {
     session.log_level = level;
     session.has_set_level = true;
+    shared_.world.host.want_level(*session.caller, *level);
   }
   for (json::Elements uris(changes.find("watched")); uris.next();) {
     const auto uri = uris.value().as_string();
     if (!uri || !session.memory.grow(watch_bytes(*uri))) continue;
     session.watched.insert(*uri);
     session.watched_bytes += uri->size();
-    shared_.world.host.watch_resource(*session.caller, *uri);
+    shared_.watch(*session.caller, *uri);
   }
   changed(session);
 }
@@ -243,7 +270,7 @@ void SessionTable::on_change(Session& session, const mcp::Change& change) {
   // A client that never opened its stream does not want to hear of changes.
   if (!session.standalone_was_open) return;
   if (change.kind != mcp::Change::Kind::message) {
-    session.standalone->add_message(mcp::legacy_notification(change));
+    session.standalone->add_change(mcp::legacy_notification(change));
   } else if (wants_message(session, change.message)) {
     session.standalone->add_aside(mcp::legacy_notification(change));
   }

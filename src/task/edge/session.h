@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -7,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "task/edge/event_stream.h"
 #include "task/edge/legacy_call.h"
@@ -36,9 +38,11 @@ struct Session {
   bool standalone_was_open = false;
   std::map<std::uint64_t, std::shared_ptr<EventStream>> streams;  ///< of POSTs
   std::uint64_t next_stream = 1;
+  /// Asked of the client for a call, or outside calls for whom `answer` tells (OutsideQuestion).
   struct Question {
     std::weak_ptr<LegacyCall> call;
-    std::string key;
+    std::string key;  ///< among the call's
+    std::function<void(std::string_view response)> answer;
   };
   std::map<std::uint64_t, Question> questions;
   std::uint64_t next_question = 1;
@@ -48,6 +52,8 @@ struct Session {
   std::list<std::shared_ptr<Session>>::iterator place;
   std::shared_ptr<void> subscription;
 
+  /// Sends the client a request of the server's on one of its streams.
+  void ask(Shared& shared, EventStream& stream, const mcp::InputRequest& request, Question question);
   /// Forgets streams that have ended and questions nobody waits for.
   void prune();
   /// A stream is being read or a call is under way.
@@ -98,6 +104,10 @@ class SessionTable {
   /// nullptr: not here, or another principal's.
   std::shared_ptr<Session> find_token(std::string_view token, std::string_view principal) const;
   std::shared_ptr<Session> find_key(const std::string& key) const;
+  /// The sessions of callers like that.
+  std::vector<std::shared_ptr<Session>> served(const std::function<bool(const mcp::Caller&)>& is_for) const;
+  /// Whether an initialize is under way.
+  bool is_one_coming() const { return places_ > 0; }
   /// Ends a session: its calls are cancelled, its streams close, the host forgets it.
   void remove(const std::shared_ptr<Session>& session);
   /// The same here, but another task may take it over.

@@ -32,6 +32,34 @@ void Shared::note(const mcp::ServerDescription& description, mcp::Era of_caller)
   facts.server_info = description.server_info;
 }
 
+/// What happens in the process of one legacy session happens in no other task.
+bool Shared::has_own_process(const mcp::Caller& caller) const {
+  return world.spec.isolation == model::Isolation::session && !caller.session.empty();
+}
+
+void Shared::watch(const mcp::Caller& caller, const std::string& uri) {
+  world.host.watch_resource(caller, uri);
+  if (!has_own_process(caller)) world.bus.watch(world.server, caller.principal, uri);
+}
+
+void Shared::unwatch(const mcp::Caller& caller, const std::string& uri) {
+  world.host.unwatch_resource(caller, uri);
+  if (!has_own_process(caller)) world.bus.unwatch(world.server, caller.principal, uri);
+}
+
+std::string Shared::without_illegal_tools(std::string result, mcp::Era spoken) {
+  constexpr std::size_t left_out_max = 256;
+  if (spoken == mcp::Era::legacy) return mcp::repair_header_params(std::move(result));
+  std::vector<std::string> left_out;
+  result = mcp::leave_out_illegal_tools(std::move(result), left_out);
+  for (std::string& reason : left_out) {
+    if (left_out_.size() >= left_out_max || left_out_.contains(reason)) continue;
+    world.log.warning("tool_left_out", {{"server", world.server}, {"reason", reason}});
+    left_out_.insert(std::move(reason));
+  }
+  return result;
+}
+
 mcp::Handle Shared::handle(mcp::HandleKind kind, std::string_view principal) const {
   mcp::Handle handle;
   handle.kind = kind;

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -64,11 +65,24 @@ struct Shared {
   Task<Result<mcp::ServerDescription>> describe(const mcp::Caller& caller);
   void note(const mcp::ServerDescription& description, mcp::Era of_caller);
 
+  /// A listener here wants to hear of a resource's updates, or no more (counted): of those that the processes
+  /// here tell of, and those in other tasks that serve its principal.
+  void watch(const mcp::Caller& caller, const std::string& uri);
+  void unwatch(const mcp::Caller& caller, const std::string& uri);
+
+  /// A tools/list result without what clients must not offer (x-mcp-header); the log says once what it was.
+  std::string without_illegal_tools(std::string result, mcp::Era spoken);
+
   mcp::Handle handle(mcp::HandleKind kind, std::string_view principal) const;
   bool is_own(const mcp::Handle& handle) const;
   WallTime wall() const { return world.clock.wall(); }
   TimePoint now() const { return world.clock.now(); }
   std::int64_t wall_s_after(Duration duration) const;
+
+ private:
+  bool has_own_process(const mcp::Caller& caller) const;
+
+  std::set<std::string> left_out_;  ///< sentences that were logged
 };
 
 /// What a watched URI takes: its session or stream, its host and the child that watches it keep one each.

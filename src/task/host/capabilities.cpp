@@ -27,12 +27,6 @@ void append_member(std::string& out, std::string_view member) {
 
 }  // namespace
 
-bool CapabilitySet::allows(std::string_view method) const {
-  if (method == "elicitation/create") return elicitation_form || elicitation_url;
-  if (method == "sampling/createMessage") return sampling;
-  return method == "roots/list" && roots;
-}
-
 std::string CapabilitySet::to_json() const {
   std::string out = "{";
   if (elicitation_form && elicitation_url) append_member(out, R"("elicitation":{"form":{},"url":{}})");

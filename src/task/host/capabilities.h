@@ -27,8 +27,6 @@ struct CapabilitySet {
 
   /// Whether a server may ask such a client for anything.
   bool interactive() const { return elicitation_form || elicitation_url || sampling || roots; }
-  /// Whether it may send that request (elicitation/create, sampling/createMessage or roots/list).
-  bool allows(std::string_view method) const;
   /// ClientCapabilities for initialize. Form-only elicitation is written `{}`, which every revision reads so.
   std::string to_json() const;
 };

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/log.h"
 #include "base/memory_account.h"
@@ -26,8 +27,10 @@ class ChildOwner {
   /// The server agreed to a resource's watch, or refused it.
   virtual void on_child_watch_answered(Child& child, const std::string& uri,
                                        const std::optional<mcp::RpcError>& refusal) = 0;
-  /// The server asked the user for something during a call.
-  virtual void on_child_asking() = 0;
+  /// As SessionOwner::on_asking.
+  virtual void on_child_asking(std::string_view method) = 0;
+  /// As SessionOwner::on_question.
+  virtual void on_child_question(Child& child, std::string id, mcp::InputRequest request) = 0;
   /// The process was killed, but not by Berth: a sentence that says why, or nothing where that is not known.
   virtual std::string explain_kill() = 0;
   /// What came in one read has been dealt with: the child's load may be another.
@@ -77,6 +80,10 @@ class Child final : private SessionOwner {
   const PoolKey& key() const { return options_.key; }
   void set_key(PoolKey key) { options_.key = std::move(key); }
   mcp::Era era() const { return options_.era; }
+  /// Whether a call has been given to it.
+  bool is_called() const { return called_; }
+  /// True the first time.
+  bool note_called() { return !std::exchange(called_, true); }
   bool stopping() const { return stopping_; }
   /// Whether the handshake failed by silence rather than by an answer or the end of the process.
   bool timed_out() const { return timed_out_; }
@@ -92,7 +99,10 @@ class Child final : private SessionOwner {
   void on_watch_answered(const std::string& uri, const std::optional<mcp::RpcError>& refusal) override {
     owner_.on_child_watch_answered(*this, uri, refusal);
   }
-  void on_asking() override { owner_.on_child_asking(); }
+  void on_asking(std::string_view method) override { owner_.on_child_asking(method); }
+  void on_question(std::string id, mcp::InputRequest request) override {
+    owner_.on_child_question(*this, std::move(id), std::move(request));
+  }
   void on_oddity(std::string_view what, std::string_view text) override;
   void on_output() override { writable_.notify(); }
 
@@ -124,6 +134,7 @@ class Child final : private SessionOwner {
   Signal drained_;
   Signal room_;
   int readers_ = 2;
+  bool called_ = false;
   bool stopping_ = false;
   bool timed_out_ = false;
   bool killed_from_outside_ = false;

@@ -104,7 +104,11 @@ class Fixture final : public SessionOwner {
   void on_watch_answered(const std::string& uri, const std::optional<mcp::RpcError>&) override {
     require(uri == "a:1");
   }
-  void on_asking() override {}
+  void on_asking(std::string_view) override {}
+  void on_question(std::string id, mcp::InputRequest request) override {
+    require(request.params.empty() || is_json(request.params));
+    session_->answer_outside(id, R"({"roots":[]})");
+  }
   void on_oddity(std::string_view, std::string_view) override {}
   void on_output() override {}
 

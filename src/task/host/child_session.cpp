@@ -213,6 +213,7 @@ void ChildSession::on_answer(const Message& message, TimePoint now) {
   ++answered_;
   mcp::Outcome outcome =
       message.kind == Message::Kind::result ? read_result(message.body) : read_error(message.body);
+  if (!entry.undeclared.empty()) blame_undeclared(outcome, entry.undeclared);
   if (entry.state == Entry::State::parked) {
     entry.early = std::move(outcome);
     refuse_asks(entry);
@@ -249,30 +250,30 @@ void ChildSession::forward_custom(const Message& message) {
 
 void ChildSession::forward_aside(const Message& message, std::optional<mcp::LoggingLevel> level) {
   mcp::Notification notification{std::string(message.method), std::string(message.params.text())};
-  if (entries_.empty()) {
+  // A call that was cancelled, or waits for its user, says no more as a rule.
+  if (running_ == 0) {
     mcp::Change change{mcp::Change::Kind::message, {}, {}};
     change.message = std::move(notification);
     return owner_.on_change(std::move(change));
   }
   // It does not say which request it belongs to. It is passed on only when no other client could be meant:
-  // one call is under way, or all are of one legacy session. A call that its client cancelled says no more,
-  // as a rule; what it says all the same never reaches another principal.
+  // one call runs, or all that do are of one legacy session. What one says that does not run, all the same,
+  // never reaches another principal.
   Entry* wanting = nullptr;
   const mcp::Caller* caller = nullptr;
-  const std::string* cancelled_by = nullptr;
+  const std::string* quiet = nullptr;  ///< principal of those that do not run
   for (auto& [number, entry] : entries_) {
-    if (entry.state == Entry::State::cancelled) {
-      if (cancelled_by != nullptr && *cancelled_by != entry.principal) return;
-      cancelled_by = &entry.principal;
+    if (entry.state != Entry::State::running) {
+      if (quiet != nullptr && *quiet != entry.principal) return;
+      quiet = &entry.principal;
       continue;
     }
-    if (entry.state != Entry::State::running) return;
     const mcp::Caller* other = entry.call.caller;
     if (caller != nullptr && (caller->session.empty() || caller->session != other->session)) return;
     caller = other;
     if (!level || (entry.call.log_level && *level >= *entry.call.log_level)) wanting = &entry;
   }
-  if (wanting == nullptr || (cancelled_by != nullptr && *cancelled_by != caller->principal)) return;
+  if (wanting == nullptr || (quiet != nullptr && *quiet != caller->principal)) return;
   wanting->sink->on_notification(std::move(notification));
 }
 

@@ -33,8 +33,10 @@ class SessionOwner {
   virtual void on_change(mcp::Change change) = 0;
   /// The server agreed to a resource's watch, or refused it.
   virtual void on_watch_answered(const std::string& uri, const std::optional<mcp::RpcError>& refusal) = 0;
-  /// The server asked the user for something during a call.
-  virtual void on_asking() = 0;
+  /// The server asked its client for something (`method`) during a call.
+  virtual void on_asking(std::string_view method) = 0;
+  /// It asked outside every call: the answer goes to answer_outside(), with the same id.
+  virtual void on_question(std::string id, mcp::InputRequest request) = 0;
   /// The server did something the protocol does not foresee: `what` names it, `text` is its (cut) text.
   virtual void on_oddity(std::string_view what, std::string_view text) = 0;
   /// There are bytes to write.
@@ -47,6 +49,8 @@ struct SessionLimits {
   Duration input_timeout = std::chrono::seconds(600);  ///< how long a parked call waits for the user
   /// An ask that several calls could have caused waits so long for one of them to remain.
   Duration ask_hold = std::chrono::seconds(10);
+  /// A call's first ask waits so long for others that the server writes at the same time: one round for all.
+  Duration ask_gather{0};
   /// A cancelled call may still ask for something; so long it counts as one that could have.
   Duration cancel_grace = std::chrono::seconds(5);
   std::size_t asks_max = 64;  ///< unanswered asks of one call, and unattributed ones; more are refused
@@ -93,6 +97,10 @@ class ChildSession {
   void drop_parked(std::optional<std::string_view> session, TimePoint now);
   /// A client notification worth passing on.
   virtual void notify(std::string_view method, std::string_view params) = 0;
+  /// Log messages of that level and above are wanted from now on.
+  virtual void want_level(mcp::LoggingLevel) {}
+  /// The answer to an on_question(): a result, or {"error": {"code", "message"}}. No-op once it is withdrawn.
+  virtual void answer_outside(const std::string& /*id*/, std::string_view /*response*/) {}
   /// The resources whose updates are wanted, all of them.
   void watch(std::set<std::string> uris);
   /// Whether the server was asked to watch it and has not answered.
@@ -144,6 +152,7 @@ class ChildSession {
     std::string session;
     std::string principal;
     std::optional<mcp::Outcome> early;  ///< the outcome came while parked
+    std::string undeclared;             ///< the capabilities that it was not asked for want of
   };
   using Entries = std::unordered_map<std::int64_t, Entry>;
 

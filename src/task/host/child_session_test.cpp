@@ -40,7 +40,10 @@ class Fixture : public SessionOwner {
   void on_start_failed(const std::string& reason) override { failure = reason; }
   void on_change(mcp::Change change) override { changes.push_back(change); }
   void on_watch_answered(const std::string&, const std::optional<mcp::RpcError>&) override {}
-  void on_asking() override { asking = true; }
+  void on_asking(std::string_view) override { asking = true; }
+  void on_question(std::string id, mcp::InputRequest request) override {
+    questions.emplace_back(std::move(id), std::move(request.method));
+  }
   void on_oddity(std::string_view what, std::string_view) override { oddities.emplace_back(what); }
   void on_output() override {}
 
@@ -112,6 +115,7 @@ class Fixture : public SessionOwner {
   mcp::Caller caller;
   TimePoint now = start_time;
   bool is_ready = false;
+  std::vector<std::pair<std::string, std::string>> questions;  ///< outside calls: id and method
   bool asking = false;
   std::string failure;
   std::vector<mcp::Change> changes;
@@ -399,18 +403,14 @@ TEST(LegacySession, tells_the_server_of_a_cancelled_call_and_hears_no_more_of_it
   EXPECT_TRUE(server.oddities.empty());
 }
 
-TEST(LegacySession, answers_what_the_server_asks_outside_any_call_itself) {
+TEST(LegacySession, answers_itself_what_the_server_need_not_ask_its_client) {
   Fixture server;
   server.asking_legacy();
   const std::pair<std::string, std::string> cases[] = {
       {R"({"jsonrpc":"2.0","id":0,"method":"ping"})", R"({"jsonrpc":"2.0","id":0,"result":{}})"},
-      {R"({"jsonrpc":"2.0","id":"r","method":"roots/list"})",
-       R"({"jsonrpc":"2.0","id":"r","result":{"roots":[]}})"},
-      {R"({"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{}})",
-       R"({"jsonrpc":"2.0","id":1,"result":{"action":"cancel"}})"},
       {R"({"jsonrpc":"2.0","id":2,"method":"sampling/createMessage","params":{}})",
-       R"({"jsonrpc":"2.0","id":2,"error":{"code":-32603,"message":)"
-       R"("No client is waiting whose model could be sampled."}})"},
+       R"({"jsonrpc":"2.0","id":2,"error":{"code":-32601,"message":)"
+       R"("Method not found: the client has not declared {\"sampling\":{}}."}})"},
       {R"({"jsonrpc":"2.0","id":3,"method":"vendor/x"})",
        R"({"jsonrpc":"2.0","id":3,"error":{"code":-32601,"message":"Method not found"}})"}};
   for (const auto& [request, answer] : cases) {
@@ -418,6 +418,63 @@ TEST(LegacySession, answers_what_the_server_asks_outside_any_call_itself) {
     EXPECT_EQ(server.sent(), std::vector<std::string>{answer});
   }
   EXPECT_FALSE(server.asking);
+}
+
+TEST(LegacySession, hands_on_what_the_server_asks_outside_any_call) {
+  Fixture server;
+  server.asking_legacy();
+  server.line(R"({"jsonrpc":"2.0","id":"r","method":"roots/list"})");
+  server.line(R"({"jsonrpc":"2.0","id":7,"method":"elicitation/create","params":{"message":"?"}})");
+  using Question = std::pair<std::string, std::string>;
+  EXPECT_EQ(server.questions, (std::vector<Question>{{"\"r\"", "roots/list"}, {"7", "elicitation/create"}}));
+  EXPECT_FALSE(server.asking);
+  EXPECT_TRUE(server.sent().empty());
+  server.session->answer_outside("\"r\"", R"({"roots":[]})");
+  EXPECT_EQ(server.sent(), std::vector<std::string>{R"({"jsonrpc":"2.0","id":"r","result":{"roots":[]}})"});
+  server.session->answer_outside("\"r\"", R"({"roots":[]})");
+  server.line(R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}})");
+  server.session->answer_outside("7", R"({"error":{"code":-1,"message":"no"}})");
+  EXPECT_TRUE(server.sent().empty()) << "each is answered once, and what is withdrawn never";
+}
+
+TEST(LegacySession, makes_one_round_of_what_the_server_asks_at_once) {
+  Fixture server;
+  server.limits.ask_gather = std::chrono::milliseconds(10);
+  server.asking_legacy();
+  Sink sink;
+  server.tool(sink);
+  server.line(ask_name);
+  server.pass(std::chrono::milliseconds(5));
+  server.line(R"({"jsonrpc":"2.0","id":8,"method":"roots/list"})");
+  server.pass(std::chrono::milliseconds(4));
+  EXPECT_FALSE(sink.done());
+  server.pass(std::chrono::milliseconds(1));
+  ASSERT_TRUE(sink.done());
+  EXPECT_EQ(sink.outcome.input.requests.size(), 2u);
+}
+
+TEST(LegacySession, tells_a_modern_client_what_it_would_have_to_declare_where_its_call_fails_for_it) {
+  for (const mcp::Era era : {mcp::Era::modern, mcp::Era::legacy}) {
+    Fixture server;
+    server.caller.era = era;
+    server.legacy();
+    Sink does_without;
+    const std::int64_t first = server.tool(does_without);
+    server.line(ask_name);
+    server.line(R"({"jsonrpc":"2.0","id":)" + std::to_string(first) + R"(,"result":{"content":[]}})");
+    EXPECT_EQ(does_without.outcome.kind, mcp::Outcome::Kind::result);
+    Sink fails;
+    const std::int64_t second = server.tool(fails);
+    server.line(ask_name);
+    server.line(R"({"jsonrpc":"2.0","id":)" + std::to_string(second) +
+                R"(,"result":{"content":[],"isError":true}})");
+    if (era == mcp::Era::legacy) {
+      EXPECT_EQ(fails.outcome.kind, mcp::Outcome::Kind::result);
+    } else {
+      EXPECT_EQ(fails.outcome.error.code, -32021);
+      EXPECT_EQ(fails.outcome.error.data, R"({"requiredCapabilities":{"elicitation":{}}})");
+    }
+  }
 }
 
 TEST(LegacySession, parks_a_call_that_asks_and_goes_on_with_the_answer) {
@@ -553,7 +610,9 @@ TEST(LegacySession, does_not_ask_a_client_that_cannot_answer) {
   server.sent();
   server.line(ask_name);
   EXPECT_EQ(server.sent(),
-            std::vector<std::string>{R"({"jsonrpc":"2.0","id":"q1","result":{"action":"cancel"}})"});
+            std::vector<std::string>{R"({"jsonrpc":"2.0","id":"q1","error":{"code":-32601,"message":)"
+                                     R"("Method not found: the client has not declared )"
+                                     R"({\"elicitation\":{}}."}})"});
   EXPECT_FALSE(sink.done());
 }
 
@@ -671,6 +730,34 @@ TEST(LegacySession, a_call_that_was_cancelled_keeps_logs_from_no_other_call_of_i
   server.session->cancel(server.start(call, another), "enough", server.now);
   server.line(R"({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":2}})");
   EXPECT_EQ(next.notes.size(), 1u);
+}
+
+TEST(LegacySession, what_is_logged_while_no_call_runs_is_for_all_that_the_process_serves) {
+  Fixture server;
+  server.asking_legacy();
+  const std::string log = R"({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info"}})";
+  Sink gone;
+  server.session->cancel(server.tool(gone), "enough", server.now);
+  server.line(log);
+  EXPECT_EQ(server.changes.size(), 1u) << "a call was cancelled";
+  Sink parked;
+  server.tool(parked);
+  server.pass(std::chrono::seconds(5));
+  server.line(ask_name);
+  ASSERT_TRUE(parked.done());
+  server.line(log);
+  EXPECT_EQ(server.changes.size(), 2u) << "a call waits for its user";
+}
+
+TEST(LegacySession, wants_a_level_without_a_call) {
+  Fixture server;
+  server.legacy({}, R"({"logging":{}})");
+  server.session->want_level(mcp::LoggingLevel::debug);
+  EXPECT_EQ(server.sent(),
+            std::vector<std::string>{
+                R"({"jsonrpc":"2.0","id":2,"method":"logging/setLevel","params":{"level":"debug"}})"});
+  server.session->want_level(mcp::LoggingLevel::info);
+  EXPECT_TRUE(server.sent().empty());
 }
 
 TEST(LegacySession, subscribes_to_what_is_watched) {

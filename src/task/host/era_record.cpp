@@ -22,12 +22,21 @@ constexpr std::chrono::hours fresh_for{7 * 24};
 constexpr std::string_view legacy_word = "legacy";
 constexpr std::string_view modern_word = "modern";
 
-/// One line: "KEY ERA SECONDS".
+constexpr std::string_view unknown_word = "unknown";
+constexpr std::string_view asks_word = " asks";
+
+/// One line: "KEY ERA SECONDS", and " asks" behind it.
 struct Entry {
   std::string key;
-  mcp::Era era = mcp::Era::legacy;
+  std::optional<mcp::Era> era;
   std::int64_t unix_s = 0;
+  bool asks = false;
 };
+
+std::string_view era_word(std::optional<mcp::Era> era) {
+  if (!era) return unknown_word;
+  return *era == mcp::Era::modern ? modern_word : legacy_word;
+}
 
 std::int64_t unix_seconds(WallTime when) {
   return std::chrono::duration_cast<std::chrono::seconds>(when.time_since_epoch()).count();
@@ -49,12 +58,17 @@ std::string key_of(const model::ServerSpec& spec, const std::string& version) {
 }
 
 std::optional<Entry> parse_entry(std::string_view line) {
+  Entry entry;
+  entry.asks = line.ends_with(asks_word);
+  if (entry.asks) line.remove_suffix(asks_word.size());
   const std::size_t first = line.find(' ');
   const std::size_t second = first == std::string_view::npos ? first : line.find(' ', first + 1);
   if (second == std::string_view::npos) return std::nullopt;
+  entry.key = line.substr(0, first);
   const std::string_view word = line.substr(first + 1, second - first - 1);
-  if (word != legacy_word && word != modern_word) return std::nullopt;
-  Entry entry{std::string(line.substr(0, first)), word == modern_word ? mcp::Era::modern : mcp::Era::legacy};
+  if (word == legacy_word) entry.era = mcp::Era::legacy;
+  if (word == modern_word) entry.era = mcp::Era::modern;
+  if (!entry.era && word != unknown_word) return std::nullopt;
   const char* const end = line.data() + line.size();
   const auto [stop, error] = std::from_chars(line.data() + second + 1, end, entry.unix_s);
   if (error != std::errc{} || stop != end) return std::nullopt;
@@ -74,35 +88,61 @@ std::vector<Entry> read_entries(const std::string& path) {
   return entries;
 }
 
-}  // namespace
-
-std::optional<mcp::Era> EraRecord::recall(const model::ServerSpec& spec, WallTime now) const {
-  const std::string key = key_of(spec, version_);
-  for (const Entry& entry : read_entries(path_)) {
-    if (entry.key != key) continue;
-    const std::int64_t age_s = unix_seconds(now) - entry.unix_s;
-    if (age_s < 0 || age_s > std::chrono::seconds(fresh_for).count()) return std::nullopt;
-    return entry.era;
-  }
-  return std::nullopt;
+/// Of the key, which is taken out of `entries`; a new one when there is none.
+Entry take_entry(std::vector<Entry>& entries, const std::string& key) {
+  Entry own;
+  own.key = key;
+  const auto at = std::ranges::find(entries, key, &Entry::key);
+  if (at != entries.end()) own = *at;
+  std::erase_if(entries, [&](const Entry& entry) { return entry.key == key; });
+  return own;
 }
 
-Result<void> EraRecord::keep(const model::ServerSpec& spec, std::optional<mcp::Era> era, WallTime now) const {
-  std::vector<Entry> entries = read_entries(path_);
-  Entry own{key_of(spec, version_), era.value_or(mcp::Era::legacy), unix_seconds(now)};
-  std::erase_if(entries, [&](const Entry& entry) { return entry.key == own.key; });
-  if (era) entries.insert(entries.begin(), std::move(own));
+Result<void> write_entries(const std::string& path, std::vector<Entry> entries) {
   if (entries.size() > entries_max) entries.resize(entries_max);
   std::string text;
   for (const Entry& entry : entries) {
-    const std::string_view word = entry.era == mcp::Era::modern ? modern_word : legacy_word;
-    text += fmt::format("{} {} {}\n", entry.key, word, entry.unix_s);
+    text += fmt::format("{} {} {}{}\n", entry.key, era_word(entry.era), entry.unix_s,
+                        entry.asks ? asks_word : std::string_view());
   }
-  const auto written = storage::write_temporary(std::filesystem::path(path_).parent_path(), {}, text);
+  const auto written = storage::write_temporary(std::filesystem::path(path).parent_path(), {}, text);
   if (!written) return Failure(written.error());
-  auto placed = storage::replace(*written, path_);
+  auto placed = storage::replace(*written, path);
   if (!placed) storage::remove_quietly(*written);
   return placed;
+}
+
+}  // namespace
+
+std::optional<mcp::Era> EraRecord::recall(const model::ServerSpec& spec, WallTime now) const {
+  auto entries = read_entries(path_);
+  const Entry own = take_entry(entries, key_of(spec, version_));
+  const std::int64_t age_s = unix_seconds(now) - own.unix_s;
+  if (age_s < 0 || age_s > std::chrono::seconds(fresh_for).count()) return std::nullopt;
+  return own.era;
+}
+
+bool EraRecord::recalls_asking(const model::ServerSpec& spec) const {
+  auto entries = read_entries(path_);
+  return take_entry(entries, key_of(spec, version_)).asks;
+}
+
+Result<void> EraRecord::keep(const model::ServerSpec& spec, std::optional<mcp::Era> era, WallTime now) const {
+  auto entries = read_entries(path_);
+  Entry own = take_entry(entries, key_of(spec, version_));
+  own.era = era;
+  own.unix_s = unix_seconds(now);
+  if (era || own.asks) entries.insert(entries.begin(), std::move(own));
+  return write_entries(path_, std::move(entries));
+}
+
+Result<void> EraRecord::keep_asking(const model::ServerSpec& spec, WallTime now) const {
+  auto entries = read_entries(path_);
+  Entry own = take_entry(entries, key_of(spec, version_));
+  if (!own.era) own.unix_s = unix_seconds(now);
+  own.asks = true;
+  entries.insert(entries.begin(), std::move(own));
+  return write_entries(path_, std::move(entries));
 }
 
 }  // namespace berth::task

@@ -10,10 +10,10 @@
 
 namespace berth::task {
 
-/// Which era a command was seen to speak, kept in a small file beyond the life of a host, so that the next
-/// one need not ask. What is wrong or stale there costs one start: a host believes it only until a process
-/// has answered, and asks when the first one does not. Tasks of one folder share the file; of two that write
-/// at the same moment one is asked again.
+/// Which era a command was seen to speak, and whether it was seen asking its users, kept in a small file
+/// beyond the life of a host, so that the next one need not find out. An era that is wrong or stale there
+/// costs one start: a host believes it only until a process has answered, and asks when the first one does
+/// not. Tasks of one folder share the file; of two that write at the same moment one finds out again.
 class EraRecord {
  public:
   /// An entry holds for this version of Berth, this command in this folder, and those of its arguments that
@@ -21,8 +21,11 @@ class EraRecord {
   EraRecord(std::string path, std::string version) : path_(std::move(path)), version_(std::move(version)) {}
 
   std::optional<mcp::Era> recall(const model::ServerSpec& spec, WallTime now) const;
+  /// Holds as long as the files do not change.
+  bool recalls_asking(const model::ServerSpec& spec) const;
   /// nullopt forgets what was kept.
   Result<void> keep(const model::ServerSpec& spec, std::optional<mcp::Era> era, WallTime now) const;
+  Result<void> keep_asking(const model::ServerSpec& spec, WallTime now) const;
 
  private:
   std::string path_;

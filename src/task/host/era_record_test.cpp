@@ -62,6 +62,23 @@ TEST_F(EraRecordTest, AsksAgainWhenTheProgramHasChangedOrAWeekHasPassed) {
   EXPECT_EQ(record().recall(spec, now), std::nullopt);
 }
 
+TEST_F(EraRecordTest, RemembersThatAServerAsksAsLongAsItsProgramIsTheSame) {
+  EXPECT_FALSE(record().recalls_asking(spec));
+  ASSERT_TRUE(record().keep_asking(spec, now));
+  EXPECT_TRUE(record().recalls_asking(spec));
+  EXPECT_EQ(record().recall(spec, now), std::nullopt) << "its era is another matter";
+  ASSERT_TRUE(record().keep(spec, mcp::Era::legacy, now));
+  ASSERT_TRUE(record().keep(spec, std::nullopt, now));
+  EXPECT_TRUE(record().recalls_asking(spec));
+  ASSERT_TRUE(record().keep(spec, mcp::Era::legacy, now));
+  ASSERT_TRUE(record().keep_asking(spec, now + hours(1)));
+  EXPECT_EQ(record().recall(spec, now + hours(7 * 24)), mcp::Era::legacy);
+  EXPECT_EQ(record().recall(spec, now + hours(7 * 24 + 1)), std::nullopt) << "asking makes an era no younger";
+  EXPECT_TRUE(record().recalls_asking(spec));
+  write("server.mjs", "a longer program");
+  EXPECT_FALSE(record().recalls_asking(spec));
+}
+
 TEST_F(EraRecordTest, WhateverTheFileHoldsIsHarmlessAndTheFileStaysSmall) {
   write("eras", std::string(1, '\0') + " garbage\nkey\nkey era 5\nkey modern x\n\n");
   EXPECT_EQ(record().recall(spec, now), std::nullopt);

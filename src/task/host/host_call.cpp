@@ -31,6 +31,7 @@ void HostCall::begin() {
     call_.input_responses = {};
   }
   const bool candidate = may_ask(call_.method);
+  if (candidate && key_.capabilities.interactive()) host_.look_for_asking();
   if (const auto id = host_.policy_.place(key_, candidate, host_.clock_.now())) {
     return on_assigned(*host_.find_child(*id));
   }
@@ -67,6 +68,7 @@ void HostCall::resume() {
 void HostCall::on_assigned(Child& child) {
   state_ = State::running;
   child_ = &child;
+  if (child.note_called()) host_.sync_watches(child);  // what the call changes is to be told already
   number_ = child.session().call(call_, *this, host_.clock_.now());
   child.touched();
   host_.set_load(child);

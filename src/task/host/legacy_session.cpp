@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/log.h"
+#include "mcp/modern.h"
 #include "task/host/child_session.h"
 
 namespace berth::task::host {
@@ -22,6 +23,8 @@ class LegacySession final : public ChildSession {
   std::optional<std::int64_t> resume(std::string_view state, const mcp::Call& call, CallSink& sink,
                                      TimePoint now) override;
   void notify(std::string_view method, std::string_view params) override;
+  void want_level(mcp::LoggingLevel level) override;
+  void answer_outside(const std::string& id, std::string_view response) override;
   bool is_subscribing(const std::string& uri) const override {
     return std::any_of(own_.begin(), own_.end(), [&](const auto& own) { return own.second == uri; });
   }
@@ -29,7 +32,9 @@ class LegacySession final : public ChildSession {
 
  protected:
   void write_handshake() override;
-  void before_call(const mcp::Call& call) override;
+  void before_call(const mcp::Call& call) override {
+    if (call.log_level) want_level(*call.log_level);
+  }
   void write_call(std::int64_t number, const mcp::Call& call) override;
   mcp::Outcome read_result(json::Slice result) override { return read_legacy_result(result); }
   mcp::Outcome read_error(json::Slice error) override {
@@ -53,6 +58,8 @@ class LegacySession final : public ChildSession {
   std::int64_t write_own(std::string_view method, std::string_view params);
   void write_subscription(std::string_view method, const std::string& uri);
   void on_initialized(const Message& message);
+  void refuse_undeclared(const Ask& ask, const std::string& capabilities);
+  void ask_outside(Ask ask);
   Entries::iterator asker();
   std::size_t possible_askers() const;
   void attribute_held(TimePoint now);
@@ -69,7 +76,9 @@ class LegacySession final : public ChildSession {
   bool can_log_ = false;
   bool can_subscribe_ = false;
   std::deque<Held> held_asks_;
-  std::vector<std::int64_t> asking_;  ///< calls with asks to deliver
+  std::set<std::string> outside_;        ///< ids of asks outside every call that wait for their answer
+  std::vector<std::int64_t> asking_;     ///< calls with asks to deliver
+  std::optional<TimePoint> deliver_at_;  ///< while asks are gathered
   std::uint64_t next_ask_ = 1;
 };
 
@@ -117,9 +126,9 @@ bool LegacySession::on_own_answer(std::int64_t number, const Message& message, T
   return true;
 }
 
-void LegacySession::before_call(const mcp::Call& call) {
-  if (!call.log_level || !can_log_ || (level_ && *level_ <= *call.log_level)) return;
-  level_ = call.log_level;
+void LegacySession::want_level(mcp::LoggingLevel level) {
+  if (!ready_ || !can_log_ || (level_ && *level_ <= level)) return;
+  level_ = level;
   const std::string params = fmt::format(R"({{"level":"{}"}})", mcp::to_string(*level_));
   own_.emplace(write_own("logging/setLevel", params), std::string());
 }
@@ -165,19 +174,44 @@ void LegacySession::on_notification(const Message& message, TimePoint now) {
 // --- Asks: requests of the server toward the user.
 
 void LegacySession::on_request(const Message& message, TimePoint now) {
-  const bool asks = options_.capabilities.allows(message.method);
-  if (!asks || possible_askers() == 0) {
+  if (!is_question(message.method)) {
     append_unasked_answer(out_, message);
     return finish_line();
   }
-  owner_.on_asking();
   Ask ask{std::string(message.id.text()),
           input_request(fmt::format("ask-{}", next_ask_++), message.method, message.params)};
+  const std::string undeclared = mcp::missing_capability(ask.request, options_.capabilities.to_json());
+  if (!undeclared.empty()) return refuse_undeclared(ask, undeclared);
+  if (possible_askers() == 0) return ask_outside(std::move(ask));
+  owner_.on_asking(message.method);
   if (held_asks_.size() >= limits_.asks_max) return refuse(ask);
   held_asks_.push_back({std::move(ask), now + limits_.ask_hold});
   held_ = held_asks_.size();
   wake_by(held_asks_.back().deadline);
   attribute_held(now);
+}
+
+/// The server may do without; a call that fails for it tells its client what it would have to declare.
+void LegacySession::refuse_undeclared(const Ask& ask, const std::string& capabilities) {
+  append_undeclared_answer(out_, ask.id, capabilities);
+  finish_line();
+  if (possible_askers() != 1 && !options_.one_session) return;
+  const auto entry = asker();
+  const bool is_modern = entry != entries_.end() && entry->second.state == Entry::State::running &&
+                         entry->second.call.caller->era == mcp::Era::modern;
+  if (is_modern) entry->second.undeclared = capabilities;
+}
+
+void LegacySession::ask_outside(Ask ask) {
+  if (outside_.size() >= limits_.asks_max) return refuse(ask);
+  outside_.insert(ask.id);
+  owner_.on_question(std::move(ask.id), std::move(ask.request));
+}
+
+void LegacySession::answer_outside(const std::string& id, std::string_view response) {
+  if (!ready_ || outside_.erase(id) == 0) return;
+  append_input_response(out_, id, json::Slice::trusted(response));
+  finish_line();
 }
 
 std::size_t LegacySession::possible_askers() const { return load().candidates; }
@@ -239,6 +273,7 @@ void LegacySession::withdraw(json::Slice id) {
   for (Held& held : held_asks_) held.ask.withdrawn = held.ask.withdrawn || is_meant(held.ask);
   std::erase_if(held_asks_, [](const Held& held) { return held.ask.withdrawn; });
   held_ = held_asks_.size();
+  std::erase_if(outside_, [&](const std::string& own) { return is_same_id(json::Slice::trusted(own), id); });
   for (auto& [number, entry] : entries_) {
     for (Ask& ask : entry.asks) ask.withdrawn = ask.withdrawn || is_meant(ask);
     std::erase_if(entry.asks, [](const Ask& ask) { return ask.withdrawn && !ask.delivered; });
@@ -246,6 +281,10 @@ void LegacySession::withdraw(json::Slice id) {
 }
 
 void LegacySession::settle(TimePoint now) {
+  if (asking_.empty()) return;
+  if (!deliver_at_) deliver_at_ = now + limits_.ask_gather;
+  if (now < *deliver_at_) return wake_by(*deliver_at_);
+  deliver_at_.reset();
   while (!asking_.empty()) {
     const std::int64_t number = asking_.back();
     asking_.pop_back();

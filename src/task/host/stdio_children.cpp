@@ -18,6 +18,9 @@ constexpr Duration verdict_grace = std::chrono::milliseconds(300);
 constexpr std::uint64_t unknown_size = 48u << 20;
 constexpr std::uint64_t smallest_size = 1u << 20;
 
+/// Questions that a server writes at once come in reads that lie so far apart at most.
+constexpr Duration ask_gather = std::chrono::milliseconds(10);
+
 /// A start that timed out gets more time the next time, up to so many times start_timeout.
 constexpr std::size_t start_patience_max = 4;
 
@@ -29,6 +32,9 @@ SessionLimits StdioHost::session_limits() const {
   limits.start_timeout = spec_.start_timeout * static_cast<std::int64_t>(patience);
   limits.call_timeout = spec_.call_timeout;
   limits.input_timeout = spec_.input_timeout;
+  // The other calls end some time; who asks is known then.
+  limits.ask_hold = spec_.input_timeout;
+  limits.ask_gather = ask_gather;
   return limits;
 }
 
@@ -85,7 +91,7 @@ void StdioHost::on_child_ready(Child& child) {
     descriptions_[child.key().capabilities] = child.session().description();
     era_recalled_ = false;
   }
-  sync_watches(child.key());
+  sync_watches(child);
   if (probe_) {
     // Only now does the probe's silence mean something: the same command has had its time to start.
     const Duration start_took = clock_.now() - probe_started_;
@@ -105,6 +111,26 @@ void StdioHost::on_child_change(Child& child, mcp::Change change) {
 void StdioHost::on_child_watch_answered(Child& child, const std::string& uri,
                                         const std::optional<mcp::RpcError>& refusal) {
   watch_answers_.answer(child.key(), uri, refusal);
+}
+
+void StdioHost::on_child_asking(std::string_view method) {
+  policy_.set_asking();
+  // Many ask for roots as they start, and never again.
+  if (method != "roots/list" && !std::exchange(asks_, true)) record_asking();
+}
+
+void StdioHost::on_child_question(Child& child, std::string id, mcp::InputRequest request) {
+  const std::weak_ptr<Child> asking = children_.at(child.id());
+  OutsideQuestion question;
+  question.request = std::move(request);
+  question.is_for = [this, asking](const mcp::Caller& caller) {
+    const auto alive = asking.lock();
+    return alive && alive->key() == key_of(caller);
+  };
+  question.answer = [asking, id = std::move(id)](std::string_view response) {
+    if (const auto alive = asking.lock()) alive->session().answer_outside(id, response);
+  };
+  sink_.on_question(std::move(question));
 }
 
 void StdioHost::on_child_settled(Child& child) {
@@ -189,12 +215,29 @@ void StdioHost::tell_of_memory(bool suffices) {
 
 // --- Era
 
-void StdioHost::recall_era() {
+void StdioHost::recall() {
   if (!options_.eras) return;
+  recall_asking();
+  if (era_known_) return;
   const std::optional<mcp::Era> era = options_.eras->recall(spec_, clock_.wall());
   if (!era) return;
   era_ = *era;
   era_known_ = era_recalled_ = true;
+}
+
+/// Another task of the folder may have seen it.
+void StdioHost::recall_asking() {
+  if (!options_.eras || asks_) return;
+  asking_looked_at_ = clock_.now();
+  asks_ = options_.eras->recalls_asking(spec_);
+  if (asks_) policy_.set_asking();
+}
+
+void StdioHost::record_asking() {
+  if (!options_.eras) return;
+  const Result<void> kept = options_.eras->keep_asking(spec_, clock_.wall());
+  if (!kept)
+    log_.debug("server_asking_not_kept", {{"server", spec_.name}, {"reason", kept.error().message()}});
 }
 
 void StdioHost::record_era(std::optional<mcp::Era> era) {
@@ -247,7 +290,7 @@ void StdioHost::on_verdict(mcp::Era era) {
       child->set_key(first_key());
       policy_.add_ready_child(*id, child->key(), clock_.now());
       descriptions_[{}] = child->session().description();
-      sync_watches(child->key());
+      sync_watches(*child);
     }
   }
   policy_.set_open(true);

@@ -30,6 +30,9 @@ class Waiting {
   virtual PoolKey key() = 0;
 };
 
+/// How old at most is what is known of the record of servers that ask.
+inline constexpr Duration asking_look_interval = std::chrono::seconds(5);
+
 class StdioHost;
 
 /// One call between its client and a child: waits for a child, runs in its session, or is done.
@@ -77,8 +80,10 @@ class StdioHost final : public ServerHost, public ChildOwner {
   Task<Result<mcp::ServerDescription>> describe(const mcp::Caller& caller) override;
   std::unique_ptr<mcp::ActiveCall> start(const mcp::Call& call, mcp::CallObserver& observer) override;
   void notify(const mcp::Caller& caller, std::string_view method, std::string_view params) override;
+  void want_level(const mcp::Caller& caller, mcp::LoggingLevel level) override;
   void watch_resource(const mcp::Caller& caller, const std::string& uri) override;
   void unwatch_resource(const mcp::Caller& caller, const std::string& uri) override;
+  void watch_elsewhere(const std::string& principal, const std::string& uri, bool watched) override;
   Task<std::optional<mcp::RpcError>> watch_refusal(const mcp::Caller& caller, std::string uri) override;
   void session_closed(const std::string& session) override;
   bool runs(std::uint64_t process) const override;
@@ -89,7 +94,8 @@ class StdioHost final : public ServerHost, public ChildOwner {
   void on_child_change(Child& child, mcp::Change change) override;
   void on_child_watch_answered(Child& child, const std::string& uri,
                                const std::optional<mcp::RpcError>& refusal) override;
-  void on_child_asking() override { policy_.set_asking(); }
+  void on_child_asking(std::string_view method) override;
+  void on_child_question(Child& child, std::string id, mcp::InputRequest request) override;
   std::string explain_kill() override;
   void on_child_settled(Child& child) override;
   void on_child_ended(Child& child) override;
@@ -123,10 +129,17 @@ class StdioHost final : public ServerHost, public ChildOwner {
   void tell_of_memory(bool suffices);
   void on_verdict(mcp::Era era);
   void adopt_era(mcp::Era era);
-  void recall_era();
+  void recall();
   void record_era(std::optional<mcp::Era> era);
+  /// Before a call that may ask joins others in a process: whether the server asks is worth knowing then.
+  void look_for_asking() {
+    if (!asks_ && options_.eras && clock_.now() - asking_looked_at_ > asking_look_interval) recall_asking();
+  }
+  void recall_asking();
+  void record_asking();
   void doubt_recalled_era();
-  void sync_watches(const PoolKey& key);
+  void sync_watches(const std::string& scope);
+  void sync_watches(Child& child);
   void call_ended();
   mcp::Outcome refusal_outcome(PoolPolicy::Refusal refusal) const;
   double seconds_to_start() const;
@@ -143,6 +156,8 @@ class StdioHost final : public ServerHost, public ChildOwner {
   CapabilityCache capabilities_;
   mcp::Era era_ = mcp::Era::legacy;
   bool era_known_ = false;
+  bool asks_ = false;  ///< the server was seen asking its users, here, in another task or in an earlier life
+  TimePoint asking_looked_at_{};  ///< when the record was read for that last
   bool era_recalled_ = false;     ///< from a record, and no process has borne it out yet
   bool named_modern_ = false;     ///< a refusal of initialize listed 2026-07-28
   std::optional<ChildId> probe_;  ///< while it has not spoken

@@ -47,7 +47,7 @@ StdioHost::StdioHost(const model::ServerSpec& spec, net::ProcessLauncher& launch
       scope_(clock.executor()) {
   policy_.set_one_session_a_pool(spec_.isolation == model::Isolation::session);
   era_known_ = spec_.era != model::EraChoice::automatic;
-  if (!era_known_) recall_era();
+  recall();
   look_at_memory();
   if (!era_known_) policy_.set_open(false);
   decide();
@@ -232,8 +232,12 @@ void StdioHost::carry_out(const PoolPolicy::Action& action) {
   } else if (const auto* stopped = std::get_if<PoolPolicy::Stop>(&action)) {
     if (Child* child = find_child(stopped->child)) child->stop();
   } else if (const auto* adopted = std::get_if<PoolPolicy::Adopt>(&action)) {
-    if (Child* child = find_child(adopted->child)) child->set_key(adopted->key);
-    sync_watches(adopted->key);
+    Child* const child = find_child(adopted->child);
+    if (child == nullptr) return;
+    child->set_key(adopted->key);
+    // What it has asked for as it started was nobody's yet.
+    if (adopted->key.capabilities.roots) child->session().notify("notifications/roots/list_changed", {});
+    sync_watches(adopted->key.scope);
   } else if (const auto* given_up = std::get_if<PoolPolicy::GiveUp>(&action)) {
     if (Child* child = find_child(given_up->child)) give_up_questions(*child);
   }
@@ -279,11 +283,18 @@ void StdioHost::notify(const mcp::Caller& caller, std::string_view method, std::
   }
 }
 
+void StdioHost::want_level(const mcp::Caller& caller, mcp::LoggingLevel level) {
+  const PoolKey key = key_of(caller);
+  for (const auto& [id, child] : children_) {
+    if (child->key() == key && !child->stopping()) child->session().want_level(level);
+  }
+}
+
 void StdioHost::watch_resource(const mcp::Caller& caller, const std::string& uri) {
   const PoolKey key = key_of(caller);
   if (!watches_.add(key, uri)) return;
   policy_.set_watched(key, true);
-  sync_watches(key);
+  sync_watches(key.scope);
   decide();
 }
 
@@ -291,7 +302,7 @@ void StdioHost::unwatch_resource(const mcp::Caller& caller, const std::string& u
   const PoolKey key = key_of(caller);
   if (!watches_.remove(key, uri)) return;
   if (!watches_.contains(key)) policy_.set_watched(key, false);
-  sync_watches(key);
+  sync_watches(key.scope);
   decide();
 }
 
@@ -305,11 +316,21 @@ Task<std::optional<mcp::RpcError>> StdioHost::watch_refusal(const mcp::Caller& c
   co_return refusal;
 }
 
-void StdioHost::sync_watches(const PoolKey& key) {
-  const std::set<std::string> uris = watches_.of(key);
+void StdioHost::watch_elsewhere(const std::string& principal, const std::string& uri, bool watched) {
+  const std::string scope = scope_of(mcp::Caller{.principal = principal}, spec_.isolation);
+  if (watches_.set_elsewhere(scope, principal, uri, watched)) sync_watches(scope);
+}
+
+void StdioHost::sync_watches(const std::string& scope) {
   for (const auto& [id, child] : children_) {
-    if (child->key() == key && probe_ != id) child->session().watch(uris);
+    if (child->key().scope == scope && probe_ != id) sync_watches(*child);
   }
+}
+
+/// A process that has been called may have what a listener of another pool, or in another task, asks about.
+void StdioHost::sync_watches(Child& child) {
+  const PoolKey& key = child.key();
+  child.session().watch(child.is_called() ? watches_.of_scope(key.scope) : watches_.of(key));
 }
 
 void StdioHost::session_closed(const std::string& session) {

@@ -116,6 +116,8 @@ class StdioHostTest : public ::testing::Test {
     call.params = params;
     calls.push_back(host->start(call, *observers.back()));
     clock.run_until_idle();
+    // What a server asks is gathered so long.
+    if (params.contains("ask")) clock.advance(milliseconds(10));
     return *observers.back();
   }
   Observer& call(std::string_view params) { return call(params, caller); }
@@ -649,6 +651,28 @@ TEST_F(StdioHostTest, subscribes_for_watchers_by_count_and_reports_changes) {
   clock.run_until_idle();
   EXPECT_TRUE(child(1).lines.back().find("resources/subscribe") != std::string::npos)
       << "again on the new child";
+}
+
+TEST_F(StdioHostTest, a_child_that_was_called_is_asked_for_what_is_watched_in_other_tasks) {
+  make();
+  const auto subscribed = [&](std::size_t index) {
+    const auto& lines = child(index).lines;
+    return std::ranges::count_if(lines, [](auto& line) { return line.contains("resources/subscribe"); });
+  };
+  host->watch_elsewhere("anonymous", "a:1", true);
+  clock.run_until_idle();
+  EXPECT_EQ(subscribed(0), 0) << "nobody has changed anything in it";
+  echo();
+  EXPECT_EQ(subscribed(0), 1);
+  EXPECT_TRUE(child(0).lines.back().contains("tools/call")) << "it is asked before it may change something";
+  host->watch_resource(asker, "a:2");
+  host->watch_elsewhere("anonymous", "a:3", true);
+  host->watch_elsewhere("bob", "b:1", true);
+  clock.run_until_idle();
+  EXPECT_EQ(subscribed(0), 3);
+  host->watch_elsewhere("anonymous", "a:1", false);
+  clock.run_until_idle();
+  EXPECT_TRUE(child(0).lines.back().contains("resources/unsubscribe"));
 }
 
 TEST_F(StdioHostTest, drains_by_letting_calls_finish_and_then_closing_stdin) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "mcp/message.h"
+#include "mcp/modern.h"
 
 namespace berth::task::host {
 
@@ -15,6 +16,8 @@ constexpr std::size_t refusal_bytes_max = 64 * 1024;
 constexpr std::size_t asks_max = 64;
 constexpr std::size_t attempts_max = 2;
 constexpr Duration reconnect_delay = std::chrono::seconds(1);
+/// Questions that a server sends at once come so far apart at most.
+constexpr Duration url_ask_gather = std::chrono::milliseconds(10);
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -26,7 +29,8 @@ UrlCall::UrlCall(UrlCallWorld& world, const mcp::Call& call, PoolKey key, mcp::C
       caller_(*call.caller),
       key_(std::move(key)),
       observer_(&observer),
-      timer_(world.clock().make_timer()) {
+      timer_(world.clock().make_timer()),
+      gather_timer_(world.clock().make_timer()) {
   own(call);
 }
 
@@ -119,6 +123,7 @@ Task<UrlCall::Step> UrlCall::try_legacy(int attempt) {
   session_ = std::move(*opened);
   process_ = session_->number;
   ++session_->calls;
+  if (!std::exchange(session_->is_called, true)) world_.first_call(*session_);
   if (call_.log_level) session_->want_level(*call_.log_level);
   number_ = world_.next_number();
   http::Headers headers;
@@ -226,13 +231,13 @@ void UrlCall::take(const Message& message) {
   switch (message.kind) {
     case Message::Kind::request: return take_request(message);
     case Message::Kind::result:
-      if (message.id.as_int() == number_) finish(read_result(message.body));
+      if (message.id.as_int() == number_) finish_answered(read_result(message.body));
       return;
     case Message::Kind::error: {
       // An error without an id on this call's own stream can mean nothing else.
       if (message.id.as_int() != number_ && !message.id.is(json::Kind::null)) return;
-      if (era_ == mcp::Era::legacy) return finish(read_legacy_error(message.body, key_.capabilities));
-      return finish(mcp::Outcome::failure(host::read_error(message.body)));
+      if (era_ == mcp::Era::modern) return finish(mcp::Outcome::failure(host::read_error(message.body)));
+      return finish_answered(read_legacy_error(message.body, key_.capabilities));
     }
     case Message::Kind::notification:
       if (auto change = read_change(message)) return world_.announce(key_, std::move(*change));
@@ -255,8 +260,8 @@ void UrlCall::take_notification(const Message& message) {
   }
 }
 
-bool UrlCall::may_be_asked(const Message& question) const {
-  return key_.capabilities.allows(question.method) && may_ask(method_) && asks_.size() < asks_max;
+bool UrlCall::may_ask_for(const UrlSession& session) const {
+  return session_.get() == &session && may_ask(method_) && asks_.size() < asks_max;
 }
 
 void UrlCall::take_question(const Message& message) {
@@ -267,17 +272,32 @@ void UrlCall::take_question(const Message& message) {
 
 void UrlCall::take_request(const Message& message) {
   if (era_ == mcp::Era::modern || !session_) return;
-  if (!may_be_asked(message)) {
-    std::string answer;
+  std::string answer;
+  Ask ask{std::string(message.id.text()),
+          input_request(fmt::format("ask-{}", next_ask_), message.method, message.params)};
+  const std::string undeclared = mcp::missing_capability(ask.request, key_.capabilities.to_json());
+  if (!is_question(message.method) || !may_ask_for(*session_)) {
     append_unasked_answer(answer, message);
-    return session_->post(std::move(answer));
+  } else if (!undeclared.empty()) {
+    // The server may do without; a call that fails for it tells its client what it would have to declare.
+    if (caller_.era == mcp::Era::modern) undeclared_ = undeclared;
+    append_undeclared_answer(answer, ask.id, undeclared);
+  } else {
+    ++next_ask_;
+    return asks_.push_back(std::move(ask));
   }
-  asks_.push_back({std::string(message.id.text()),
-                   input_request(fmt::format("ask-{}", next_ask_++), message.method, message.params)});
+  session_->post(std::move(answer));
 }
 
 void UrlCall::settle() {
+  if (asks_.empty() || parked_ || done_ || observer_ == nullptr || std::exchange(gathers_, true)) return;
+  gather_timer_->arm(world_.clock().now() + url_ask_gather, [this] { deliver_asks(); });
+}
+
+void UrlCall::deliver_asks() {
+  gathers_ = false;
   if (asks_.empty() || parked_ || done_ || observer_ == nullptr) return;
+  const auto self = shared_from_this();
   mcp::InputRequired input;
   input.owned = true;
   ++round_;
@@ -343,6 +363,11 @@ void UrlCall::release_session() {
   --session_->calls;
   session_->used_at = world_.clock().now();
   session_.reset();
+}
+
+void UrlCall::finish_answered(mcp::Outcome outcome) {
+  if (!undeclared_.empty()) blame_undeclared(outcome, undeclared_);
+  finish(std::move(outcome));
 }
 
 void UrlCall::finish(mcp::Outcome outcome) {
@@ -438,29 +463,30 @@ bool UrlCalls::deliver(const UrlSession& session, const Message& message) const 
     }
     return true;
   }
+  // A call that waits for its user says no more as a rule.
+  std::erase_if(there, [](const auto& call) { return call->parked(); });
   if (there.empty()) return false;
   // It does not say which call it belongs to, so that no other client may be meant.
   const std::string client = there.front()->caller().session;
   for (const auto& call : there) {
     const bool is_same = there.size() == 1 || (!client.empty() && call->caller().session == client);
-    if (call->parked() || !is_same) return true;
+    if (!is_same) return true;
   }
   there.back()->take_notification(message);
   return true;
 }
 
-bool UrlCalls::ask(const UrlSession& session, const Message& question) const {
+UrlCalls::Asker UrlCalls::ask(const UrlSession& session, const Message& question) const {
   auto there = list();
-  std::erase_if(
-      there, [&](const auto& call) { return call->session() != &session || !call->may_be_asked(question); });
-  if (there.empty()) return false;
+  std::erase_if(there, [&](const auto& call) { return !call->may_ask_for(session); });
+  if (there.empty()) return Asker::none;
   // Of one session's calls the newest, as with a process; else the only one there is.
   const std::string client = there.front()->caller().session;
   const bool is_one_client = std::ranges::all_of(
       there, [&](const auto& call) { return !client.empty() && call->caller().session == client; });
-  if (there.size() > 1 && !is_one_client) return false;
+  if (there.size() > 1 && !is_one_client) return Asker::ambiguous;
   there.back()->take_question(question);
-  return true;
+  return Asker::found;
 }
 
 }  // namespace berth::task::host

@@ -17,6 +17,8 @@ class UrlCallWorld {
   virtual ~UrlCallWorld() = default;
   virtual Task<Result<mcp::Era>> era() = 0;
   virtual Task<Result<std::shared_ptr<UrlSession>>> session(PoolKey key) = 0;
+  /// A session is about to have its first call.
+  virtual void first_call(UrlSession& session) = 0;
   /// The session is unknown to the upstream: the next call opens another.
   virtual void session_lost(const std::shared_ptr<UrlSession>& session) = 0;
   /// Mcp-Param-* of a tool, as far as known.
@@ -57,7 +59,8 @@ class UrlCall final : public std::enable_shared_from_this<UrlCall> {
   void take_notification(const Message& message);
   /// A question toward the user that can be meant for no other client.
   void take_question(const Message& message);
-  bool may_be_asked(const Message& question) const;
+  /// Whether it may be this call that the server asks for.
+  bool may_ask_for(const UrlSession& session) const;
 
   const UrlSession* session() const { return session_.get(); }
   bool done() const { return done_; }
@@ -91,8 +94,11 @@ class UrlCall final : public std::enable_shared_from_this<UrlCall> {
   void take(const Message& message);
   void take_request(const Message& message);
   void settle();
+  void deliver_asks();
   void answer_asks(json::Slice responses);
   void refuse_asks();
+  /// As the server has answered.
+  void finish_answered(mcp::Outcome outcome);
   void finish(mcp::Outcome outcome);
   void finish_refused(const Refusal& refusal);
   void fail_with(const Error& error, bool was_handed_over = false);
@@ -128,9 +134,12 @@ class UrlCall final : public std::enable_shared_from_this<UrlCall> {
   std::uint64_t round_ = 0;
   std::uint64_t next_ask_ = 1;
   std::vector<Ask> asks_;
+  std::string undeclared_;  ///< the capabilities that it was not asked for want of
+  bool gathers_ = false;    ///< asks, for a moment
   std::shared_ptr<UrlSession> session_;
   std::shared_ptr<Branches::Branch> branch_;
   std::unique_ptr<Timer> timer_;
+  std::unique_ptr<Timer> gather_timer_;
 };
 
 /// The calls under way or parked.
@@ -141,8 +150,13 @@ class UrlCalls {
   /// Hands what an upstream said on a session's own stream to the call that it is for. False when it may be
   /// for the session's clients, because no call is under way there.
   bool deliver(const UrlSession& session, const Message& message) const;
-  /// Likewise with a question toward the user, which most servers ask there. False: there is no such call.
-  bool ask(const UrlSession& session, const Message& question) const;
+  /// Likewise with a question toward the user, which most servers ask there.
+  enum class Asker : std::uint8_t {
+    found,      ///< and asked
+    ambiguous,  ///< several calls of different clients may have caused it
+    none,       ///< no call is under way there that may ask
+  };
+  Asker ask(const UrlSession& session, const Message& question) const;
 
  private:
   std::vector<std::weak_ptr<UrlCall>> calls_;

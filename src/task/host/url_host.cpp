@@ -11,6 +11,8 @@
 #include "mcp/message.h"
 #include "task/host/capability_cache.h"
 #include "task/host/url_call.h"
+#include "task/host/url_listen.h"
+#include "task/host/url_questions.h"
 #include "task/host/watch_answers.h"
 #include "task/host/watches.h"
 
@@ -23,8 +25,6 @@ constexpr Duration check_interval = std::chrono::seconds(10);
 constexpr Duration check_timeout = std::chrono::seconds(5);
 constexpr Duration check_retry_min = std::chrono::milliseconds(100);
 constexpr Duration check_retry_max = std::chrono::seconds(5);
-constexpr Duration listen_retry_min = std::chrono::seconds(1);
-constexpr Duration listen_retry_max = std::chrono::seconds(60);
 /// How long the goodbyes of a drain may take.
 constexpr Duration goodbye_patience = std::chrono::seconds(3);
 constexpr std::size_t sessions_max = 1024;
@@ -52,8 +52,10 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
   Task<Result<mcp::ServerDescription>> describe(const mcp::Caller& caller) override;
   std::unique_ptr<mcp::ActiveCall> start(const mcp::Call& call, mcp::CallObserver& observer) override;
   void notify(const mcp::Caller& caller, std::string_view method, std::string_view params) override;
+  void want_level(const mcp::Caller& caller, mcp::LoggingLevel level) override;
   void watch_resource(const mcp::Caller& caller, const std::string& uri) override;
   void unwatch_resource(const mcp::Caller& caller, const std::string& uri) override;
+  void watch_elsewhere(const std::string& principal, const std::string& uri, bool watched) override;
   Task<std::optional<mcp::RpcError>> watch_refusal(const mcp::Caller& caller, std::string uri) override;
   void session_closed(const std::string& session) override;
   bool runs(std::uint64_t process) const override;
@@ -62,6 +64,7 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
 
   Task<Result<mcp::Era>> era() override;
   Task<Result<std::shared_ptr<UrlSession>>> session(PoolKey key) override;
+  void first_call(UrlSession& session) override { sync_watches(session); }
   void session_lost(const std::shared_ptr<UrlSession>& session) override;
   const std::vector<mcp::HeaderParam>* tool_params(std::string_view tool) override;
   Task<void> learn_tools() override;
@@ -70,6 +73,7 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
   void park(const std::shared_ptr<UrlCall>& call) override;
   void unpark(const UrlCall& call) override { parked_.erase(call.state()); }
   void call_ended() override {
+    questions_.look_again();
     if (--calls_ == 0) idle_.notify();
   }
   void announce(const PoolKey& key, mcp::Change change) override {
@@ -91,16 +95,16 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
   Task<Result<mcp::Era>> discover();
   Task<Result<std::string>> ask_modern(std::string method, std::string param_members);
   void on_session_notification(const UrlSession& session, const Message& message);
+  void ask_outside(const std::shared_ptr<UrlSession>& asking, mcp::InputRequest request,
+                   std::function<void(std::string_view)> answer);
   Task<void> tell_modern(std::string method, std::string params);
   void publish(mcp::Change change);
   void reap_sessions();
   bool make_room(const PoolKey& key);
   void close_session(const std::shared_ptr<UrlSession>& session, UrlSession::Goodbye goodbye);
-  void sync_watches(const PoolKey& key);
-  std::string wanted() const;
+  void sync_watches(const std::string& scope);
+  void sync_watches(UrlSession& session);
   void restart_listen();
-  Task<void> listen();
-  Task<bool> listen_once(std::string filter);
 
   const model::ServerSpec spec_;
   ChangeSink& sink_;
@@ -120,8 +124,6 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
   Watches watches_;
   WatchAnswers watch_answers_;
   std::shared_ptr<Branches::Branch> contact_;
-  std::shared_ptr<Branches::Branch> listen_;
-  std::string listening_for_;
   std::int64_t next_number_ = 1;
   std::uint64_t last_session_ = 0;
   std::size_t calls_ = 0;
@@ -134,6 +136,8 @@ class UrlHost final : public ServerHost, public UrlCallWorld {
   Signal idle_;
   Signal check_now_;
   Branches branches_;
+  UrlListen listen_;
+  UrlQuestions questions_;
 };
 
 UrlHost::UrlHost(const model::ServerSpec& spec, net::Network& network, ChangeSink& sink, Clock& clock,
@@ -148,7 +152,13 @@ UrlHost::UrlHost(const model::ServerSpec& spec, net::Network& network, ChangeSin
       timer_(clock.make_timer()),
       idle_(clock.executor()),
       check_now_(clock.executor()),
-      branches_(clock.executor()) {
+      branches_(clock.executor()),
+      listen_({spec_, upstream_, branches_, clock_, next_number_,
+               [this](mcp::Change change) { publish(std::move(change)); }}),
+      questions_(
+          {spec_, running_, clock_, [this](const auto& asking, mcp::InputRequest request, auto answer) {
+             ask_outside(asking, std::move(request), std::move(answer));
+           }}) {
   contact_ = branches_.spawn(keep_contact());
 }
 
@@ -358,7 +368,7 @@ Task<Result<std::shared_ptr<UrlSession>>> UrlHost::session(PoolKey key) {
         log_,
         next_number_,
         [this](const UrlSession& of, mcp::Change change) { announce(of.key(), std::move(change)); },
-        [this](const UrlSession& of, const Message& message) { return running_.ask(of, message); },
+        [this](UrlSession& of, const Message& message) { questions_.take(of, message); },
         [this](const UrlSession& of, const Message& message) { on_session_notification(of, message); },
         [this](const UrlSession& of, const std::string& uri, const std::optional<mcp::RpcError>& refusal) {
           watch_answers_.answer(of.key(), uri, refusal);
@@ -460,6 +470,15 @@ void UrlHost::on_session_notification(const UrlSession& session, const Message& 
   announce(session.key(), std::move(change));
 }
 
+void UrlHost::ask_outside(const std::shared_ptr<UrlSession>& asking, mcp::InputRequest request,
+                          std::function<void(std::string_view)> answer) {
+  OutsideQuestion question;
+  question.request = std::move(request);
+  question.is_for = [this, key = asking->key()](const mcp::Caller& caller) { return key_of(caller) == key; };
+  question.answer = std::move(answer);
+  sink_.on_question(std::move(question));
+}
+
 Task<void> UrlHost::tell_modern(std::string method, std::string params) {
   http::Headers headers;
   add_post_headers(headers);
@@ -488,14 +507,20 @@ void UrlHost::notify(const mcp::Caller& caller, std::string_view method, std::st
   at->second->post(std::move(message));
 }
 
+void UrlHost::want_level(const mcp::Caller& caller, mcp::LoggingLevel level) {
+  if (era_ != mcp::Era::legacy) return;
+  const auto at = sessions_.find(key_of(caller));
+  if (at != sessions_.end() && at->second->state() == UrlSession::State::ready) at->second->want_level(level);
+}
+
 void UrlHost::watch_resource(const mcp::Caller& caller, const std::string& uri) {
   const PoolKey key = key_of(caller);
-  if (watches_.add(key, uri)) sync_watches(key);
+  if (watches_.add(key, uri)) sync_watches(key.scope);
 }
 
 void UrlHost::unwatch_resource(const mcp::Caller& caller, const std::string& uri) {
   const PoolKey key = key_of(caller);
-  if (watches_.remove(key, uri)) sync_watches(key);
+  if (watches_.remove(key, uri)) sync_watches(key.scope);
 }
 
 Task<std::optional<mcp::RpcError>> UrlHost::watch_refusal(const mcp::Caller& caller, std::string uri) {
@@ -506,53 +531,29 @@ Task<std::optional<mcp::RpcError>> UrlHost::watch_refusal(const mcp::Caller& cal
   co_return refusal;
 }
 
-void UrlHost::sync_watches(const PoolKey& key) {
+void UrlHost::watch_elsewhere(const std::string& principal, const std::string& uri, bool watched) {
+  const std::string scope = scope_of(mcp::Caller{.principal = principal}, spec_.isolation);
+  if (!watches_.set_elsewhere(scope, principal, uri, watched)) return;
+  // A modern upstream tells the task that the listener is on.
+  if (era_ != mcp::Era::modern) sync_watches(scope);
+}
+
+void UrlHost::sync_watches(const std::string& scope) {
   if (era_ == mcp::Era::modern) return restart_listen();
-  const auto at = sessions_.find(key);
-  if (at != sessions_.end()) at->second->watch(watches_.of(key));
+  for (const auto& [key, session] : sessions_) {
+    if (key.scope == scope) sync_watches(*session);
+  }
 }
 
-// --- subscriptions/listen of a modern upstream
+/// A session that has been called may have what a listener of another pool, or in another task, asks about.
+void UrlHost::sync_watches(UrlSession& session) {
+  const PoolKey& key = session.key();
+  session.watch(session.is_called ? watches_.of_scope(key.scope) : watches_.of(key));
+}
 
-std::string UrlHost::wanted() const { return listen_filter(description_.capabilities, watches_.of_all()); }
-
+/// What a modern upstream is to tell of.
 void UrlHost::restart_listen() {
-  if (draining_ || (listen_ && !listen_->ended() && listening_for_ == wanted())) return;
-  if (listen_) listen_->cancel();
-  listening_for_ = wanted();
-  if (!listening_for_.empty()) listen_ = branches_.spawn(listen());
-}
-
-Task<void> UrlHost::listen() {
-  Duration retry = listen_retry_min;
-  for (;;) {
-    const bool opened = co_await listen_once(listening_for_);
-    retry = opened ? listen_retry_min : std::min(retry * 2, listen_retry_max);
-    co_await clock_.sleep_for(retry);
-  }
-}
-
-Task<bool> UrlHost::listen_once(std::string filter) {
-  http::Headers headers;
-  add_post_headers(headers);
-  add_modern_headers(headers, "subscriptions/listen", {});
-  std::string body;
-  append_request(body, next_number(), "subscriptions/listen", {}, own_modern_meta(),
-                 fmt::format(R"("notifications":{{{}}})", filter));
-  const TimePoint deadline = clock_.now() + check_timeout;
-  auto response = co_await upstream_.send("POST", std::move(headers), std::move(body), deadline);
-  if (!response || (*response)->head().status != 200) co_return false;
-  MessageStream messages(std::move(*response), spec_.message_bytes_max);
-  bool opened = false;
-  for (;;) {
-    const auto text = co_await messages.next();
-    if (!text || !*text) co_return opened;
-    const Result<json::Slice> parsed = json::parse(**text);
-    const Message message = parsed ? read_message(*parsed) : Message{};
-    if (message.kind != Message::Kind::notification) continue;
-    opened = true;
-    if (auto change = read_change(message)) publish(std::move(*change));
-  }
+  if (!draining_) listen_.want(listen_filter(description_.capabilities, watches_.of_all()));
 }
 
 // --- Health and end
@@ -575,14 +576,13 @@ Task<std::size_t> UrlHost::drain(TimePoint deadline) {
   timer_->arm(deadline, [this] { idle_.notify(); });
   while (calls_ > 0 && clock_.now() < deadline) co_await idle_.wait();
   contact_->cancel();
-  if (listen_) listen_->cancel();
+  listen_.stop();
   std::size_t cut = 0;
   for (const auto& call : running_.list()) {
     ++cut;
     call->cut(mcp::unknown_end("The call was cut: the server is shutting down."));
   }
-  const auto sessions = sessions_;
-  for (const auto& [key, session] : sessions) close_session(session, UrlSession::Goodbye::polite);
+  for (const auto& [key, session] : std::map(sessions_)) close_session(session, UrlSession::Goodbye::polite);
   timer_->arm(clock_.now() + goodbye_patience, [this] { branches_.cancel_all(); });
   co_await branches_.join();
   timer_->cancel();

@@ -184,7 +184,7 @@ void UrlSession::take(const std::string& text) {
   const Result<json::Slice> parsed = json::parse(text);
   const Message message = parsed ? read_message(*parsed) : Message{};
   if (message.kind == Message::Kind::request) {
-    if (world_.on_request(*this, message)) return;
+    if (is_question(message.method)) return world_.on_question(*this, message);
     std::string answer;
     append_unasked_answer(answer, message);
     post(std::move(answer));

@@ -24,8 +24,8 @@ class UrlSession : public std::enable_shared_from_this<UrlSession> {
     Log& log;
     std::int64_t& next_number;
     std::function<void(const UrlSession&, mcp::Change)> on_change;
-    /// A question on the session's own stream; false: no call is under way that it can be asked for.
-    std::function<bool(const UrlSession&, const Message&)> on_request;
+    /// A question on the session's own stream.
+    std::function<void(UrlSession&, const Message&)> on_question;
     /// A notification there that announces no change.
     std::function<void(const UrlSession&, const Message&)> on_notification;
     std::function<void(const UrlSession&, const std::string& uri,
@@ -60,6 +60,7 @@ class UrlSession : public std::enable_shared_from_this<UrlSession> {
 
   std::uint64_t number = 0;  ///< among the host's
   std::size_t calls = 0;     ///< under way or parked
+  bool is_called = false;    ///< has had one
   TimePoint used_at;
 
  private:

@@ -32,6 +32,26 @@ std::set<std::string> Watches::of(const PoolKey& key) const {
   return uris;
 }
 
+bool Watches::set_elsewhere(const std::string& scope, const std::string& principal, const std::string& uri,
+                            bool watched) {
+  auto& there = elsewhere_[scope];
+  const bool is_new = watched ? there.emplace(uri, principal).second : there.erase({uri, principal}) > 0;
+  if (there.empty()) elsewhere_.erase(scope);
+  return is_new;
+}
+
+std::set<std::string> Watches::of_scope(const std::string& scope) const {
+  std::set<std::string> uris;
+  for (auto pool = pools_.lower_bound({scope, {}}); pool != pools_.end() && pool->first.scope == scope;
+       ++pool) {
+    for (const auto& [uri, count] : pool->second) uris.insert(uri);
+  }
+  if (const auto there = elsewhere_.find(scope); there != elsewhere_.end()) {
+    for (const auto& [uri, principal] : there->second) uris.insert(uri);
+  }
+  return uris;
+}
+
 std::set<std::string> Watches::of_all() const {
   std::set<std::string> uris;
   for (const auto& [key, pool] : pools_) {

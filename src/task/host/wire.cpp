@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "mcp/client_meta.h"
+#include "mcp/modern.h"
 
 namespace berth::task::host {
 
@@ -457,16 +458,38 @@ mcp::InputRequest input_request(std::string key, std::string_view method, json::
   return request;
 }
 
+bool is_question(std::string_view method) {
+  return method == "elicitation/create" || method == "sampling/createMessage" || method == "roots/list";
+}
+
 void append_unasked_answer(std::string& out, const Message& request) {
   const std::string_view id = request.id.text();
   if (request.method == "ping") return append_result(out, id, "{}");
-  if (request.method == "roots/list") return append_result(out, id, R"({"roots":[]})");
+  if (request.method == "roots/list") {
+    return append_error(out, id,
+                        {mcp::code::internal_error, "No client can be asked for its roots now.", {}});
+  }
   if (request.method == "elicitation/create") return append_result(out, id, R"({"action":"cancel"})");
   if (request.method == "sampling/createMessage") {
     return append_error(
         out, id, {mcp::code::internal_error, "No client is waiting whose model could be sampled.", {}});
   }
   append_error(out, id, {mcp::code::method_not_found, "Method not found", {}});
+}
+
+void append_undeclared_answer(std::string& out, std::string_view id, std::string_view capabilities) {
+  append_error(out, id,
+               {mcp::code::method_not_found,
+                fmt::format("Method not found: the client has not declared {}.", capabilities),
+                {}});
+}
+
+void blame_undeclared(mcp::Outcome& outcome, std::string_view capabilities) {
+  using Kind = mcp::Outcome::Kind;
+  const bool has_failed = outcome.kind == Kind::error ||
+                          (outcome.kind == Kind::result &&
+                           json::Slice::trusted(outcome.result).find("isError").as_bool().value_or(false));
+  if (has_failed) outcome = mcp::Outcome::failure(mcp::missing_capability_error(capabilities));
 }
 
 void append_input_response(std::string& out, std::string_view id, json::Slice response) {

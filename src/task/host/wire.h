@@ -96,9 +96,16 @@ Result<mcp::ServerDescription> read_discover_result(json::Slice result);
 
 /// An ask of a legacy server in the form of a modern InputRequest: without `task` and `elicitationId`.
 mcp::InputRequest input_request(std::string key, std::string_view method, json::Slice params);
-/// The answer a server gets when nobody can be asked: no roots, a cancelled elicitation, an error for
-/// sampling and for unknown methods, an empty result for ping.
+/// Whether it asks the user, or the client, for something.
+bool is_question(std::string_view method);
+/// The answer a server gets when nobody can be asked: a cancelled elicitation, an error for sampling, roots
+/// and unknown methods, an empty result for ping.
 void append_unasked_answer(std::string& out, const Message& request);
+/// The answer to a question that the client has not declared the capability for (ClientCapabilities, JSON
+/// text).
+void append_undeclared_answer(std::string& out, std::string_view id, std::string_view capabilities);
+/// A call that failed after such an answer failed for want of the capabilities: -32021.
+void blame_undeclared(mcp::Outcome& outcome, std::string_view capabilities);
 /// An answer of the client: `response` is a result, or {"error": {code, message}} when the client refused.
 void append_input_response(std::string& out, std::string_view id, json::Slice response);
 

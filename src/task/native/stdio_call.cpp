@@ -53,8 +53,8 @@ void StdioCall::on_outcome(mcp::Outcome outcome) {
         mcp::append_modern_result(result, known_, outcome.result, world_.server_info, outcome.cache);
         return finish(mcp::write_result(id_, result));
       }
-      return finish(
-          mcp::write_result(id_, mcp::legacy_result(known_, std::move(outcome.result), mcp::Era::modern)));
+      return finish(mcp::write_result(id_, mcp::legacy_result(known_, std::move(outcome.result),
+                                                              mcp::Era::modern, caller_.protocol_version)));
     case mcp::Outcome::Kind::error: {
       const mcp::RpcError error = modern()
                                       ? mcp::modern_error(std::move(outcome.error), known_, parts_)

@@ -11,8 +11,11 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t pending_max = 256;
+/// Sisters tell of the same event at nearly the same time.
+constexpr Duration gathering_time = 50ms;
+constexpr std::size_t gathering_max = 1024;
 constexpr Duration post_timeout = 2s;
-constexpr int attempts_max = 3;
+constexpr int post_attempts_max = 3;
 constexpr Duration attempt_pause = 200ms;
 /// The fleet is looked at every second; sisters give a task up after 10 s.
 constexpr Duration standstill_min = 5s;
@@ -43,15 +46,44 @@ std::optional<mcp::Change> parse_change(json::Slice object) {
 
 }  // namespace
 
-FleetBus::FleetBus(PeerClients& clients, Clock& clock, Log& log)
-    : clients_(clients), clock_(clock), log_(log), scope_(clock.executor()) {}
+FleetBus::FleetBus(const TaskIdentity& self, PeerClients& clients, Clock& clock, Log& log)
+    : clients_(clients),
+      clock_(clock),
+      log_(log),
+      interest_(self, clients, clock, log),
+      scope_(clock.executor()) {}
+
+void FleetBus::watch(std::string_view server, const std::string& principal, const std::string& uri) {
+  interest_.watch({std::string(server), uri, principal});
+}
+
+void FleetBus::unwatch(std::string_view server, const std::string& principal, const std::string& uri) {
+  interest_.unwatch({std::string(server), uri, principal});
+}
+
+/// To the observers here: at once where nobody else can tell of the same.
+void FleetBus::deliver(std::string_view server, const mcp::Change& change) {
+  const bool is_told_here_alone = lines_.empty() || change.kind == mcp::Change::Kind::message;
+  if (is_told_here_alone || gathering_.size() >= gathering_max) return subscriptions_.deliver(server, change);
+  std::string text = to_json(server, change);
+  if (!gathering_.insert(text).second) return;
+  scope_.spawn(deliver_soon(std::string(server), change, std::move(text)));
+}
+
+Task<void> FleetBus::deliver_soon(std::string server, mcp::Change change, std::string text) {
+  co_await clock_.sleep_for(gathering_time);
+  gathering_.erase(text);
+  subscriptions_.deliver(server, change);
+}
 
 void FleetBus::publish(std::string_view server, const mcp::Change& change) {
-  subscriptions_.deliver(server, change);
+  deliver(server, change);
   // What a process says outside every call concerns the sessions it serves, which are here.
   if (lines_.empty() || change.kind == mcp::Change::Kind::message) return;
   const std::string text = to_json(server, change);
+  const bool is_update = change.kind == mcp::Change::Kind::resource_updated;
   for (const auto& [id, line] : lines_) {
+    if (is_update && !interest_.is_for(id, server, change)) continue;
     if (std::ranges::find(line->pending, text) != line->pending.end()) continue;
     if (line->pending.size() >= pending_max) {
       line->pending.erase(line->pending.begin());
@@ -105,6 +137,7 @@ void FleetBus::set_peers(const std::vector<Member>& peers) {
   losses_ = std::max(losses(), losses_ + (lost ? 1 : 0));
   told_at_ = clock_.now();
   lines_ = std::move(next);
+  interest_.set_peers(peers);
 }
 
 Task<void> FleetBus::send_pending(std::shared_ptr<Line> line) {
@@ -113,10 +146,10 @@ Task<void> FleetBus::send_pending(std::shared_ptr<Line> line) {
     std::string body = R"({"changes":[)";
     for (const std::string& change : batch) body += (body.ends_with('[') ? "" : ",") + change;
     body += "]}";
-    for (int attempt = 1; attempt <= attempts_max && !line->removed; ++attempt) {
+    for (int attempt = 1; attempt <= post_attempts_max && !line->removed; ++attempt) {
       const auto posted = co_await post(line->member, body);
       if (posted) break;
-      if (attempt < attempts_max) {
+      if (attempt < post_attempts_max) {
         co_await clock_.sleep_for(attempt * attempt_pause);
         continue;
       }
@@ -159,7 +192,7 @@ Result<void> FleetBus::receive(std::string_view body) {
     const auto server = element.find("server").as_string();
     const auto change = parse_change(element);
     // A kind that a newer sister knows and we do not concerns nobody here.
-    if (server && change) subscriptions_.deliver(*server, *change);
+    if (server && change) deliver(*server, *change);
     return true;
   });
   return {};
@@ -168,6 +201,7 @@ Result<void> FleetBus::receive(std::string_view body) {
 Task<void> FleetBus::stop() {
   set_peers({});
   scope_.cancel();
+  co_await interest_.stop();
   co_await scope_.join();
 }
 

@@ -19,7 +19,8 @@ struct Receiver {
   testing::SimClock clock{loop};
   std::unique_ptr<net::testing::MemoryNetwork> network = net::testing::make_memory_network(clock);
   PeerClients clients{*network, nullptr};
-  FleetBus bus{clients, clock, null_log()};
+  TaskIdentity self;
+  FleetBus bus{self, clients, clock, null_log()};
   std::shared_ptr<void> subscription =
       bus.subscribe("tools", "ann", [this](const mcp::Change&) { ++changes; });
   std::size_t changes = 0;
@@ -67,5 +68,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string body(reinterpret_cast<const char*>(data), size);
   if (const auto parsed = json::parse(body)) task::meet(*parsed);
   (void)receiver.bus.receive(body);
+  (void)receiver.bus.interest().receive(body);
   return 0;
 }

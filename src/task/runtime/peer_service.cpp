@@ -39,8 +39,10 @@ http::Response PeerService::answer_message(std::string_view path, std::string_vi
     auto answer = homes_.receive_question(body);
     return answer ? http::json_response(200, std::move(*answer)) : refusal(400, answer.error().message());
   }
-  if (path == "/peer/changes" || path == "/peer/homes") {
-    const auto received = path == "/peer/homes" ? homes_.receive_homes(body) : bus_.receive(body);
+  if (path == "/peer/changes" || path == "/peer/homes" || path == "/peer/interest") {
+    const auto received = path == "/peer/homes"      ? homes_.receive_homes(body)
+                          : path == "/peer/interest" ? bus_.interest().receive(body)
+                                                     : bus_.receive(body);
     if (!received) return refusal(400, received.error().message());
     http::Response done;
     done.status = 204;

@@ -10,10 +10,10 @@
 namespace berth::task {
 
 /// What sister tasks may ask of this one, on a listener that only they can reach (mutual TLS): POST
-/// /peer/hello, /peer/changes, /peer/home and /peer/homes (FleetHomes), and requests of MCP clients whose
-/// state lives here (`/mcp`, `/NAME/mcp`) with the caller's principal in Berth-Principal. A forwarded request
-/// for another life of this task (Berth-Generation), or for state that is not here, answers 404 with
-/// Berth-Owner-Gone, which says which of the two it is.
+/// /peer/hello, /peer/changes, /peer/interest (FleetInterest), /peer/home and /peer/homes (FleetHomes), and
+/// requests of MCP clients whose state lives here (`/mcp`, `/NAME/mcp`) with the caller's principal in
+/// Berth-Principal. A forwarded request for another life of this task (Berth-Generation), or for state that
+/// is not here, answers 404 with Berth-Owner-Gone, which says which of the two it is.
 class PeerService final : public http::Service {
  public:
   /// What is given outlives the service.

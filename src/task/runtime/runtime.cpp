@@ -72,21 +72,29 @@ std::uint64_t id_of_servers(const std::vector<model::ServerSpec>& servers) {
   return std::max<std::uint64_t>(hash, 1);
 }
 
-class BusSink final : public ChangeSink {
+/// Where what a server says of itself goes.
+class HostSink final : public ChangeSink {
  public:
-  BusSink(ChangeBus& bus, std::string server) : bus_(bus), server_(std::move(server)) {}
+  HostSink(ChangeBus& bus, std::string server) : bus_(bus), server_(std::move(server)) {}
   void on_change(const mcp::Change& change) override { bus_.publish(server_, change); }
+  void on_question(OutsideQuestion question) override {
+    if (endpoint_ == nullptr) return question.answer(nobody_to_ask);
+    endpoint_->ask(std::move(question));
+  }
+  /// Who has the sessions that can be asked.
+  void set_endpoint(Endpoint& endpoint) { endpoint_ = &endpoint; }
 
  private:
   ChangeBus& bus_;
   std::string server_;
+  Endpoint* endpoint_ = nullptr;
 };
 
 /// The parts a task with sisters has more.
 struct Sisters {
   Sisters(const TaskIdentity& self, net::Network& network, std::shared_ptr<net::TlsContext> tls, Log& log)
       : clients(network, std::move(tls)),
-        bus(clients, network.clock(), log),
+        bus(self, clients, network.clock(), log),
         forwarder(make_peer_forwarder(clients, bus)),
         homes(self, *forwarder, clients, network.clock(), log) {}
 
@@ -102,7 +110,7 @@ struct Sisters {
 /// One hosted server, from the bottom up.
 struct Hosted {
   Hosted(ChangeBus& bus, const std::string& name) : sink(bus, name) {}
-  BusSink sink;
+  HostSink sink;
   HostedServer hosted;
   std::unique_ptr<ServerHost> traced;  ///< around the host; null where there are no traces
   std::unique_ptr<Endpoint> endpoint;
@@ -194,6 +202,7 @@ class RuntimeImpl final : public Runtime {
   Result<std::unique_ptr<net::Listener>> listen_to_peers();
   Result<std::unique_ptr<SessionFolder>> open_session_folder();
   void make_hosts(const RuntimeParts& parts);
+  ServerHost* find_host(std::string_view server);
   void start(std::unique_ptr<net::Listener> listener, std::unique_ptr<net::Listener> peer_listener,
              std::optional<FleetFolder> folder, const std::shared_ptr<net::TlsContext>& peer_tls);
   void write_metrics(monitoring::MetricsWriter& writer) const;
@@ -298,8 +307,21 @@ void RuntimeImpl::make_hosts(const RuntimeParts& parts) {
                         .clock = network_.clock(),
                         .log = log_};
     made->endpoint = parts.make_endpoint(std::move(world));
+    made->sink.set_endpoint(*made->endpoint);
     hosted_.push_back(std::move(made));
   }
+  if (!sisters_) return;
+  sisters_->bus.interest().on_elsewhere([this](const Interest& interest, bool watched) {
+    if (ServerHost* const host = find_host(interest.server))
+      host->watch_elsewhere(interest.principal, interest.uri, watched);
+  });
+}
+
+ServerHost* RuntimeImpl::find_host(std::string_view server) {
+  for (std::size_t i = 0; i < hosted_.size(); ++i) {
+    if (options_.spec.servers[i].name == server) return hosted_[i]->hosted.host.get();
+  }
+  return nullptr;
 }
 
 void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr<net::Listener> peer_listener,

@@ -100,6 +100,9 @@ class TracedHost final : public ServerHost {
   void notify(const mcp::Caller& caller, std::string_view method, std::string_view params) override {
     inner_.notify(caller, method, params);
   }
+  void want_level(const mcp::Caller& caller, mcp::LoggingLevel level) override {
+    inner_.want_level(caller, level);
+  }
   void watch_resource(const mcp::Caller& caller, const std::string& uri) override {
     inner_.watch_resource(caller, uri);
   }

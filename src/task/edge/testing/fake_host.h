@@ -48,6 +48,7 @@ class FakeHost final : public ServerHost {
   /// Called inside start(); may end the call at once.
   std::map<std::string, std::function<void(Started&)>> handlers;
   std::map<std::string, int> watched;
+  std::optional<mcp::LoggingLevel> level;                ///< as want_level said last
   std::map<std::string, mcp::RpcError> refused_watches;  ///< by URI
   std::vector<std::string> closed_sessions;
   std::vector<std::string> notified;
@@ -57,6 +58,7 @@ class FakeHost final : public ServerHost {
   Task<Result<mcp::ServerDescription>> describe(const mcp::Caller& caller) override;
   std::unique_ptr<mcp::ActiveCall> start(const mcp::Call& call, mcp::CallObserver& observer) override;
   void notify(const mcp::Caller& caller, std::string_view method, std::string_view params) override;
+  void want_level(const mcp::Caller&, mcp::LoggingLevel wanted) override { level = wanted; }
   void watch_resource(const mcp::Caller& caller, const std::string& uri) override;
   void unwatch_resource(const mcp::Caller& caller, const std::string& uri) override;
   Task<std::optional<mcp::RpcError>> watch_refusal(const mcp::Caller&, std::string uri) override {

@@ -38,7 +38,9 @@ class RecordingLog final : public Log {
 class Changes final : public ChangeSink {
  public:
   void on_change(const mcp::Change& change) override { all.push_back(change); }
+  void on_question(OutsideQuestion question) override { questions.push_back(std::move(question)); }
   std::vector<mcp::Change> all;
+  std::vector<OutsideQuestion> questions;
 };
 
 /// The text of a member of a JSON object, or nothing.

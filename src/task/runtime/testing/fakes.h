@@ -20,6 +20,9 @@ class IdleHost final : public ServerHost {
   void notify(const mcp::Caller&, std::string_view, std::string_view) override {}
   void watch_resource(const mcp::Caller&, const std::string&) override {}
   void unwatch_resource(const mcp::Caller&, const std::string&) override {}
+  void watch_elsewhere(const std::string& principal, const std::string& uri, bool watched) override {
+    elsewhere.push_back(principal + (watched ? " watches " : " no more watches ") + uri);
+  }
   void session_closed(const std::string&) override {}
   HostHealth health() const override { return state; }
   Task<std::size_t> drain(TimePoint) override {
@@ -30,6 +33,7 @@ class IdleHost final : public ServerHost {
   HostHealth state{.ready = true, .reason = "", .processes = 1};
   std::size_t cut = 0;  ///< what its drain returns
   bool drained = false;
+  std::vector<std::string> elsewhere;  ///< what it was told of watch_elsewhere
 };
 
 /// An endpoint that says who asked; `forward=TOKEN` in the query forwards to the handle's owner, `slow`
