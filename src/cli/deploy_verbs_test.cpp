@@ -85,6 +85,25 @@ TEST_F(OnAws, plan_without_an_account_shows_what_it_can_and_says_what_it_did_not
   EXPECT_NE(world.terminal.output.find("AWS was not asked what is there"), std::string::npos);
 }
 
+TEST_F(OnAws, plan_says_of_which_servers_the_state_has_a_home) {
+  world.write("berth.yaml",
+              "name: app\nservers:\n  shell: {command: [shell], state: process, era: legacy}\n"
+              "  browser: {command: [browser], isolation: service}\n"
+              "  plain: {command: [plain], state: none}\n  new: {command: [new], era: modern}\n");
+  EXPECT_EQ(world.run({"plan"}), 0) << world.terminal.errors;
+  const std::string& said = world.terminal.output;
+  EXPECT_TRUE(said.contains("server shell: the state of each caller is at home in one task (state: process)"))
+      << said;
+  EXPECT_TRUE(said.contains("header Berth-Client")) << said;
+  EXPECT_TRUE(said.contains("server browser: one process in one task")) << said;
+  EXPECT_FALSE(said.contains("server plain") || said.contains("server new")) << said;
+  world.terminal.output.clear();
+  EXPECT_EQ(world.run({"plan", "--json"}), 0);
+  const boost::json::value plan = boost::json::parse(world.terminal.output);
+  EXPECT_EQ(plan.at("state").as_array().size(), 2u);
+  EXPECT_EQ(plan.at("state").at(1).at("home_of").as_string(), "service");
+}
+
 TEST_F(OnAws, plan_prints_the_policy_of_whoever_deploys) {
   EXPECT_EQ(world.run({"plan", "--iam"}), 0) << world.terminal.errors;
   EXPECT_NE(world.terminal.output.find("\"cloudformation:CreateChangeSet\""), std::string::npos);

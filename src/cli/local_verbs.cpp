@@ -7,8 +7,10 @@
 #include "cli/control.h"
 #include "cli/service_access.h"
 #include "cli/spec_file.h"
+#include "cli/talk.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
+#include "model/homes.h"
 #include "model/parse.h"
 #include "model/schema.h"
 
@@ -56,6 +58,10 @@ Task<ExitCode> run_validate(Context& context, const Arguments& arguments) {
     context.terminal.out(problems_json(reading, location->shown));
   } else if (reading.ok()) {
     context.terminal.out(summary(reading.spec, location->shown));
+    for (const model::StateHome& home : model::state_homes(reading.spec)) {
+      if (home.of == model::StateHome::Of::service)
+        context.terminal.out(fitted(context.terminal, printable(home.sentence) + "\n"));
+    }
     for (const std::string& note : reading.spec.notes) context.terminal.err(printable(note) + "\n");
   } else {
     for (const model::Problem& problem : reading.problems) {

@@ -8,6 +8,7 @@
 #include "deploy/cost.h"
 #include "deploy/document.h"
 #include "deploy/plan_time.h"
+#include "model/homes.h"
 
 namespace berth::cli {
 namespace {
@@ -75,6 +76,13 @@ std::string time_lines(const model::Spec& spec) {
       "\n  first deploy about {}{}; a new image about {}\n  (a model of published service times; --json has "
       "its steps)\n",
       deploy::roughly(first.total()), share, deploy::roughly(deploy::image_update(spec).total()));
+}
+
+std::string state_lines(const model::Spec& spec, std::size_t columns, bool colour) {
+  std::string out;
+  for (const model::StateHome& home : model::state_homes(spec))
+    out += wrap(printable(home.sentence), columns, 2);
+  return out.empty() ? "" : paint(Paint::bold, "State", colour) + "\n" + out + "\n";
 }
 
 std::string change_lines(const std::vector<deploy::ResourceChange>& changes, bool colour) {
@@ -184,6 +192,7 @@ std::string plan_text(const PlanPicture& plan, std::size_t columns, bool colour)
                          cost.total(), cost.standing(), cost.priced_as, cost.date),
              columns);
   out += paint(Paint::bold, "Time", colour) + fit(time_lines(plan.spec), columns) + "\n";
+  out += state_lines(plan.spec, columns, colour);
   if (plan.live) out += live_lines(*plan.live, columns, colour);
   if (!plan.not_live.empty()) {
     out +=
@@ -205,6 +214,12 @@ std::string plan_json(const PlanPicture& plan) {
                                        {"actions", json::value_from(one.actions)},
                                        {"resources", json::value_from(one.resources)}});
   }
+  json::array state;
+  for (const model::StateHome& home : model::state_homes(plan.spec)) {
+    const bool is_sole = home.of == model::StateHome::Of::service;
+    state.push_back(json::object{
+        {"server", home.server}, {"home_of", is_sole ? "service" : "caller"}, {"meaning", home.sentence}});
+  }
   json::object out{
       {"service", plan.spec.name},
       {"region", plan.live ? json::value(plan.live->region) : json::value(nullptr)},
@@ -214,7 +229,8 @@ std::string plan_json(const PlanPicture& plan) {
       {"cost", {{"usd_a_month", cost.total()}, {"usd_standing", cost.standing()}, {"date", cost.date}}},
       {"time",
        {{"first_deploy", time_json(deploy::first_deploy(plan.spec))},
-        {"update", time_json(deploy::image_update(plan.spec))}}}};
+        {"update", time_json(deploy::image_update(plan.spec))}}},
+      {"state", std::move(state)}};
   out["deployed"] = plan.live ? json::value(live_json(*plan.live)) : json::value(nullptr);
   if (!plan.not_live.empty()) out["not_asked"] = plan.not_live;
   return pretty_json(json::serialize(out)) + "\n";

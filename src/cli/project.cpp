@@ -62,6 +62,15 @@ bool holds_state(const std::vector<std::string>& command) {
   });
 }
 
+/// Of these, what is for one process at a time (a browser's profile in HOME, a port): two end each other.
+bool needs_to_be_alone(const std::vector<std::string>& command) {
+  const auto has = [&](std::string_view text) {
+    return std::ranges::any_of(command, [text](const std::string& word) { return word.contains(text); });
+  };
+  const bool has_profile = has("@playwright/mcp") || has("chrome-devtools-mcp");
+  return has("@browsermcp/") || (has_profile && !has("--isolated") && !has("--user-data-dir"));
+}
+
 // ---- a client's own file ----
 
 std::string replaced(std::string text, std::string_view from, std::string_view to) {
@@ -97,6 +106,7 @@ void put_into_shell(std::vector<std::string>& command, std::map<std::string, std
 
 std::string client_server(model::ServerSpec server, const std::string& directory) {
   const bool has_state = holds_state(server.command);
+  const bool is_alone = needs_to_be_alone(server.command);
   // Relative words count from the working directory.
   const std::string here = server.directory == directory ? "." : directory;
   for (std::string& word : server.command) {
@@ -108,6 +118,7 @@ std::string client_server(model::ServerSpec server, const std::string& directory
       "  {}:\n    {}\n", yaml_word(server.name),
       url ? "url: " + yaml_word(std::string(server.url.reveal())) : "command: " + yaml_words(server.command));
   if (has_state) out += "    state: process\n";
+  if (is_alone) out += "    isolation: service\n";
   if (!server.environment.empty()) out += fmt::format("    env: {}\n", yaml_table(server.environment));
   if (!server.env_file.empty()) {
     const std::string file = replaced(server.env_file, "${workspaceFolder}/", "");
@@ -465,14 +476,18 @@ std::string write_yaml(const std::string& name, const Project& project) {
   } else if (!project.command.empty()) {
     out += fmt::format(
         "server:\n  command: {}\n{}{}"
-        "  # isolation: session                 # a process of its own for every session\n",
+        "{}",
         yaml_words(project.command),
         holds_state(project.command)
             ? "  state: process                       # what it keeps is in its process\n"
             : "",
         project.environment.empty()
             ? "  # env: {API_TOKEN: \"${API_TOKEN}\"}   # taken from the environment of `berth up`\n"
-            : fmt::format("  env: {}\n", project.environment));
+            : fmt::format("  env: {}\n", project.environment),
+        needs_to_be_alone(project.command)
+            ? "  isolation: service                   # one process for all callers: it needs a profile or "
+              "port\n"
+            : "  # isolation: session                 # a process of its own for every session\n");
   } else {
     out +=
         "# A server that comes with Berth. Yours instead, for example:\n"

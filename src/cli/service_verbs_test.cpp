@@ -215,9 +215,24 @@ TEST(Status, shows_shares_restarts_of_servers_and_what_is_not_separated) {
                                       .not_separated = "no Landlock",
                                       .restarts = 2,
                                       .oom_kills = 1,
-                                      .homes = 2}};
-  running.status.tasks[1].servers = {{.name = "git", .ready = true, .restarts = 3, .homes = 3},
-                                     {.name = "shell", .ready = true, .homes = 1}};
+                                      .homes = 2,
+                                      .home_calls = 80,
+                                      .busiest = "alice",
+                                      .busiest_calls = 70,
+                                      .holder = "alice",
+                                      .holder_homes = 2},
+                                     {.name = "browser", .ready = true, .rests = true}};
+  running.status.tasks[1].servers = {{.name = "git",
+                                      .ready = true,
+                                      .restarts = 3,
+                                      .homes = 3,
+                                      .home_calls = 20,
+                                      .busiest = "bob",
+                                      .busiest_calls = 9,
+                                      .holder = "alice",
+                                      .holder_homes = 2},
+                                     {.name = "shell", .ready = true, .homes = 1},
+                                     {.name = "browser", .ready = true, .homes = 2, .home_calls = 3}};
   running.status.urls.push_back({"everything", "https://mcp.example.com/mcp", true});
   running.status.hosts = {"mcp.example.com", "mcp.lan"};
   EXPECT_EQ(running.world.run({"status"}), 0);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "cli/log_lines.h"
 #include "cli/service_access.h"
@@ -64,6 +65,64 @@ std::string last_words(const std::vector<std::string>& lines, std::size_t column
   return out;
 }
 
+/// Where the state of a server's callers is, and whether one of them holds the load.
+struct Homes {
+  std::uint64_t count = 0, calls = 0;
+  std::string tasks;  ///< that have any
+  cluster::ServerState busiest;
+  std::string busiest_task;
+  std::map<std::string, std::uint64_t> of_holder;  ///< by principal, as far as the tasks name it
+  std::string process_task;                        ///< where one process serves all tasks
+  bool is_sole = false;
+
+  void add(const std::string& task, const cluster::ServerState& server) {
+    is_sole = is_sole || server.rests;
+    if (!server.rests) process_task = task;
+    if (server.homes == 0) return;
+    count += server.homes;
+    calls += server.home_calls;
+    tasks += (tasks.empty() ? "" : ", ") + task;
+    of_holder[server.holder] += server.holder_homes;
+    if (server.busiest_calls <= busiest.busiest_calls) return;
+    busiest = server;
+    busiest_task = task;
+  }
+};
+
+/// Fewer calls, or homes, are no load.
+constexpr std::uint64_t load_calls_min = 20;
+constexpr std::uint64_t load_homes_min = 4;
+
+std::string who_holds_the_load(const Homes& homes) {
+  std::string out;
+  const std::string& busiest = homes.busiest.busiest;
+  if (homes.calls >= load_calls_min && homes.busiest.busiest_calls * 2 > homes.calls)
+    out += fmt::format("; one of them{} makes about {} of {} calls, in task {}",
+                       busiest == "anonymous" ? "" : fmt::format(" ({})", busiest),
+                       homes.busiest.busiest_calls, homes.calls, homes.busiest_task);
+  for (const auto& [principal, count] : homes.of_holder) {
+    if (homes.count >= load_homes_min && count * 2 > homes.count && principal != "anonymous")
+      out += fmt::format("; {} of them are {}'s", count, principal);
+  }
+  return out;
+}
+
+std::string homes_note(const std::string& server, const Homes& homes, std::size_t tasks) {
+  const std::string callers = homes.count == 1 ? "1 caller is" : fmt::format("{} callers are", homes.count);
+  if (homes.is_sole) {
+    const std::string where =
+        homes.process_task.empty() ? "no task now" : fmt::format("task {}", homes.process_task);
+    return fmt::format("server {}: its one process is in {} (isolation: service){}{}\n", server, where,
+                       homes.count == 0 ? "" : fmt::format("; {} at home there", callers),
+                       homes.count > 1 ? who_holds_the_load(homes) : "");
+  }
+  if (homes.count == 0) return "";
+  const std::string_view alone =
+      homes.count == 1 && tasks > 1 ? "; its state is there, so that all its calls run there" : "";
+  return fmt::format("server {}: {} at home in task {}{}{}\n", server, callers, homes.tasks, alone,
+                     homes.count > 1 && tasks > 1 ? who_holds_the_load(homes) : "");
+}
+
 }  // namespace
 
 bool all_healthy(const cluster::ServiceStatus& status) {
@@ -112,8 +171,8 @@ std::string silent_servers(const cluster::ServiceStatus& status) {
 std::string server_notes(const cluster::ServiceStatus& status) {
   struct Noted {
     std::string name, not_separated;
-    std::uint64_t restarts = 0, oom_kills = 0, homes = 0;
-    std::string home_tasks;  ///< those that have any
+    std::uint64_t restarts = 0, oom_kills = 0;
+    Homes homes{};
   };
   std::vector<Noted> found;
   for (const cluster::TaskStatus& task : status.tasks) {
@@ -123,8 +182,7 @@ std::string server_notes(const cluster::ServiceStatus& status) {
       if (known->not_separated.empty()) known->not_separated = server.not_separated;
       known->restarts += server.restarts;
       known->oom_kills += server.oom_kills;
-      known->homes += server.homes;
-      if (server.homes > 0) known->home_tasks += (known->home_tasks.empty() ? "" : ", ") + task.id;
+      known->homes.add(task.id, server);
     }
   }
   std::string out;
@@ -136,13 +194,7 @@ std::string server_notes(const cluster::ServiceStatus& status) {
       out += fmt::format("server {}: processes ended by themselves: {}{}\n", server.name, server.restarts,
                          killed);
     }
-    if (server.homes > 0)
-      out += fmt::format("server {}: {} at home in task {}{}\n", server.name,
-                         server.homes == 1 ? "1 caller is" : fmt::format("{} callers are", server.homes),
-                         server.home_tasks,
-                         server.homes == 1 && status.tasks.size() > 1
-                             ? "; its state is there, so that all its calls run there"
-                             : "");
+    out += homes_note(server.name, server.homes, status.tasks.size());
     if (!server.not_separated.empty())
       out += fmt::format("server {} is not separated: {}\n", server.name, server.not_separated);
   }

@@ -513,6 +513,34 @@ TEST(Init, declares_the_state_of_servers_that_are_known_to_hold_some) {
   EXPECT_TRUE(written.contains("playwright/s.js]\n\n")) << written;
 }
 
+TEST(Init, gives_one_process_to_servers_that_end_each_other) {
+  const auto isolation = [](const std::vector<std::string>& words) {
+    World world;
+    std::vector<std::string> line{"init", "--", "npx"};
+    line.insert(line.end(), words.begin(), words.end());
+    EXPECT_EQ(world.run(line), 0) << world.terminal.errors;
+    EXPECT_EQ(world.run({"validate"}), 0) << world.terminal.output;
+    return world.read("berth.yaml").contains("\n  isolation: service  ");
+  };
+  EXPECT_TRUE(isolation({"@playwright/mcp@1.2.3"}));
+  EXPECT_FALSE(isolation({"@playwright/mcp@1.2.3", "--isolated"}));
+  EXPECT_TRUE(isolation({"@browsermcp/mcp"}));
+  EXPECT_FALSE(isolation({"some-server"}));
+}
+
+TEST(Validate, says_what_one_process_for_all_tasks_means) {
+  World world;
+  world.write("berth.yaml", "server: {command: [node, s.js], isolation: service}\n");
+  EXPECT_EQ(world.run({"validate"}), 0) << world.terminal.output;
+  EXPECT_TRUE(world.terminal.output.contains("one process in one task, to which the"))
+      << world.terminal.output;
+  world.terminal.output.clear();
+  world.write("berth.yaml", "server: {url: \"http://127.0.0.1:1/mcp\", isolation: service}\n");
+  EXPECT_EQ(world.run({"validate"}), 3);
+  EXPECT_TRUE(world.terminal.output.contains("server.isolation: service is only used with command"))
+      << world.terminal.output;
+}
+
 TEST(Init, of_a_dockerfile_runs_its_image) {
   expect_golden("init_docker.txt", written({{"Dockerfile", "FROM scratch\n"}}));
 }

@@ -42,7 +42,13 @@ TaskReadiness read_readiness_file(const std::string& path) {
                            .not_separated = server.find("not_separated").as_string().value_or(""),
                            .restarts = count_of(server.find("restarts")),
                            .oom_kills = count_of(server.find("oom_kills")),
-                           .homes = count_of(server.find("homes"))});
+                           .homes = count_of(server.find("homes")),
+                           .home_calls = count_of(server.find("home_calls")),
+                           .busiest = server.find("busiest").as_string().value_or(""),
+                           .busiest_calls = count_of(server.find("busiest_calls")),
+                           .holder = server.find("holder").as_string().value_or(""),
+                           .holder_homes = count_of(server.find("holder_homes")),
+                           .rests = server.find("rests").as_bool().value_or(false)});
   }
   return out;
 }

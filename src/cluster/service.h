@@ -54,6 +54,12 @@ struct ServerState {
   std::uint64_t restarts = 0;      ///< its processes that ended without being told to
   std::uint64_t oom_kills = 0;     ///< those of them that the kernel ended for want of memory
   std::uint64_t homes = 0;         ///< callers whose state in it is in this task
+  std::uint64_t home_calls = 0;    ///< calls of these
+  std::string busiest = {};        ///< the principal of the caller with most of them
+  std::uint64_t busiest_calls = 0;
+  std::string holder = {};  ///< the principal with most homes
+  std::uint64_t holder_homes = 0;
+  bool rests = false;  ///< its one process is in another task (`isolation: service`)
 };
 
 /// One task as `berth status` shows it.

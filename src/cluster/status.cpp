@@ -45,7 +45,13 @@ boost::json::object write_task(const TaskStatus& task) {
                        {"not_separated", server.not_separated},
                        {"restarts", server.restarts},
                        {"oom_kills", server.oom_kills},
-                       {"homes", server.homes}});
+                       {"homes", server.homes},
+                       {"home_calls", server.home_calls},
+                       {"busiest", server.busiest},
+                       {"busiest_calls", server.busiest_calls},
+                       {"holder", server.holder},
+                       {"holder_homes", server.holder_homes},
+                       {"rests", server.rests}});
   return {{"id", task.id},
           {"zone", task.zone},
           {"address", task.address},
@@ -154,6 +160,12 @@ TaskStatus read_task(const boost::json::value& value) {
       fields.read("restarts", server.restarts);
       fields.read("oom_kills", server.oom_kills);
       fields.read("homes", server.homes);
+      fields.read("home_calls", server.home_calls);
+      fields.read("busiest", server.busiest);
+      fields.read("busiest_calls", server.busiest_calls);
+      fields.read("holder", server.holder);
+      fields.read("holder_homes", server.holder_homes);
+      fields.read("rests", server.rests);
       task.servers.push_back(std::move(server));
     }
   }

@@ -37,6 +37,12 @@ TEST(ServiceStatus, ReadsBackWhatItWrites) {
   task.servers[1].restarts = 5;
   task.servers[1].oom_kills = 2;
   task.servers[1].homes = 3;
+  task.servers[1].home_calls = 90;
+  task.servers[1].busiest = "alice";
+  task.servers[1].busiest_calls = 60;
+  task.servers[1].holder = "bob";
+  task.servers[1].holder_homes = 2;
+  task.servers[1].rests = true;
   status.tasks = {task};
   status.rollout = {RolloutStatus::State::undone, 2, "bad: It ended with exit code 1.", "Something stays."};
   const auto read = parse_service_status(to_json(status));
@@ -46,6 +52,9 @@ TEST(ServiceStatus, ReadsBackWhatItWrites) {
   EXPECT_EQ(read->tasks.at(0).phase, TaskPhase::waiting);
   EXPECT_EQ(read->tasks.at(0).servers.at(1).oom_kills, 2u);
   EXPECT_EQ(read->tasks.at(0).servers.at(1).homes, 3u);
+  EXPECT_EQ(read->tasks.at(0).servers.at(1).busiest, "alice");
+  EXPECT_EQ(read->tasks.at(0).servers.at(1).holder_homes, 2u);
+  EXPECT_TRUE(read->tasks.at(0).servers.at(1).rests);
   EXPECT_EQ(read->tasks.at(0).servers.at(1).not_separated, "no Landlock");
   EXPECT_TRUE(read->tasks.at(0).servers.at(1).refused);
   EXPECT_EQ(read->memory_limit_bytes, 1u << 30);

@@ -18,7 +18,7 @@ namespace {
 using namespace rows;  // NOLINT(google-build-using-namespace): the vocabulary of the rows below
 
 constexpr std::array<std::string_view, 3> era_names{"auto", "legacy", "modern"};
-constexpr std::array<std::string_view, 3> isolation_names{"principal", "shared", "session"};
+constexpr std::array<std::string_view, 4> isolation_names{"principal", "shared", "session", "service"};
 constexpr std::array<std::string_view, 3> state_names{"auto", "none", "process"};
 constexpr std::array<std::string_view, 2> balancing_names{"round_robin", "least_outstanding_requests"};
 constexpr std::array<std::string_view, 1> builtin_names{"workspace"};
@@ -59,7 +59,9 @@ constexpr Field server_table[] = {
     chosen<&ServerSpec::isolation>(
         "isolation", isolation_names,
         "Who shares a server process: callers with the same identity "
-        "(`principal`), everybody (`shared`), or nobody (`session`: one process a legacy session)."),
+        "(`principal`), everybody in the same task (`shared`), or nobody (`session`: one process a legacy "
+        "session). `service`: everybody in all tasks; one process in the whole service, for a command that "
+        "needs a port, a lock or a browser profile for itself."),
     chosen<&ServerSpec::state>(
         "state", state_names,
         "What a server of the legacy era keeps in its process between calls. `auto`: perhaps something, so "

@@ -106,6 +106,12 @@ void ServerReader::check_kind(ServerSpec& server, const YamlNode& node, const st
         path + ".headers",
         fmt::format("{}.headers is only used with url; remove it, or use env for a command.", path));
   }
+  if (first != "command" && server.isolation == Isolation::service) {
+    reader_.problem_at(join_path(path, "isolation"),
+                       fmt::format("{}.isolation: service is only used with command, of which Berth starts "
+                                   "the one process; remove it.",
+                                   path));
+  }
   for (const char* const key : {"env", "env_file", "inherit"}) {
     const std::string inner = join_path(path, key);
     if ((first == "url" || first == "builtin") && reader_.has(inner))

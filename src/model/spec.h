@@ -20,8 +20,8 @@ using Milliseconds = std::chrono::milliseconds;
 enum class EraChoice : std::uint8_t { automatic, legacy, modern };
 /// Who shares a stdio child. `principal` (default): callers with the same authenticated identity; without
 /// authentication everybody is "anonymous" and shares. `shared`: everybody. `session`: one child a legacy
-/// session.
-enum class Isolation : std::uint8_t { principal, shared, session };
+/// session. `service`: everybody in all tasks; there is one child in the whole service.
+enum class Isolation : std::uint8_t { principal, shared, session, service };
 /// What a server of the session era keeps in its process for its callers. `automatic`: perhaps something; a
 /// loss of it is told with the next result. `none`: nothing. `process`: what they build on; a loss ends that.
 enum class State : std::uint8_t { automatic, none, process };

@@ -49,11 +49,13 @@ class Endpoint {
   virtual Task<std::size_t> drain(TimePoint deadline) = 0;
   /// What the server asks outside every call; it is answered once.
   virtual void ask(OutsideQuestion question) { question.answer(nobody_to_ask); }
+  /// Of `isolation: service`: sees to it that some task has the one process, see edge/sole_home.h.
+  virtual Task<void> settle() { co_return; }
   virtual void write_metrics(monitoring::MetricsWriter& writer) const = 0;
   /// MCP calls under way; streams that only listen are none.
   virtual std::size_t calls() const = 0;
   /// Callers whose state in the server is in this task.
-  virtual std::size_t homes() const { return 0; }
+  virtual HomeLoad homes() const { return {}; }
 };
 
 /// The world an endpoint lives in; everything outlives it.

@@ -19,6 +19,7 @@ struct HostHealth {
   /// credentials that are refused), so that nobody needs to wait for its start. It is tried again anyway.
   bool refused = false;
   std::string not_separated;  ///< what of the separation of its processes this machine refused; a sentence
+  bool rests = false;         ///< `isolation: service`: another task has the one process
   std::size_t processes = 0;
   std::uint64_t restarts = 0;   ///< processes (of a url, contacts) that ended without being told to
   std::uint64_t oom_kills = 0;  ///< those of them that the kernel ended for want of memory
@@ -84,6 +85,11 @@ class ServerHost {
   /// Whether the process (of a url, the session with the upstream) of that number, which an Outcome named,
   /// still has what it had then.
   virtual bool runs(std::uint64_t) const { return true; }
+
+  /// Of `isolation: service`, whose host begins at rest: starts the one process, or ends it and returns when
+  /// it has gone. Calls under way are cut.
+  virtual void wake() {}
+  virtual Task<void> rest() { co_return; }
 
   virtual HostHealth health() const = 0;
 

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { root, Service, until, yamlList } from '../support/berth.mjs';
-import { sdkClients } from '../support/clients.mjs';
+import { inspector, mcpRemote, sdkClients } from '../support/clients.mjs';
 import { answerOf, modernBody, modernHeaders, request } from '../support/http.mjs';
 
 const command = yamlList([process.execPath, join(root, 'test/fixtures/node/state_server.mjs')]);
@@ -51,6 +51,26 @@ test('every client finds again what it has set, 200 of 200', async (t) => {
       assert.equal(set.code, 0, set.err);
       const { out, err } = await service.berth('call', 'get');
       assert.match(out, new RegExp(`by hand ${i}`), err);
+    }
+  });
+  await t.test('mcp-remote', async () => {
+    const client = await mcpRemote(url, { home: join(service.folder, 'home-of-mcp-remote') });
+    for (let i = 0; i < 50; ++i) {
+      await client.callTool({ name: 'set', arguments: { value: `remote ${i}` } });
+      assert.equal(found(await client.callTool({ name: 'get', arguments: {} })), `remote ${i}`);
+    }
+    await client.finish();
+  });
+  await t.test('Inspector, which connects anew for each call', async () => {
+    const call = async (...words) => {
+      const said = await inspector(url, 'modern',
+        ['--method', 'tools/call', ...words, '--header', 'Berth-Client: inspector'],
+        { home: service.folder });
+      return found(said.result ?? said);
+    };
+    for (let i = 0; i < 3; ++i) {
+      await call('--tool-name', 'set', '--tool-arg', `value=inspected ${i}`);
+      assert.equal(await call('--tool-name', 'get'), `inspected ${i}`);
     }
   });
   await t.test('what many clients have set stays apart', async () => {

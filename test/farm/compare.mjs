@@ -9,12 +9,12 @@ import { join } from 'node:path';
 import { Service, yamlList } from '../support/berth.mjs';
 import { sdkClients } from '../support/clients.mjs';
 
-const info = { name: 'berth-farm', version: '1.0.0' };
-const connectTimeout = 120_000;
+export const info = { name: 'berth-farm', version: '1.0.0' };
+export const connectTimeout = 120_000;
 
 /// How `server`, installed below `folder` (a node_modules), starts: {command, env}. `state` is a folder of
 /// its own, its HOME and working directory.
-function launch(server, folder, state) {
+export function launch(server, folder, state) {
   const home = join(folder, server.package);
   const { bin } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8'));
   const script = typeof bin === 'string' ? bin : server.bin ? bin[server.bin] : Object.values(bin)[0];

@@ -1,5 +1,6 @@
 // Thirty unrelated MCP servers, each alone and under `berth up`: a table, and exit code 1 where one of them
-// does not answer the same.   node farm.mjs [--only NAME…]   NAME: a part of the package's name
+// does not answer the same. Those that keep state do a small job besides, alone and through three tasks.
+// node farm.mjs [--only NAME…]   NAME: a part of the package's name
 
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,15 +8,17 @@ import { parseArgs } from 'node:util';
 import { root } from '../support/berth.mjs';
 import { Owner } from '../trials/owner.mjs';
 import { compare } from './compare.mjs';
+import { chromium, doJob, jobs } from './jobs.mjs';
 import { servers } from './servers.mjs';
 
 const { values, positionals } = parseArgs({
   options: { only: { type: 'string', multiple: true } }, allowPositionals: true,
 });
 const names = [...(values.only ?? []), ...positionals];
-const wanted = servers.filter((server) =>
-  names.length === 0 || names.some((name) => server.package.includes(name)));
-if (wanted.length === 0) {
+const isWanted = (server) => names.length === 0 || names.some((name) => server.package.includes(name));
+const wanted = servers.filter(isWanted);
+const work = jobs.filter(isWanted);
+if (wanted.length + work.length === 0) {
   console.error(`No server of the farm is named like ${names.join(' or ')}.`);
   process.exit(2);
 }
@@ -36,6 +39,7 @@ line(columns.map(([name]) => name));
 const parallel = 2;
 let next = 0;
 let different = 0;
+let undone = 0;
 async function worker() {
   while (next < wanted.length) {
     const server = wanted[next++];
@@ -49,5 +53,17 @@ async function worker() {
   }
 }
 await Promise.all(Array.from({ length: parallel }, worker));
+for (const job of work) {
+  if (job.needs === 'chromium' && !chromium()) {
+    line([job.package, '–', '–', 'job', '–', '–', 'left out: there is no chromium on the PATH']);
+    continue;
+  }
+  const owner = new Owner();
+  const seen = await doJob(owner, job, folder, join(states, `job-${jobs.indexOf(job)}`));
+  await owner.end();
+  if (seen.problems.length > 0) undone += 1;
+  line([seen.name, '–', '–', 'job', seconds(seen.alone_ms), seconds(seen.here_ms),
+    seen.problems.length === 0 ? 'done in both' : seen.problems.join('; ')]);
+}
 console.log(`${wanted.length - different} of ${wanted.length} servers give the answers that they give alone`);
-process.exit(different === 0 ? 0 : 1);
+process.exit(different + undone === 0 ? 0 : 1);

@@ -4,6 +4,7 @@ import {
   Client as ClientV2, StreamableHTTPClientTransport as TransportV2,
 } from '@modelcontextprotocol/client';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport as StdioV1 } from '@modelcontextprotocol/sdk/client/stdio.js';
 import {
   StreamableHTTPClientTransport as TransportV1,
 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -99,6 +100,17 @@ export async function inspector(url, era, words, { home, authority }) {
   const { code, out, err } = await execute(process.execPath, args, { cwd: home, env });
   if (code !== 0) throw new Error(`the inspector ended with ${code}: ${err || out}`);
   return JSON.parse(out);
+}
+
+/// An SDK client behind mcp-remote, which speaks stdio to it and HTTP to the URL.
+export async function mcpRemote(url, { home, authority, headers = {} }) {
+  const script = join(packages, 'mcp-remote/dist/proxy.js');
+  const given = Object.entries(headers).flatMap(([name, value]) => ['--header', `${name}:${value}`]);
+  mkdirSync(home, { recursive: true });
+  return connect(new ClientV1(info), new StdioV1({
+    command: process.execPath, args: [script, url, '--transport', 'http-only', ...given],
+    env: clientEnvironment(home, authority), stderr: 'ignore',
+  }));
 }
 
 // --- Claude Code -----------------------------------------------------------------------------------------

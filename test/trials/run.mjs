@@ -1,6 +1,7 @@
-// Long trials of the whole program:   node run.mjs chaos|abuse|boundaries [amount]
+// Long trials of the whole program:   node run.mjs chaos|abuse|abandon|boundaries [amount]
 // Prints what is done and what was found; exit code 1 where something did not hold.
 
+import { abandon } from './abandon.mjs';
 import { abuse } from './abuse.mjs';
 import { boundaries } from './boundaries.mjs';
 import { chaos } from './chaos.mjs';
@@ -9,6 +10,7 @@ import { owned } from './owner.mjs';
 const trials = {
   chaos: (owner, seconds = 120) => chaos(owner, { seconds, clients: 32, say }),
   abuse: (owner, seconds = 300) => abuse(owner, { seconds, say }),
+  abandon: (owner, sessions = 1_000_000) => abandon(owner, { sessions, say }),
   boundaries: (owner, exchanges = 200) => boundaries(owner, { exchanges, say }),
 };
 

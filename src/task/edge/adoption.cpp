@@ -109,13 +109,15 @@ Task<Adoption::Found> Adoption::find(const Incoming& incoming, const mcp::Handle
   Search search{incoming, handle, *std::move(origin), std::string(incoming.headers.session_id.value_or("")),
                 owner_of(handle)};
   const bool is_forwarded = incoming.context.forwarded;
+  // The server's one process is here, so that nobody else can have the session.
+  const bool is_sole = shared_.is_sole();
   if (const auto moved = moved_.find(search.origin.key); moved != moved_.end() && !is_forwarded)
     search.owner = moved->second;
   for (int step = 0; step < steps_max; ++step) {
     const bool is_own = is_self(search.owner);
     const bool in_vain = search.passed.contains(search.owner.generation) ||
                          (lost_.contains(search.owner.generation) && !is_alive(search.owner));
-    if (!is_own && !is_forwarded && !in_vain) {
+    if (!is_own && !is_forwarded && !in_vain && !is_sole) {
       const bool answered = co_await ask(search, search.owner, 0);
       if (answered) co_return Found{.answered = true};
     }
@@ -123,9 +125,9 @@ Task<Adoption::Found> Adoption::find(const Incoming& incoming, const mcp::Handle
     if (next.standing == Standing::open) {
       if (is_own && !shared_.draining) co_return Found{};
       // Only a sister that has asked the owner knows that it is lost.
-      if (is_forwarded && search.owner.generation != incoming.context.lost_life) break;
+      if (is_forwarded && !is_sole && search.owner.generation != incoming.context.lost_life) break;
       if (shared_.world.spec.state == model::State::process) co_return Found{};
-      const TaskIdentity heir = is_forwarded ? shared_.world.identity : choose(search);
+      const TaskIdentity heir = is_forwarded || is_sole ? shared_.world.identity : choose(search);
       if (is_self(heir) && !shared_.draining) {
         next = shared_.world.records.claim(search.origin.key, search.owner.generation);
       } else if (is_forwarded || heir.id.empty()) {

@@ -45,6 +45,10 @@ Task<Whereabouts> find_home(Shared& shared, const Incoming& incoming) {
   Homes& homes = shared.world.homes;
   const RequestContext& context = incoming.context;
   std::string key = key_of(shared, context);
+  if (shared.is_sole()) {  // this task has the process, else the request were not here
+    auto home = co_await homes.claim(std::move(key));
+    co_return Whereabouts{false, std::move(home)};
+  }
   if (context.forwarded) co_return co_await take_in(shared, incoming, std::move(key));
   RequestContext to_home = context;
   to_home.to_home = true;
@@ -69,6 +73,7 @@ AtHome::AtHome(Shared& shared, const Incoming& incoming, std::shared_ptr<Home> h
   uses_state_ =
       method == Method::tools_call || method == Method::prompts_get || method == Method::resources_read;
   if (!uses_state_) return;
+  ++home_->calls_begun;
   if (home_->process != 0 && !shared_.world.host.runs(home_->process)) {
     home_->process = 0;
     home_->is_lost = true;

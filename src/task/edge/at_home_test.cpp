@@ -167,5 +167,18 @@ TEST_F(AtHome, ANewHomeAfterTheLossOfATaskSaysSoToo) {
   EXPECT_EQ(home->calls, 0u);
 }
 
+TEST_F(AtHome, NotificationsThatAreNoneOfMcpsOwnGoThereInBothEras) {
+  is_at_home_in_b("alice");
+  const Fleet::Fields fields = {{"Content-Type", "application/json"}, {"MCP-Protocol-Version", "2026-07-28"}};
+  constexpr std::string_view saved = R"({"jsonrpc":"2.0","method":"vendor/saved","params":{"x":1}})";
+  EXPECT_EQ(summary(fleet.send("POST", fields, std::string(saved))), "202 empty");
+  EXPECT_EQ(host(1).notified, std::vector<std::string>{"vendor/saved"});
+  EXPECT_EQ(summary(fleet.send("POST", fields, std::string(saved), {.principal = "bob"})), "202 empty");
+  EXPECT_EQ(host(0).notified, std::vector<std::string>{"vendor/saved"});
+  const std::string session = fleet.initialize("{}", "2025-11-25", {.task = 1});
+  EXPECT_EQ(summary(fleet.legacy(saved, session)), "202 empty");
+  EXPECT_EQ(host(1).notified.back(), "vendor/saved of a session");
+}
+
 }  // namespace
 }  // namespace berth::task

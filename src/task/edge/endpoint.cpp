@@ -7,6 +7,7 @@
 #include "task/edge/legacy_edge.h"
 #include "task/edge/modern_edge.h"
 #include "task/edge/request_body.h"
+#include "task/edge/sole_home.h"
 #include "task/edge/tracing.h"
 
 namespace berth::task {
@@ -23,7 +24,9 @@ class EndpointImpl final : public Endpoint {
         idle_(world.clock.executor()),
         http_sse_(shared_, [this](http::Exchange& exchange, RequestContext context) {
           return serve(exchange, std::move(context));
-        }) {}
+        }) {
+    if (shared_.is_sole()) sole_home_.emplace(shared_, legacy_.sessions());
+  }
 
   Task<void> serve(http::Exchange& exchange, RequestContext context) override {
     const InService counted(*this);
@@ -37,6 +40,9 @@ class EndpointImpl final : public Endpoint {
       auto memory = shared_.world.memory.open(context.principal, MemoryAccount::Kind::request);
       const Incoming incoming{exchange, context, memory, {}, mcp::read_headers(exchange.head().headers),
                               {},       {}};
+      std::optional<SoleHome::Admitted> admitted;
+      const bool is_answered = co_await bring(incoming, admitted);
+      if (is_answered) co_return;
       if (method == "GET") {
         co_await legacy_.get(incoming);
       } else {
@@ -50,6 +56,7 @@ class EndpointImpl final : public Endpoint {
   Task<std::size_t> drain(TimePoint deadline) override {
     shared_.draining = true;
     shared_.ticker.drain();
+    if (sole_home_) co_await sole_home_->hand_over(deadline);
     const auto alarm = shared_.world.clock.make_timer();
     bool late = false;
     alarm->arm(deadline, [this, &late] {
@@ -72,9 +79,14 @@ class EndpointImpl final : public Endpoint {
   }
 
   void ask(OutsideQuestion question) override { legacy_.ask(std::move(question)); }
+
+  Task<void> settle() override {
+    if (sole_home_) co_await sole_home_->settle();
+  }
+
   void write_metrics(monitoring::MetricsWriter& writer) const override;
   std::size_t calls() const override { return shared_.counters.calls; }
-  std::size_t homes() const override { return shared_.world.homes.count(shared_.world.server); }
+  HomeLoad homes() const override { return shared_.world.homes.load(shared_.world.server); }
 
  private:
   /// One request being answered.
@@ -95,12 +107,15 @@ class EndpointImpl final : public Endpoint {
                             std::string_view allowed);
   Task<void> post(http::Exchange& exchange, const RequestContext& context);
   Task<void> take(http::Exchange& exchange, const RequestContext& context, mcp::McpHeaders headers);
+  Task<void> read(Incoming& incoming, json::Slice value);
+  Task<bool> bring(const Incoming& incoming, std::optional<SoleHome::Admitted>& admitted);
   Task<void> dispatch(Incoming& incoming);
   Task<void> batch(const Incoming& incoming, json::Slice array);
 
   Shared shared_;
   ModernEdge modern_;
   LegacyEdge legacy_;
+  std::optional<SoleHome> sole_home_;  ///< with `isolation: service`
   std::size_t in_service_ = 0;
   Signal idle_;
   HttpSse http_sse_;
@@ -174,21 +189,38 @@ Task<void> EndpointImpl::take(http::Exchange& exchange, const RequestContext& co
     co_await answer_error(exchange, 400, {}, mcp::parse_error(value.error()));
     co_return;
   }
-  if (value->is(json::Kind::array)) {
-    note(context, "batch", {});
-    co_await batch(incoming, *value);
-    co_return;
+  co_await read(incoming, *value);
+}
+
+Task<void> EndpointImpl::read(Incoming& incoming, json::Slice value) {
+  const bool is_batch = value.is(json::Kind::array);
+  if (!is_batch) {
+    const auto message = mcp::read_message(value);
+    if (!message) {
+      ++shared_.counters.refused;
+      co_await answer_error(incoming.exchange, 400, message.error().id, message.error().error);
+      co_return;
+    }
+    incoming.message = *message;
+    incoming.parts = mcp::split_params(message->params);
   }
-  const auto message = mcp::read_message(*value);
-  if (!message) {
-    ++shared_.counters.refused;
-    co_await answer_error(exchange, 400, message.error().id, message.error().error);
-    co_return;
+  note(incoming.context, is_batch ? "batch" : incoming.message.method, incoming.parts);
+  std::optional<SoleHome::Admitted> admitted;
+  const bool is_answered = co_await bring(incoming, admitted);
+  if (is_answered) co_return;
+  if (is_batch) {
+    co_await batch(incoming, value);
+  } else {
+    co_await dispatch(incoming);
   }
-  incoming.message = *message;
-  incoming.parts = mcp::split_params(message->params);
-  note(context, message->method, incoming.parts);
-  co_await dispatch(incoming);
+}
+
+/// True: it has been answered where the server's one process is.
+Task<bool> EndpointImpl::bring(const Incoming& incoming, std::optional<SoleHome::Admitted>& admitted) {
+  if (!sole_home_) co_return false;
+  const bool is_answered = co_await sole_home_->bring(incoming);
+  if (!is_answered) admitted.emplace(*sole_home_);
+  co_return is_answered;
 }
 
 Task<void> EndpointImpl::dispatch(Incoming& incoming) {
@@ -258,7 +290,7 @@ void EndpointImpl::write_metrics(monitoring::MetricsWriter& writer) const {
                  "Callers that were told that what the server's process kept for them was lost.",
                  {{"server", server}}, count(counters.states_lost));
   writer.gauge("berth_mcp_homes", "Callers whose state in the server is in this task.", {{"server", server}},
-               count(homes()));
+               count(shared_.world.homes.count(server)));
   writer.gauge("berth_mcp_calls", "MCP calls under way.", {{"server", server}}, count(counters.calls));
   writer.gauge("berth_mcp_sessions", "Legacy sessions of this task.", {{"server", server}},
                count(legacy_.sessions().size()));

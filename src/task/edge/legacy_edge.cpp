@@ -117,7 +117,8 @@ bool LegacyEdge::is_still_ours(Session& session) const {
     if (standing == SessionRecords::Standing::taken) return false;
     if (standing == SessionRecords::Standing::open) session.losses_seen = losses;
   }
-  if (!shared_.draining || shared_.world.peers.sisters().empty()) return true;
+  // They go where their server's one process goes, all together.
+  if (!shared_.draining || shared_.is_sole() || shared_.world.peers.sisters().empty()) return true;
   session.prune();
   return !session.streams.empty();
 }

@@ -69,23 +69,30 @@ Task<void> ModernEdge::request(const Incoming& incoming) {
 Task<void> ModernEdge::notification(const Incoming& incoming) {
   auto checked = mcp::check_modern_notification(incoming.message, incoming.parts, incoming.headers);
   if (checked) {
-    hand_on(incoming);
-    co_await answer_empty(incoming.exchange, 202);
+    const bool is_answered = co_await hand_on(incoming);
+    if (!is_answered) co_await answer_empty(incoming.exchange, 202);
   } else {
     ++shared_.counters.refused;
     co_await answer_refusal(incoming.exchange, {}, std::move(checked.error()));
   }
 }
 
-/// 2026-07-28 has no client notification of its own over HTTP.
-void ModernEdge::hand_on(const Incoming& incoming) {
-  if (!mcp::is_custom_notification(incoming.message.method)) return;
+/// 2026-07-28 has no client notification of its own over HTTP; others go to the process that runs the
+/// caller's calls. True: it has its answer, from there.
+Task<bool> ModernEdge::hand_on(const Incoming& incoming) {
+  if (!mcp::is_custom_notification(incoming.message.method)) co_return false;
   mcp::Caller caller;
   caller.principal = incoming.context.principal;
   const json::Slice capabilities = incoming.parts.client_capabilities;
   if (capabilities.is(json::Kind::object)) caller.capabilities = capabilities.text();
+  if (!shared_.facts.era(mcp::Era::modern)) co_await shared_.learn(caller);
+  if (has_homes(shared_) && !home_here(shared_, incoming.context)) {
+    const auto found = co_await find_home(shared_, incoming);
+    if (found.is_answered) co_return true;
+  }
   const std::string params = mcp::strip_params(incoming.message.params, incoming.parts);
   shared_.world.host.notify(caller, incoming.message.method, params);
+  co_return false;
 }
 
 Task<void> ModernEdge::discover(const Incoming& incoming, const mcp::Caller& caller) {

@@ -32,7 +32,7 @@ class ModernEdge {
   Task<void> notification(const Incoming& incoming);
 
  private:
-  void hand_on(const Incoming& incoming);
+  Task<bool> hand_on(const Incoming& incoming);
   Task<void> discover(const Incoming& incoming, const mcp::Caller& caller);
   Task<void> call(const Incoming& incoming, const mcp::Caller& caller, mcp::ModernRequest request);
   Task<void> run(const Incoming& incoming, const mcp::Call& call, const mcp::ModernRequest& request,

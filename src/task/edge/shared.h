@@ -59,6 +59,9 @@ struct Shared {
   Ticker ticker;
   bool draining = false;
 
+  /// The server has one process in the whole service.
+  bool is_sole() const { return world.spec.isolation == model::Isolation::service; }
+
   /// Asks the host who it is, and remembers it. An error leaves the facts unknown: the call itself will say
   /// what is wrong.
   Task<void> learn(const mcp::Caller& caller);

@@ -26,6 +26,8 @@ std::string home_key(std::string_view server, std::string_view principal, std::s
   return key;
 }
 
+std::string sole_home_key(std::string_view server) { return home_key(server, {}, {}); }
+
 std::shared_ptr<Home> HomeTable::find(std::string_view key, TimePoint now) {
   const auto at = own_.find(key);
   if (at == own_.end()) return nullptr;
@@ -65,8 +67,10 @@ bool HomeTable::prefers_this_task(std::string_view key, const std::string& other
 }
 
 HomeTable::Answer HomeTable::answer(std::string_view key, const std::string& asker, TimePoint now) {
-  const bool is_claiming = !is_draining_ && asking_.contains(key) && prefers_this_task(key, asker);
+  const bool is_asking = !is_draining_ && asking_.contains(key);
+  const bool is_claiming = is_asking && prefers_this_task(key, asker);
   if (is_claiming || find(key, now)) return {.is_here = true};
+  if (is_asking) ++outbids_;
   const auto own = own_.find(key);
   return {.had_state = elsewhere_.contains(key) || (own != own_.end() && has_state(*own->second.home))};
 }
@@ -131,15 +135,39 @@ void HomeTable::learn(const std::string& key, const TaskIdentity& owner, Sisters
   if (is_going && (own_.contains(key) || known_at(key, sisters))) return;
   if (const auto own = own_.find(key); own != own_.end()) {
     // Two tasks that did not hear each other made a home: hashing decides which of them it is.
-    if (own->second.home->calls > 0 || (!is_draining_ && prefers_this_task(key, owner.id))) return;
+    const bool stays = !is_draining_ && prefers_this_task(key, owner.id);
+    own->second.home->is_contested = !stays;
+    if (stays || own->second.home->calls > 0) return;
     forget(own);
   }
+  remember(key, owner, now);
+}
+
+void HomeTable::remember(const std::string& key, const TaskIdentity& owner, TimePoint now) {
   forget_elsewhere(key);
   while (!by_age_.empty() && (elsewhere_.size() >= limits_.homes_max ||
                               now - elsewhere_.find(by_age_.front())->second.heard >= limits_.kept)) {
     forget_elsewhere(std::string(by_age_.front()));
   }
   elsewhere_.emplace(key, Remembered{owner, by_age_.insert(by_age_.end(), key), now});
+}
+
+void HomeTable::set_draining(const TaskIdentity& sister, Sisters sisters) {
+  std::erase_if(draining_sisters_, [&](const auto& life) {
+    return std::ranges::none_of(sisters, [&](const TaskIdentity& one) { return life_of(one) == life; });
+  });
+  draining_sisters_.insert(life_of(sister));
+}
+
+void HomeTable::give_up(std::string_view server, TimePoint now) {
+  const std::string prefix = std::string(server) + "\n";
+  for (auto at = own_.lower_bound(prefix); at != own_.end() && at->first.starts_with(prefix);) {
+    const auto own = at++;
+    const std::string key = own->first;
+    const bool had_state = has_state(*own->second.home);
+    forget(own);
+    if (had_state) remember(key, self_, now);
+  }
 }
 
 std::vector<std::string> HomeTable::legacy(Sisters sisters) const {
@@ -153,10 +181,35 @@ std::vector<std::string> HomeTable::legacy(Sisters sisters) const {
   return keys;
 }
 
+HomeLoad HomeTable::load(std::string_view server) const {
+  const std::string prefix = std::string(server) + "\n";
+  const std::string nobody = sole_home_key(server);
+  HomeLoad load;
+  for (auto at = own_.lower_bound(prefix); at != own_.end() && at->first.starts_with(prefix); ++at) {
+    if (at->first == nobody) continue;
+    const std::uint64_t calls = at->second.home->calls_begun;
+    const std::size_t homes = at->second.by_use->size();
+    const std::string_view principal = without_client(at->first).substr(prefix.size());
+    ++load.homes;
+    load.calls += calls;
+    if (calls > load.busiest_calls) {
+      load.busiest_calls = calls;
+      load.busiest = principal;
+    }
+    if (homes > load.holder_homes) {
+      load.holder_homes = homes;
+      load.holder = principal;
+    }
+  }
+  return load;
+}
+
 std::size_t HomeTable::count(std::string_view server) const {
+  const std::string prefix = std::string(server) + "\n";
+  const std::string nobody = sole_home_key(server);
   std::size_t sum = 0;
-  for (auto at = own_.lower_bound(server); at != own_.end() && at->first.starts_with(server); ++at)
-    sum += at->first.size() > server.size() && at->first[server.size()] == '\n' ? 1 : 0;
+  for (auto at = own_.lower_bound(prefix); at != own_.end() && at->first.starts_with(prefix); ++at)
+    sum += at->first == nobody ? 0 : 1;
   return sum;
 }
 

@@ -46,10 +46,13 @@ class HomeTable {
     ~Asking() { table_.asking_.erase(at_); }
     Asking(const Asking&) = delete;
     Asking& operator=(const Asking&) = delete;
+    /// A sister that hashing prefers has asked meanwhile, and may have claimed since it was asked.
+    bool is_outbid() const { return table_.outbids_ != outbids_; }
 
    private:
     HomeTable& table_;
     std::multiset<std::string, std::less<>>::iterator at_;
+    std::uint64_t outbids_ = table_.outbids_;
   };
   struct Answer {
     bool is_here = false;    ///< or will be
@@ -59,11 +62,15 @@ class HomeTable {
   /// To the sister `asker`, which is about to claim `key`.
   Answer answer(std::string_view key, const std::string& asker, TimePoint now);
 
+  /// No caller of `server` is at home here any more. Their state is remembered as lost.
+  void give_up(std::string_view server, TimePoint now);
+
   /// The caller is at home here from now on. `had_state`: a sister remembers some.
   std::shared_ptr<Home> claim(const std::string& key, bool had_state, TimePoint now);
   /// The sister `owner` has the caller's state; one that drains had it, or remembers another that had.
   void learn(const std::string& key, const TaskIdentity& owner, Sisters sisters, TimePoint now);
-  void set_draining(const TaskIdentity& sister) { draining_sisters_.insert(life_of(sister)); }
+  /// It will go; what is known of those that are no sister any more is forgotten.
+  void set_draining(const TaskIdentity& sister, Sisters sisters);
 
   /// Of this task: its idle homes are given up.
   void drain() { is_draining_ = true; }
@@ -72,6 +79,7 @@ class HomeTable {
   std::vector<std::string> legacy(Sisters sisters) const;
 
   std::size_t count(std::string_view server) const;
+  HomeLoad load(std::string_view server) const;
 
  private:
   using ByUse = std::list<std::shared_ptr<Home>>;  ///< of one server and principal; the last one used last
@@ -98,6 +106,7 @@ class HomeTable {
   bool forget_idle(std::string_view principal, Age age, TimePoint now);
   void forget(Owns::iterator own);
   void forget_elsewhere(std::string_view key);
+  void remember(const std::string& key, const TaskIdentity& owner, TimePoint now);
 
   TaskIdentity self_;
   Limits limits_;
@@ -106,6 +115,7 @@ class HomeTable {
   std::map<std::string, Remembered, std::less<>> elsewhere_;
   std::list<std::string> by_age_;  ///< keys of `elsewhere_`, the one heard of last at the end
   std::multiset<std::string, std::less<>> asking_;
+  std::uint64_t outbids_ = 0;  ///< times that a sister was let go first
   std::set<std::pair<std::string, std::uint64_t>> draining_sisters_;
   bool is_draining_ = false;
 };

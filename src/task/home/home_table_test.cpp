@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "base/testing/sim_clock.h"
+
 namespace berth::task {
 namespace {
 
@@ -54,7 +56,7 @@ TEST(HomeTable, makes_no_home_where_a_task_drains_or_was_tried_in_vain) {
   const std::string tried[] = {"2"};
   EXPECT_EQ(tasks.first.choose(key, tasks.of_first, {}).id, "2");
   EXPECT_NE(tasks.first.choose(key, tasks.of_first, tried).id, "2");
-  tasks.first.set_draining(task("2"));
+  tasks.first.set_draining(task("2"), tasks.of_first);
   EXPECT_NE(tasks.first.choose(key, tasks.of_first, {}).id, "2");
   const std::string own = key_of("1");
   tasks.first.drain();
@@ -127,7 +129,7 @@ TEST(HomeTable, hands_on_what_it_remembers_of_tasks_that_went_before) {
   tasks.first.drain();
   EXPECT_EQ(tasks.first.legacy(tasks.of_first), std::vector{lost});
   // What a task that goes remembers is older than what one says that stays.
-  tasks.second.set_draining(task("1"));
+  tasks.second.set_draining(task("1"), tasks.of_second);
   tasks.second.learn(at_third, task("3"), tasks.of_second, tasks.now);
   tasks.second.learn(at_third, task("1"), tasks.of_second, tasks.now);
   EXPECT_EQ(tasks.second.known_at(at_third, tasks.of_second)->id, "3");
@@ -172,9 +174,69 @@ TEST(HomeTable, is_bounded_and_nobody_takes_the_homes_of_others) {
   EXPECT_EQ(table.count("other"), 0u);
 }
 
-TEST(LocalHomes, are_all_here) {
-  const auto homes = make_local_homes(task("1"));
-  EXPECT_EQ(homes->find("k"), nullptr);
+TEST(HomeTable, of_two_that_ask_the_one_that_was_asked_first_learns_that_it_is_outbid) {
+  Tasks tasks;
+  const std::string key = key_of("2");
+  const HomeTable::Asking first(tasks.first, key);
+  EXPECT_FALSE(first.is_outbid());
+  EXPECT_FALSE(tasks.first.answer(key, "2", tasks.now).is_here);
+  EXPECT_TRUE(first.is_outbid()) << "task 2 may have claimed since it was asked";
+}
+
+TEST(HomeTable, keeps_a_contested_home_until_it_is_given_up) {
+  Tasks tasks;
+  const std::string key = key_of("2");
+  const auto home = tasks.first.claim(key, false, tasks.now);
+  home->calls = 1;
+  home->is_kept = true;
+  tasks.first.learn(key, task("2"), tasks.of_first, tasks.now);
+  EXPECT_TRUE(home->is_contested);
+  EXPECT_EQ(tasks.first.find(key, tasks.now), home);
+  const auto other = tasks.first.claim(home_key("t", "p", ""), false, tasks.now);
+  tasks.first.give_up("s", tasks.now);
+  EXPECT_EQ(tasks.first.find(key, tasks.now), nullptr);
+  EXPECT_FALSE(tasks.first.known_at(key, tasks.of_first));
+  EXPECT_TRUE(tasks.first.answer(key, "2", tasks.now).had_state) << "which is lost";
+  EXPECT_EQ(tasks.first.find(other->key, tasks.now), other);
+}
+
+TEST(HomeTable, tells_who_holds_the_load) {
+  Tasks tasks;
+  EXPECT_EQ(tasks.first.load("s"), HomeLoad());
+  for (int i = 0; i < 3; ++i)
+    tasks.first.claim(home_key("s", "alice", std::to_string(i)), false, tasks.now)->calls_begun = 2;
+  tasks.first.claim(home_key("s", "bob", ""), false, tasks.now)->calls_begun = 9;
+  tasks.first.claim(home_key("other", "eve", ""), false, tasks.now)->calls_begun = 99;
+  tasks.first.claim(sole_home_key("s"), false, tasks.now);
+  EXPECT_EQ(tasks.first.count("s"), 4u);
+  EXPECT_EQ(tasks.first.load("s"), (HomeLoad{.homes = 4,
+                                             .calls = 15,
+                                             .busiest_calls = 9,
+                                             .busiest = "bob",
+                                             .holder_homes = 3,
+                                             .holder = "alice"}));
+}
+
+Task<void> settle_into(Homes& homes, std::string key, Homes::Place& place) {
+  place = co_await homes.settle(std::move(key), Homes::From::client, {});
+}
+
+TEST(LocalHomes, are_all_here_for_a_day) {
+  asio::io_context loop;
+  berth::testing::SimClock clock(loop);
+  const auto homes = make_local_homes(task("1"), clock);
+  const std::string key = home_key("s", "p", "c");
+  EXPECT_EQ(homes->find(key), nullptr);
+  TaskScope scope(loop.get_executor());
+  Homes::Place place;
+  scope.spawn(settle_into(*homes, key, place));
+  clock.run_until_idle();
+  EXPECT_NE(place.here, nullptr);
+  EXPECT_EQ(homes->find(key), place.here);
+  clock.advance(24h);
+  scope.spawn(settle_into(*homes, home_key("s", "p", "d"), place));
+  clock.run_until_idle();
+  EXPECT_EQ(homes->count("s"), 1u) << "a home that nobody has used for a day is forgotten";
 }
 
 }  // namespace

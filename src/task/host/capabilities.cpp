@@ -65,7 +65,8 @@ CapabilitySet read_capabilities(std::string_view json) {
 
 std::string scope_of(const mcp::Caller& caller, model::Isolation isolation) {
   switch (isolation) {
-    case model::Isolation::shared: return {};
+    case model::Isolation::shared:
+    case model::Isolation::service: return {};
     case model::Isolation::principal: return caller.principal;
     case model::Isolation::session: break;
   }
@@ -75,6 +76,7 @@ std::string scope_of(const mcp::Caller& caller, model::Isolation isolation) {
 }
 
 PoolKey legacy_key(const mcp::Caller& caller, model::Isolation isolation, const CapabilitySet& capabilities) {
+  if (isolation == model::Isolation::service) return sole_key();
   PoolKey key{scope_of(caller, isolation), capabilities};
   if (isolation != model::Isolation::session || caller.session.empty()) return key;
   const json::Slice info = json::Slice::trusted(caller.client_info);
@@ -87,7 +89,8 @@ PoolKey legacy_key(const mcp::Caller& caller, model::Isolation isolation, const 
 bool narrow_to_scope(mcp::Change& change, const std::string& scope, model::Isolation isolation) {
   const bool is_message = change.kind == mcp::Change::Kind::message;
   switch (isolation) {
-    case model::Isolation::shared: return !is_message;  // which may concern one of the callers alone
+    case model::Isolation::shared:
+    case model::Isolation::service: return !is_message;  // which may concern one of the callers alone
     case model::Isolation::principal: change.principal = scope; return true;
     case model::Isolation::session: break;
   }

@@ -45,6 +45,9 @@ struct PoolKey {
   auto operator<=>(const PoolKey&) const = default;
 };
 
+/// `service`: everybody shares it, whatever their capabilities, so that it is told of none and asks nobody.
+inline PoolKey sole_key() { return {}; }
+
 /// The scope of `caller` under `isolation`. Under `session`, callers without a session (modern clients) are
 /// told apart by principal.
 std::string scope_of(const mcp::Caller& caller, model::Isolation isolation);

@@ -29,6 +29,14 @@ std::optional<PoolPolicy::ChildId> PoolPolicy::pick(const PoolKey& key, const Po
   return std::nullopt;
 }
 
+std::optional<PoolPolicy::ChildId> PoolPolicy::use_holder(const PoolKey& key) {
+  const auto at = pools_.find(key);
+  if (at == pools_.end() || at->second.children.empty()) return std::nullopt;
+  const ChildId id = at->second.children.front();
+  children_.at(id).used = true;
+  return id;
+}
+
 void PoolPolicy::use(const PoolKey& key) {
   PoolKey kept = one_session_a_pool_ ? PoolKey{{}, key.capabilities, key.client_info} : key;
   if (!recent_.empty() && recent_.front() == kept) return;
@@ -333,6 +341,7 @@ void PoolPolicy::serve_queue(const PoolKey& key, Pool& pool, TimePoint now, std:
 }
 
 void PoolPolicy::start_children(const PoolKey& key, Pool& pool, TimePoint now, std::vector<Action>& actions) {
+  if (resting_) return;
   std::size_t wanted = pool.children.empty() ? 1 : 0;
   if (exclusive(key)) {
     const std::size_t coming = starting(pool);
@@ -367,7 +376,7 @@ std::size_t PoolPolicy::quota(const PoolKey& key, bool with_spare) const {
 }
 
 void PoolPolicy::keep_warm(TimePoint now, std::vector<Action>& actions) {
-  if (now < not_before_ || (!open_ && failures_ > 0)) return;
+  if (resting_ || now < not_before_ || (!open_ && failures_ > 0)) return;
   std::vector<PoolKey> keys(recent_.begin(), recent_.end());
   for (const auto& [key, pool] : pools_) {
     if (pool.watched) keys.push_back(key);

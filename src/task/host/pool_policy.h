@@ -131,6 +131,8 @@ class PoolPolicy {
   void set_watched(const PoolKey& key, bool watched);
   /// While shut, waiting calls wait (the era is not known yet); children are started all the same.
   void set_open(bool open) { open_ = open; }
+  /// While it rests nothing is started; calls wait.
+  void set_resting(bool resting) { resting_ = resting; }
   /// Whether a process may merely stand by.
   void set_spares_allowed(bool allowed) { spares_allowed_ = allowed; }
   /// How many more processes memory has room for. Without room one is started only where there is no other;
@@ -150,6 +152,9 @@ class PoolPolicy {
   void decide(TimePoint now, std::vector<Action>& actions);
   /// When decide() may have something to do though nothing happens; TimePoint::max() when never.
   TimePoint next_decision(TimePoint now) const;
+
+  /// The child that has the pool's state, which no other pool gets from now on; nullopt: there is none.
+  std::optional<ChildId> use_holder(const PoolKey& key);
 
   std::size_t children() const { return children_.size(); }
   std::size_t ready_children() const;
@@ -225,6 +230,7 @@ class PoolPolicy {
   bool one_session_a_pool_ = false;
   bool open_ = true;
   bool shut_down_ = false;
+  bool resting_ = false;
 };
 
 }  // namespace berth::task::host

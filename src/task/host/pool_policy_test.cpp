@@ -111,6 +111,16 @@ TEST(PoolPolicy, gives_a_child_nobody_has_called_to_whoever_comes_first) {
   EXPECT_EQ(pools.decide(), (Decisions{"adopt 1 b", "assign 7>1"}));
 }
 
+TEST(PoolPolicy, names_the_child_with_a_pools_state_and_lets_no_other_pool_have_it) {
+  Pools pools(small());
+  EXPECT_EQ(pools.policy.use_holder(key("a")), std::nullopt);
+  pools.decide();
+  pools.policy.child_ready(1, pools.now);
+  EXPECT_EQ(pools.policy.use_holder(key("a")), 1u);
+  pools.policy.wait(7, key("b"), false);
+  EXPECT_EQ(pools.decide(), (Decisions{"spawn 2 b"}));
+}
+
 TEST(PoolPolicy, keeps_spare_children_for_sessions_to_come) {
   Pools pools(small(), key(""));
   pools.policy.set_one_session_a_pool(true);

@@ -20,6 +20,7 @@ constexpr std::uint64_t smallest_size = 1u << 20;
 
 /// Questions that a server writes at once come in reads that lie so far apart at most.
 constexpr Duration ask_gather = std::chrono::milliseconds(10);
+constexpr std::size_t descriptions_max = 256;
 
 /// A start that timed out gets more time the next time, up to so many times start_timeout.
 constexpr std::size_t start_patience_max = 4;
@@ -88,6 +89,8 @@ void StdioHost::on_child_ready(Child& child) {
   policy_.child_ready(child.id(), clock_.now());
   memory_looked_at_ = TimePoint{};  // now it is known what one holds
   if (child.era() == era_) {
+    // Clients make up extensions; what a forgotten set describes is asked again.
+    if (descriptions_.size() >= descriptions_max) descriptions_.clear();
     descriptions_[child.key().capabilities] = child.session().description();
     era_recalled_ = false;
   }
@@ -149,6 +152,7 @@ void StdioHost::on_child_ended(Child& child) {
   if (!children_.contains(id)) return;
   const auto kept = children_.extract(id);  // until this function returns
   --*options_.processes;
+  if (children_.empty()) empty_.notify();
   memory_looked_at_ = TimePoint{};
   if (probe_ == id) return on_probe_ended(child);
   if (spec_.era == model::EraChoice::automatic && child.era() == era_ && child.session().named_modern()) {

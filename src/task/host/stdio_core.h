@@ -87,6 +87,8 @@ class StdioHost final : public ServerHost, public ChildOwner {
   Task<std::optional<mcp::RpcError>> watch_refusal(const mcp::Caller& caller, std::string uri) override;
   void session_closed(const std::string& session) override;
   bool runs(std::uint64_t process) const override;
+  void wake() override;
+  Task<void> rest() override;
   HostHealth health() const override;
   Task<std::size_t> drain(TimePoint deadline) override;
 
@@ -186,12 +188,14 @@ class StdioHost final : public ServerHost, public ChildOwner {
   bool spares_forbidden_ = false;  ///< the kernel has ended a process of this task for want of memory
   std::size_t calls_ = 0;          ///< waiting and running
   bool draining_ = false;
+  bool rests_ = false;
   bool deciding_ = false;
   bool decide_again_ = false;
   TimePoint armed_at_ = TimePoint::max();
   std::unique_ptr<Timer> timer_;
   std::unique_ptr<Timer> verdict_timer_;
   Signal idle_;
+  Signal empty_;  ///< no child is there
   TaskScope scope_;
 };
 

@@ -18,7 +18,8 @@ constexpr Duration memory_look_interval = std::chrono::milliseconds(500);
 
 PoolLimits pool_limits(const model::ServerSpec& spec) {
   PoolLimits limits;
-  limits.children_max = std::max<std::size_t>(1, spec.children_max);
+  const bool is_sole = spec.isolation == model::Isolation::service;
+  limits.children_max = is_sole ? 1 : std::max<std::size_t>(1, spec.children_max);
   limits.warm = spec.warm;
   limits.calls_per_child_max = std::max<std::size_t>(1, spec.calls_per_child_max);
   limits.queue_max = spec.queue_max;
@@ -44,9 +45,13 @@ StdioHost::StdioHost(const model::ServerSpec& spec, net::ProcessLauncher& launch
       timer_(clock.make_timer()),
       verdict_timer_(clock.make_timer()),
       idle_(clock.executor()),
+      empty_(clock.executor()),
       scope_(clock.executor()) {
   policy_.set_one_session_a_pool(spec_.isolation == model::Isolation::session);
-  era_known_ = spec_.era != model::EraChoice::automatic;
+  rests_ = spec_.isolation == model::Isolation::service;
+  policy_.set_resting(rests_);
+  // Where there may be one process, none is asked beside it: what refuses `initialize` says what it speaks.
+  era_known_ = spec_.era != model::EraChoice::automatic || rests_;
   recall();
   look_at_memory();
   if (!era_known_) policy_.set_open(false);
@@ -278,8 +283,13 @@ void StdioHost::expire_queue(TimePoint now) {
 
 void StdioHost::notify(const mcp::Caller& caller, std::string_view method, std::string_view params) {
   const PoolKey key = key_of(caller);
+  const bool is_custom = mcp::is_custom_notification(method);
+  // What only the server understands may change its state, and a spare is to have none: it may go over to
+  // another caller yet.
+  const auto holder = is_custom ? policy_.use_holder(key) : std::nullopt;
   for (const auto& [id, child] : children_) {
-    if (child->key() == key && !child->stopping()) child->session().notify(method, params);
+    if (child->key() != key || child->stopping() || (is_custom && id != holder)) continue;
+    child->session().notify(method, params);
   }
 }
 
@@ -355,14 +365,36 @@ bool StdioHost::runs(std::uint64_t process) const {
   return at != children_.end() && !at->second->stopping();
 }
 
+void StdioHost::wake() {
+  rests_ = false;
+  policy_.set_resting(false);
+  decide();
+}
+
+Task<void> StdioHost::rest() {
+  rests_ = true;
+  policy_.set_resting(true);
+  std::vector<std::shared_ptr<Child>> children;
+  for (const auto& [id, child] : children_) children.push_back(child);
+  for (const auto& child : children) {
+    child->cut(mcp::unknown_end("The call was cut: the server goes over to another task."));
+    policy_.child_stopping(child->id());
+    child->stop();
+  }
+  children.clear();
+  while (!children_.empty()) co_await empty_.wait();
+}
+
 HostHealth StdioHost::health() const {
   HostHealth health;
+  health.rests = rests_;
   health.processes = children_.size();
   health.restarts = restarts_;
   health.oom_kills = oom_kills_;
   health.ready = !draining_ &&
                  (policy_.ready_children() > 0 || (spec_.warm == 0 && policy_.failures() == 0)) &&
                  policy_.open();
+  health.ready = health.ready || (rests_ && !draining_);
   health.refused = cannot_start_;
   health.not_separated = not_separated_;
   if (!health.ready) health.reason = not_ready_reason();

@@ -988,5 +988,37 @@ TEST_F(StdioHostTest, moves_waiting_calls_and_watches_to_the_modern_children) {
   EXPECT_EQ(alive(), 2u) << "it, and one that stands by";
 }
 
+Task<void> rest_into(ServerHost& host, bool& done) {
+  co_await host.rest();
+  done = true;
+}
+
+TEST_F(StdioHostTest, runs_the_one_process_of_a_service_from_its_waking_to_its_rest) {
+  spec.isolation = model::Isolation::service;
+  spec.era = model::EraChoice::automatic;
+  make();
+  EXPECT_EQ(launcher->children().size(), 0u);
+  EXPECT_TRUE(host->health().ready && host->health().rests);
+  host->wake();
+  clock.run_until_idle();
+  mcp::Caller other = asker;
+  other.principal = "other";
+  const std::string answered = R"({"child":0,"params":{"name":"echo"}})";
+  EXPECT_EQ(echo().result(), answered);
+  EXPECT_EQ(call(R"({"name":"echo"})", other).result(), answered) << "whoever it is and whatever he can";
+  clock.advance(seconds(5));
+  EXPECT_EQ(launcher->children().size(), 1u) << "neither a probe nor a spare";
+  const Observer& cut = call(R"({"name":"hang"})");
+  bool done = false;
+  TaskScope scope(clock.executor());
+  scope.spawn(rest_into(*host, done));
+  for (int i = 0; i < 100 && !done; ++i) clock.advance(milliseconds(100));
+  EXPECT_TRUE(done);
+  EXPECT_TRUE(cut.error().starts_with("The call may have run")) << cut.error();
+  EXPECT_EQ(alive(), 0u);
+  host->wake();
+  EXPECT_EQ(echo().result(), R"({"child":1,"params":{"name":"echo"}})");
+}
+
 }  // namespace
 }  // namespace berth::task

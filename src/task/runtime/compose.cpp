@@ -76,7 +76,8 @@ struct HostMaker {
   template <class Make>
   std::unique_ptr<ServerHost> in_both_eras(const model::ServerSpec& spec, Make make) const {
     auto first = make(spec);
-    if (spec.era != model::EraChoice::automatic) return first;
+    const bool is_one_process = spec.isolation == model::Isolation::service;
+    if (spec.era != model::EraChoice::automatic || is_one_process) return first;
     model::ServerSpec legacy = spec;
     legacy.era = model::EraChoice::legacy;
     return make_dual_host(

@@ -34,7 +34,11 @@ Task<void> Fleet::run() {
     beat();
     for (const Member& seen : folder_.read()) membership_.on_record(seen, clock_.now());
     auto plan = membership_.plan(clock_.now());
-    for (Member& member : plan.greet) scope_.spawn(greet(std::move(member)));
+    for (Member& member : plan.greet) {
+      if (!has_looked_) ++first_greetings_;
+      scope_.spawn(has_looked_ ? greet(std::move(member)) : greet_first(std::move(member)));
+    }
+    has_looked_ = true;
     for (const std::string& id : plan.forget) folder_.remove(id);
     share_peers();
     co_await clock_.sleep_for(round_interval);
@@ -111,6 +115,11 @@ Task<void> Fleet::greet(Member member) {
   share_peers();
   log_.debug("peer_not_reached",
              {{"peer", member.id}, {"problem", answer ? "no greeting" : answer.error().message()}});
+}
+
+Task<void> Fleet::greet_first(Member member) {
+  co_await greet(std::move(member));
+  --first_greetings_;
 }
 
 void Fleet::share_peers() {

@@ -22,6 +22,8 @@ class Fleet {
   void set_whole(std::uint64_t whole) { self_.whole = whole; }
   /// Whether a sister says the same `whole`.
   bool has_whole_sister(std::uint64_t whole) const;
+  /// Whether those whose records were there at the first round have been met, or were found not to be there.
+  bool has_met() const { return has_looked_ && first_greetings_ == 0; }
 
   /// The body of a sister's POST /peer/hello: {"self":MEMBER,"peers":[MEMBER…]}. Returns the answer, which
   /// looks the same. invalid_argument: not such a body.
@@ -33,6 +35,7 @@ class Fleet {
  private:
   Task<void> run();
   Task<void> greet(Member member);
+  Task<void> greet_first(Member member);
   void beat();
   std::string hello() const;
   Result<void> learn(std::string_view body);
@@ -48,6 +51,8 @@ class Fleet {
   std::vector<Member> shared_;
   TimePoint next_beat_{};
   bool folder_failed_ = false;
+  bool has_looked_ = false;          ///< the first round is over
+  std::size_t first_greetings_ = 0;  ///< of that round, under way
   TaskScope scope_;
 };
 

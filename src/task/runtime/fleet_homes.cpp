@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "codec/json.h"
@@ -32,6 +33,9 @@ struct FleetHomes::Inquiry {
   std::size_t open = 0;  ///< questions without an answer yet
   std::optional<TaskIdentity> holder;
   bool had_state = false;
+  std::set<std::string> asked{};  ///< ids
+  /// A sister that lives has not answered, or knows of one that has the state and was not asked.
+  bool is_open_where = false;
   Signal over;
 };
 
@@ -76,12 +80,48 @@ Task<Homes::Place> FleetHomes::settle(std::string key, From from, std::span<cons
   co_return Place{table_.claim(key, inquiry->had_state, clock_.now()), std::nullopt};
 }
 
-Task<std::shared_ptr<FleetHomes::Inquiry>> FleetHomes::ask(const std::string& key,
+Task<Homes::Place> FleetHomes::settle_sole(std::string key, From from, std::span<const std::string> tried) {
+  if (auto home = table_.find(key, clock_.now())) co_return Place{std::move(home), std::nullopt};
+  if (has_met_ && !has_met_()) co_return Place{};
+  if (tried.empty() && from == From::client) {
+    const auto sisters = peers_.sisters();
+    auto owner = table_.known_at(key, sisters);
+    if (!owner) owner = table_.choose(key, sisters, tried);
+    if (owner->id != self_.id) co_return Place{nullptr, std::move(owner)};
+  }
+  // Whoever goes first has asked everybody after the last that was let go first.
+  bool is_outbid = true;
+  while (is_outbid) {
+    const HomeTable::Asking asking(table_, key);
+    const auto inquiry = co_await ask(key, {});
+    auto home = table_.find(key, clock_.now());
+    if (home) co_return Place{std::move(home), std::nullopt};
+    const auto sisters = peers_.sisters();
+    if (inquiry->holder) {
+      table_.learn(key, *inquiry->holder, sisters, clock_.now());
+      co_return from == From::sister ? Place{} : Place{nullptr, inquiry->holder};
+    }
+    if (inquiry->is_open_where) co_return Place{};
+    TaskIdentity chosen = from == From::client ? table_.choose(key, sisters, tried) : self_;
+    if (chosen.id != self_.id) co_return Place{nullptr, std::move(chosen)};
+    if (table_.is_draining()) co_return Place{};
+    is_outbid = asking.is_outbid();
+  }
+  co_return Place{table_.claim(key, false, clock_.now()), std::nullopt};
+}
+
+Task<std::shared_ptr<Home>> FleetHomes::claim(std::string key) {
+  const auto inquiry = co_await ask(key, {});
+  co_return table_.claim(key, inquiry->had_state || inquiry->holder, clock_.now());
+}
+
+Task<std::shared_ptr<FleetHomes::Inquiry>> FleetHomes::ask(std::string key,
                                                            std::span<const std::string> tried) {
   auto inquiry = std::make_shared<Inquiry>(key, clock_.executor());
   for (TaskIdentity& sister : peers_.sisters()) {
     if (std::ranges::find(tried, sister.id) != tried.end()) continue;
     ++inquiry->open;
+    inquiry->asked.insert(sister.id);
     asking_.spawn(ask_one(inquiry, std::move(sister)));
   }
   while (inquiry->open > 0 && !inquiry->holder) co_await inquiry->over.wait();
@@ -90,16 +130,21 @@ Task<std::shared_ptr<FleetHomes::Inquiry>> FleetHomes::ask(const std::string& ke
 
 Task<void> FleetHomes::ask_one(std::shared_ptr<Inquiry> inquiry, TaskIdentity sister) {
   std::string body = fmt::format(R"({{"key":{},"from":{}}})", json_quote(inquiry->key), json_quote(self_.id));
-  const auto answer = co_await post(sister, "/peer/home", std::move(body));
+  http::Delivery delivery;
+  const auto answer = co_await post(sister, "/peer/home", std::move(body), &delivery);
   --inquiry->open;
+  // Where a connection is refused nobody is any more, though the fleet has not missed him yet.
+  if (!answer && (delivery.timed_out || delivery.handed_over)) inquiry->is_open_where = true;
   const auto parsed = answer ? json::parse(answer->body) : Result<json::Slice>(Failure(answer.error()));
   if (parsed && parsed->find("here").as_bool().value_or(false)) inquiry->holder = sister;
+  const std::string at = parsed ? parsed->find("at").as_string().value_or("") : std::string();
+  if (!at.empty() && at != self_.id && !inquiry->asked.contains(at)) inquiry->is_open_where = true;
   if (parsed && parsed->find("had").as_bool().value_or(false)) inquiry->had_state = true;
   inquiry->over.notify();
 }
 
 Task<Result<http::Response>> FleetHomes::post(const TaskIdentity& sister, std::string target,
-                                              std::string body) {
+                                              std::string body, http::Delivery* delivery) {
   const auto client = clients_.at(sister.peer_address);
   if (!client) co_return Failure(client.error());
   http::ClientRequest request;
@@ -108,6 +153,7 @@ Task<Result<http::Response>> FleetHomes::post(const TaskIdentity& sister, std::s
   request.target = std::move(target);
   request.headers.add("Content-Type", "application/json");
   request.body = std::move(body);
+  request.delivery = delivery;
   co_return co_await (*client)->fetch(std::move(request), place_bytes_max);
 }
 
@@ -118,7 +164,9 @@ Result<std::string> FleetHomes::receive_question(std::string_view body) {
   const auto from = parsed->find("from").as_string();
   if (!key || !from) return fail(ErrorCode::invalid_argument, "The body needs the members key and from.");
   const auto answer = table_.answer(*key, *from, clock_.now());
-  return fmt::format(R"({{"here":{},"had":{}}})", answer.is_here, answer.had_state);
+  const auto owner = table_.known_at(*key, peers_.sisters());
+  return fmt::format(R"({{"here":{},"had":{},"at":{}}})", answer.is_here, answer.had_state,
+                     json_quote(owner ? owner->id : ""));
 }
 
 std::string FleetHomes::write_homes(const std::vector<std::string>& keys) const {
@@ -140,8 +188,8 @@ Result<void> FleetHomes::receive_homes(std::string_view body) {
   if (from.id.empty() || !generation || !keys.is(json::Kind::array))
     return fail(ErrorCode::invalid_argument, "The body needs the members id, generation and keys.");
   from.generation = *generation;
-  if (parsed->find("draining").as_bool().value_or(false)) table_.set_draining(from);
   const auto sisters = peers_.sisters();
+  if (parsed->find("draining").as_bool().value_or(false)) table_.set_draining(from, sisters);
   keys.each_element([&](json::Slice element) {
     if (const auto key = element.as_string()) table_.learn(*key, from, sisters, clock_.now());
     return true;

@@ -463,6 +463,64 @@ TEST_F(SisterHomes, OfASisterThatDoesNotAnswerAreNotWaitedForLong) {
   network->heal({"127.0.0.2", 3001});
 }
 
+Task<void> settle_sole_into(const Node& node, Homes::From from, std::vector<std::string> tried,
+                            std::optional<Homes::Place>& place) {
+  std::string key = sole_home_key("demo");
+  place = co_await node.world().homes.settle_sole(std::move(key), from, tried);
+}
+
+/// The home of a server that has one process in the whole service.
+class SoleSisterHome : public SisterHomes {
+ protected:
+  struct Settled {
+    const Node& node;
+    std::optional<Homes::Place> place{};
+    /// "here", the id of a task, "unknown", or "unanswered".
+    std::string text() const {
+      if (!place) return "unanswered";
+      if (place->here) return "here";
+      return place->at ? place->at->id : "unknown";
+    }
+  };
+  std::string settle_sole(const Node& node, Homes::From from = Homes::From::client,
+                          std::vector<std::string> tried = {}) {
+    Settled settled{node};
+    scope.spawn(settle_sole_into(node, from, std::move(tried), settled.place));
+    clock.run_until_idle();
+    if (!settled.place) clock.advance(5s);
+    if (settled.place && settled.place->here) home = settled.place->here;
+    return settled.text();
+  }
+};
+
+TEST_F(SoleSisterHome, IsOneHoweverManyAskAtOnce) {
+  first = make("1");
+  second = make("2");
+  Settled from_first{*first};
+  Settled from_second{*second};
+  // Each takes itself for the home.
+  scope.spawn(settle_sole_into(*first, Homes::From::sister, {}, from_first.place));
+  scope.spawn(settle_sole_into(*second, Homes::From::sister, {}, from_second.place));
+  clock.run_until_idle();
+  const bool is_in_first = from_first.text() == "here";
+  EXPECT_NE(is_in_first, from_second.text() == "here") << from_first.text() << " " << from_second.text();
+  EXPECT_EQ(settle_sole(*first), is_in_first ? "here" : "2");
+  EXPECT_EQ(settle_sole(*second), is_in_first ? "1" : "here");
+}
+
+TEST_F(SoleSisterHome, StaysWhenATaskJoinsAndMovesWhenItsTaskStops) {
+  first = make("1");
+  ASSERT_EQ(settle_sole(*first), "here");
+  ++home->calls;
+  second = make("2");
+  EXPECT_NE(settle_sole(*second), "here");
+  EXPECT_EQ(settle_sole(*second, Homes::From::sister), "unknown") << "it is elsewhere";
+  EXPECT_EQ(settle_sole(*second, Homes::From::client, {"1"}), "1") << "its own word counts";
+  --home->calls;
+  stop(first);
+  EXPECT_EQ(settle_sole(*second, Homes::From::client, {"1"}), "here");
+}
+
 TEST_F(Sisters, RefuseMessagesOfHomesThatAreNone) {
   first = make("1");
   http::ClientOptions options;
@@ -478,11 +536,11 @@ TEST_F(Sisters, RefuseMessagesOfHomesThatAreNone) {
     clock.run_until_idle();
     return answer;
   };
-  EXPECT_EQ(posted("/peer/home", R"({"key":"k","from":"2"})"), R"(200 {"here":false,"had":false})");
+  EXPECT_EQ(posted("/peer/home", R"({"key":"k","from":"2"})"), R"(200 {"here":false,"had":false,"at":""})");
   EXPECT_EQ(posted("/peer/home", R"({"key":"k"})"),
             R"(400 {"error":"The body needs the members key and from."})");
   EXPECT_EQ(posted("/peer/homes", R"({"id":"2","generation":"7","keys":["k"]})"), "204 ");
-  EXPECT_EQ(posted("/peer/home", R"({"key":"k","from":"2"})"), R"(200 {"here":false,"had":true})");
+  EXPECT_EQ(posted("/peer/home", R"({"key":"k","from":"2"})"), R"(200 {"here":false,"had":true,"at":""})");
   EXPECT_EQ(posted("/peer/homes", R"({"id":"2","generation":"x","keys":["k"]})"),
             R"(400 {"error":"The body needs the members id, generation and keys."})");
   EXPECT_TRUE(posted("/peer/homes", "{").starts_with("400 "));
@@ -522,6 +580,18 @@ TEST_F(Sisters, AnOwnerThatLivesAndLetsNobodyInIsSlowAndNotGone) {
   stop(second);
   clock.advance(15s);
   EXPECT_TRUE(ask_forwarded(*first, handle).starts_with("500 not delivered: "));
+  stop(first);
+}
+
+TEST_F(SoleSisterHome, IsNotTakenWhileASisterThatLivesDoesNotAnswer) {
+  StuckNetwork stuck(*network);
+  first = std::make_unique<Node>(stuck, "1", "127.0.0.1", 3000, data.path(), nullptr);
+  clock.run_until_idle();
+  second = make("2");
+  stuck.stuck = net::Endpoint{"127.0.0.2", 3001};
+  EXPECT_EQ(settle_sole(*first, Homes::From::sister), "unknown");
+  stuck.stuck.reset();
+  EXPECT_EQ(settle_sole(*first, Homes::From::sister), "here");
   stop(first);
 }
 

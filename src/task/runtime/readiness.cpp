@@ -27,6 +27,24 @@ Result<void> replace_private_file(const std::string& path, std::string_view text
   return Failure(errno_error(errno, "renaming " + fresh));
 }
 
+/// So that a file need not be written for each call.
+std::uint64_t rounded(std::uint64_t calls) {
+  std::uint64_t unit = 1;
+  while (calls / unit >= 100) unit *= 10;
+  return calls / unit * unit;
+}
+
+std::string homes_text(const HomeLoad& load) {
+  std::string text = R"(,"homes":)" + std::to_string(load.homes);
+  if (load.homes == 0) return text;
+  text += R"(,"home_calls":)" + std::to_string(rounded(load.calls));
+  text += R"(,"busiest":)" + json_quote(load.busiest) + R"(,"busiest_calls":)" +
+          std::to_string(rounded(load.busiest_calls));
+  text +=
+      R"(,"holder":)" + json_quote(load.holder) + R"(,"holder_homes":)" + std::to_string(load.holder_homes);
+  return text;
+}
+
 }  // namespace
 
 Readiness::Readiness(Options options, Clock& clock, Log& log)
@@ -102,7 +120,8 @@ void Readiness::tell_file() {
     if (!health.not_separated.empty()) text += R"(,"not_separated":)" + json_quote(health.not_separated);
     text += R"(,"restarts":)" + std::to_string(health.restarts) + R"(,"oom_kills":)" +
             std::to_string(health.oom_kills);
-    if (server.homes) text += R"(,"homes":)" + std::to_string(server.homes());
+    if (server.homes) text += homes_text(server.homes());
+    if (health.rests) text += R"(,"rests":true)";
     text += "}";
   }
   text = R"({"draining":)" + std::string(draining_ ? "true" : "false") + R"(,"servers":[)" + text + "]}\n";

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "task/homes.h"
 #include "task/server_host.h"
 
 namespace berth::task {
@@ -16,7 +17,7 @@ struct WatchedServer {
   std::string name;
   const ServerHost* host = nullptr;
   bool remote = false;                        ///< a `url`: starting the task anew would not mend it
-  std::function<std::size_t()> homes{};       ///< callers whose state is in this task; unset: not known
+  std::function<HomeLoad()> homes{};          ///< callers whose state is in this task; unset: not known
   bool answered = false;                      ///< once, since the task began
   TimePoint silent_since = TimePoint::max();  ///< max: it answers
 };
@@ -33,8 +34,8 @@ class Readiness {
     std::vector<WatchedServer> servers;
     Duration patience{};  ///< the longest start_timeout of the servers
     /// Told, for `berth status`, who does not answer and why, and how often the processes of each server
-    /// ended by themselves, how many callers are at home here, and whether the task drains, whenever that
-    /// changes; mode 0600. Empty: none.
+    /// ended by themselves, how many callers are at home here and who of them holds the load (in calls,
+    /// rounded to two digits), and whether the task drains, whenever that changes; mode 0600. Empty: none.
     std::string file;
     /// Whether all servers answer in a sister task that has the same; null: there are no sisters.
     std::function<bool()> sister_is_whole;

@@ -25,7 +25,10 @@ class ReadinessTest : public ::testing::Test {
 
   Readiness make(bool bad_is_remote = false) {
     Readiness::Options options{
-        {{"good", &good, false, [] { return 2; }}, {"bad", &bad, bad_is_remote}}, 30s, file, sister_is_whole};
+        {{"good", &good, false, [this] { return load; }}, {"bad", &bad, bad_is_remote}},
+        30s,
+        file,
+        sister_is_whole};
     return {std::move(options), clock, null_log()};
   }
 
@@ -33,6 +36,8 @@ class ReadinessTest : public ::testing::Test {
   berth::testing::SimClock clock{loop};
   testing::IdleHost good;
   testing::IdleHost bad;
+  HomeLoad load{
+      .homes = 2, .calls = 1234, .busiest_calls = 99, .busiest = "alice", .holder_homes = 1, .holder = "bob"};
   std::string file;
   std::function<bool()> sister_is_whole;
 };
@@ -135,11 +140,13 @@ TEST_F(ReadinessTest, KeepsWhatItKnowsInAFileOfItsOwnersAlone) {
     return std::string(std::istreambuf_iterator<char>(in), {});
   };
   readiness.look();
-  EXPECT_EQ(text(), R"({"draining":false,"servers":[)"
-                    R"({"name":"good","ready":true,"restarts":0,"oom_kills":0,"homes":2},)"
-                    R"({"name":"bad","ready":false,"reason":"Its last words: password",)"
-                    R"("restarts":3,"oom_kills":2}]})"
-                    "\n");
+  EXPECT_EQ(
+      text(),
+      R"({"draining":false,"servers":[{"name":"good","ready":true,"restarts":0,"oom_kills":0,"homes":2,)"
+      R"("home_calls":1200,"busiest":"alice","busiest_calls":99,"holder":"bob","holder_homes":1},)"
+      R"({"name":"bad","ready":false,"reason":"Its last words: password",)"
+      R"("restarts":3,"oom_kills":2}]})"
+      "\n");
   struct stat status{};
   ASSERT_EQ(::stat(file.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777u, 0600u);
@@ -147,6 +154,10 @@ TEST_F(ReadinessTest, KeepsWhatItKnowsInAFileOfItsOwnersAlone) {
   bad.state.not_separated = "no Landlock";
   readiness.look();
   EXPECT_TRUE(text().contains(R"("refused":true,"not_separated":"no Landlock")")) << text();
+  load = {};
+  good.state.rests = true;
+  readiness.look();
+  EXPECT_TRUE(text().contains(R"("oom_kills":0,"homes":0,"rests":true})")) << text();
   bad.state = {.ready = true, .reason = {}, .not_separated = {}, .restarts = 3};
   readiness.look();
   EXPECT_TRUE(text().contains(R"({"name":"bad","ready":true,"restarts":3)")) << text();

@@ -38,6 +38,8 @@ constexpr Duration host_reserve_max = 2s;
 constexpr Duration farewell_max = 1s;
 /// How old at most is what the readiness file says.
 constexpr Duration readiness_interval = 1s;
+/// How soon a server's one process is taken that nobody has.
+constexpr Duration settle_interval = 250ms;
 /// How old at most is what is known of the task's memory.
 constexpr Duration memory_look_interval = 1s;
 /// What the last spans may take even when nothing is left of a drain's time.
@@ -183,7 +185,7 @@ class RuntimeImpl final : public Runtime {
     } else {
       local_bus_ = make_local_change_bus();
       no_peers_ = make_no_peers();
-      local_homes_ = make_local_homes(options_.identity);
+      local_homes_ = make_local_homes(options_.identity, network_.clock());
       no_session_records_ = make_no_session_records();
     }
     memory_use_ = std::move(parts.memory);
@@ -211,6 +213,7 @@ class RuntimeImpl final : public Runtime {
   Task<void> renew_certificate();
   Task<void> keep_telling_readiness();
   Task<void> keep_session_folder();
+  Task<void> keep_settled(Endpoint& endpoint);
   void look_at_memory();
   void give_memory_back();
   Task<void> keep_memory_in_view();
@@ -356,6 +359,10 @@ void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr
   if (!options_.readiness_file.empty() || sisters_) scope_.spawn(keep_telling_readiness());
   if (memory_use_) scope_.spawn(keep_memory_in_view());
   if (session_folder_) scope_.spawn(keep_session_folder());
+  for (std::size_t i = 0; i < hosted_.size(); ++i) {
+    if (options_.spec.servers[i].isolation == model::Isolation::service)
+      scope_.spawn(keep_settled(*hosted_[i]->endpoint));
+  }
   telemetry_->start([this] { return calls(); });
   if (sisters_) {
     const TaskIdentity& identity = options_.identity;
@@ -363,6 +370,7 @@ void RuntimeImpl::start(std::unique_ptr<net::Listener> listener, std::unique_ptr
         identity.id, identity.peer_address, identity.generation, identity.zone, options_.version, 0, 0};
     sisters_->fleet = std::make_unique<Fleet>(std::move(*folder), std::move(self), sisters_->clients,
                                               sisters_->bus, clock, log_);
+    sisters_->homes.on_asked_for_fleet([fleet = sisters_->fleet.get()] { return fleet->has_met(); });
     sisters_->service =
         std::make_unique<PeerService>(identity, *router_, *sisters_->fleet, sisters_->bus, sisters_->homes);
     http::ServerLimits peer_limits = limits;
@@ -397,6 +405,13 @@ Task<void> RuntimeImpl::keep_session_folder() {
   while (true) {
     co_await network_.clock().sleep_for(SessionFolder::beat_interval);
     session_folder_->beat();
+  }
+}
+
+Task<void> RuntimeImpl::keep_settled(Endpoint& endpoint) {
+  while (true) {
+    co_await endpoint.settle();
+    co_await network_.clock().sleep_for(settle_interval);
   }
 }
 
@@ -503,10 +518,11 @@ Task<void> RuntimeImpl::drain(TimePoint deadline) {
   std::size_t cut_at_hosts = 0;
   // The listeners go on answering while the endpoints let their calls finish and end their streams.
   TaskScope ending(network_.clock().executor());
+  // First: no caller is at home here any more, and no process is taken.
+  if (sisters_) ending.spawn(sisters_->homes.drain());
   for (const auto& hosted : hosted_) ending.spawn(drain_endpoint(*hosted->endpoint, calls_until, cut));
   ending.spawn(drain_server(*server_, connections_until, exchanges_cut));
   if (sisters_) ending.spawn(drain_server(*sisters_->server, connections_until, exchanges_cut));
-  if (sisters_) ending.spawn(sisters_->homes.drain());
   co_await ending.join();
   for (const auto& hosted : hosted_) ending.spawn(drain_host(*hosted->hosted.host, deadline_, cut_at_hosts));
   co_await ending.join();

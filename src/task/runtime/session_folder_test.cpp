@@ -1,5 +1,6 @@
 #include "task/runtime/session_folder.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -89,6 +90,25 @@ TEST_F(SessionFolders, OfTheEndedOnesTheNewestAreKept) {
   EXPECT_EQ(two->look(session, 1).standing, Standing::over);
   for (int i = 0; i < 1000; ++i) one->end(std::to_string(i));
   EXPECT_EQ(two->look(session, 1).standing, Standing::open);
+}
+
+TEST_F(SessionFolders, TakeABoundedPlaceHoweverManySessionsEnd) {
+  const auto one = open(1);
+  const auto key = [](int i) { return fmt::format("{:032x}", i); };
+  for (int i = 0; i < 70'000; ++i) {
+    if (i % 1000 == 0) one->keep(key(i), "x");
+    one->end(key(i));
+  }
+  one->flush();
+  std::size_t files = 0;
+  std::uintmax_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(data + "/fleet/lives/0000000000000001")) {
+    ++files;
+    bytes += entry.file_size();
+  }
+  EXPECT_LE(files, 65u) << "of ended ones, and `seen`";
+  EXPECT_LE(bytes, 64u * 1000 * 33 + 20);
+  EXPECT_EQ(one->look(key(69'999), 1).standing, Standing::over);
 }
 
 TEST_F(SessionFolders, WhatASessionChangedIsReadByWhoTakesItOver) {

@@ -114,6 +114,8 @@ class TracedHost final : public ServerHost {
   }
   void session_closed(const std::string& session) override { inner_.session_closed(session); }
   bool runs(std::uint64_t process) const override { return inner_.runs(process); }
+  void wake() override { inner_.wake(); }
+  Task<void> rest() override { return inner_.rest(); }
   HostHealth health() const override { return inner_.health(); }
   Task<std::size_t> drain(TimePoint deadline) override { return inner_.drain(deadline); }
 

@@ -53,6 +53,7 @@ class FakeHost final : public ServerHost {
   std::vector<std::string> closed_sessions;
   std::vector<std::string> notified;
   std::size_t described = 0;
+  bool rests = true;          ///< of `isolation: service`
   std::uint64_t process = 1;  ///< the one there is; another one means that it has ended
 
   Task<Result<mcp::ServerDescription>> describe(const mcp::Caller& caller) override;
@@ -68,6 +69,12 @@ class FakeHost final : public ServerHost {
   }
   void session_closed(const std::string& session) override { closed_sessions.push_back(session); }
   bool runs(std::uint64_t number) const override { return number == process; }
+  void wake() override { rests = false; }
+  Task<void> rest() override {
+    rests = true;
+    ++process;
+    co_return;
+  }
   HostHealth health() const override { return {.ready = true}; }
   Task<std::size_t> drain(TimePoint deadline) override;
 };

@@ -87,6 +87,24 @@ Task<Homes::Place> FakeHomes::settle(std::string key, From from, std::span<const
   co_return Place{home, std::nullopt};
 }
 
+Task<Homes::Place> FakeHomes::settle_sole(std::string key, From from, std::span<const std::string> tried) {
+  if (is_uncertain || (from == From::sister && elsewhere.contains(key))) co_return Place{};
+  auto place = co_await settle(std::move(key), from, tried);
+  co_return place;
+}
+
+Task<std::shared_ptr<Home>> FakeHomes::claim(std::string key) {
+  claimed.push_back(key);
+  std::shared_ptr<Home>& home = own[key];
+  if (!home) home = std::make_shared<Home>();
+  home->key = key;
+  co_return home;
+}
+
+void FakeHomes::give_up(std::string_view server) {
+  std::erase_if(own, [&](const auto& entry) { return entry.first.starts_with(std::string(server) + "\n"); });
+}
+
 void FakeHomes::keep(Home& home) {
   if (!std::exchange(home.is_kept, true)) kept.push_back(home.key);
 }

@@ -49,11 +49,19 @@ class FakeHomes final : public Homes {
   std::map<std::string, std::shared_ptr<Home>, std::less<>> own;
   std::vector<std::string> kept;
   bool takes_nobody = false;  ///< disowns what sisters bring
+  std::vector<std::string> claimed;
+  bool is_uncertain = false;  ///< where a server's one process is
 
   std::shared_ptr<Home> find(std::string_view key) override;
   Task<Place> settle(std::string key, From from, std::span<const std::string> tried) override;
+  Task<Place> settle_sole(std::string key, From from, std::span<const std::string> tried) override;
+  Task<std::shared_ptr<Home>> claim(std::string key) override;
+  void give_up(std::string_view server) override;
   void keep(Home& home) override;
   std::size_t count(std::string_view) const override { return own.size(); }
+  HomeLoad load(std::string_view) const override {
+    return {.homes = own.size(), .busiest = {}, .holder = {}};
+  }
 };
 
 /// Tasks of one service on one simulated clock: task 0 is "a", task 1 is "b". Every verb runs the loop until
@@ -86,6 +94,8 @@ class Fleet {
   void know_sisters();
 
   void run() { clock.run_until_idle(); }
+  /// Drops what was sent and answered; the answers are not looked at any more.
+  void forget() { sent_.clear(); }
 
   asio::io_context loop;
   berth::testing::SimClock clock{loop};
