@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # @modelcontextprotocol/server 2.4.0 (npm): a server made with serveStdio() answers server/discover with
-# supportedVersions ["2026-07-28"] alone, and a first initialize of 2025-11-25 all the same with that revision.
-# A client that reads from supportedVersions what a server speaks never learns that it speaks the session era; it
-# has to try. It may do so in the very process that has answered server/discover.
+# supportedVersions ["2026-07-28"] alone, and a first initialize of 2025-11-25 all the same with that
+# revision. A client that reads from supportedVersions what a server speaks never learns that it speaks the
+# session era; it has to try. It may do so in the very process that has answered server/discover.
 #
 # Seen with Node 22:
 #   discover:   ["2026-07-28"]
@@ -19,7 +19,8 @@ import { McpServer } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 serveStdio(() => {
   const server = new McpServer({ name: 'plain', version: '1.0.0' });
-  server.registerTool('hello', { description: 'Says hello' }, () => ({ content: [{ type: 'text', text: 'hello' }] }));
+  const hello = { content: [{ type: 'text', text: 'hello' }] };
+  server.registerTool('hello', { description: 'Says hello' }, () => hello);
   return server;
 });
 END

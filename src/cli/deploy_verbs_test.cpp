@@ -94,7 +94,7 @@ TEST_F(OnAws, plan_says_of_which_servers_the_state_has_a_home) {
   const std::string& said = world.terminal.output;
   EXPECT_TRUE(said.contains("server shell: the state of each caller is at home in one task (state: process)"))
       << said;
-  EXPECT_TRUE(said.contains("header Berth-Client")) << said;
+  EXPECT_TRUE(said.contains("Berth-Client (`berth connect` prints one)")) << said;
   EXPECT_TRUE(said.contains("server browser: one process in one task")) << said;
   EXPECT_FALSE(said.contains("server plain") || said.contains("server new")) << said;
   world.terminal.output.clear();

@@ -220,7 +220,8 @@ TEST(Status, shows_shares_restarts_of_servers_and_what_is_not_separated) {
                                       .busiest = "alice",
                                       .busiest_calls = 70,
                                       .holder = "alice",
-                                      .holder_homes = 2},
+                                      .holder_homes = 2,
+                                      .states_lost = 2},
                                      {.name = "browser", .ready = true, .rests = true}};
   running.status.tasks[1].servers = {{.name = "git",
                                       .ready = true,

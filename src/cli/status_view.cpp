@@ -171,7 +171,7 @@ std::string silent_servers(const cluster::ServiceStatus& status) {
 std::string server_notes(const cluster::ServiceStatus& status) {
   struct Noted {
     std::string name, not_separated;
-    std::uint64_t restarts = 0, oom_kills = 0;
+    std::uint64_t restarts = 0, oom_kills = 0, states_lost = 0;
     Homes homes{};
   };
   std::vector<Noted> found;
@@ -183,6 +183,7 @@ std::string server_notes(const cluster::ServiceStatus& status) {
       known->restarts += server.restarts;
       known->oom_kills += server.oom_kills;
       known->homes.add(task.id, server);
+      known->states_lost += server.states_lost;
     }
   }
   std::string out;
@@ -195,6 +196,9 @@ std::string server_notes(const cluster::ServiceStatus& status) {
                          killed);
     }
     out += homes_note(server.name, server.homes, status.tasks.size());
+    if (server.states_lost > 0)
+      out += fmt::format("server {}: callers told that their state was lost with its process: {}\n",
+                         server.name, server.states_lost);
     if (!server.not_separated.empty())
       out += fmt::format("server {} is not separated: {}\n", server.name, server.not_separated);
   }

@@ -48,7 +48,8 @@ TaskReadiness read_readiness_file(const std::string& path) {
                            .busiest_calls = count_of(server.find("busiest_calls")),
                            .holder = server.find("holder").as_string().value_or(""),
                            .holder_homes = count_of(server.find("holder_homes")),
-                           .rests = server.find("rests").as_bool().value_or(false)});
+                           .rests = server.find("rests").as_bool().value_or(false),
+                           .states_lost = count_of(server.find("states_lost"))});
   }
   return out;
 }

@@ -21,13 +21,18 @@
 /// API through which the other verbs speak to it.
 namespace berth::cluster {
 
+/// Of one key by which the tasks of a service know each other. A file of two holds the one that they seal
+/// with first; the other opens as well.
+inline constexpr std::size_t fleet_key_bytes = 32;
+
 /// Files of a service inside its state folder (`.berth/` beside berth.yaml).
 struct StatePaths {
   std::string directory;  ///< mode 0700
 
   std::string lock() const { return directory + "/lock"; }                    ///< held by the running service
   std::string control_socket() const { return directory + "/control.sock"; }  ///< mode 0600
-  std::string fleet_key() const { return directory + "/fleet.key"; }          ///< mode 0600, 32 random bytes
+  /// Mode 0600: fleet_key_bytes of random, or twice as many while it is rotated.
+  std::string fleet_key() const { return directory + "/fleet.key"; }
   std::string data() const { return directory + "/data"; }  ///< shared volume: /mnt/data on AWS
   std::string logs() const { return directory + "/logs"; }
   std::string task_log(const std::string& id) const { return logs() + "/task-" + id + ".jsonl"; }
@@ -59,7 +64,8 @@ struct ServerState {
   std::uint64_t busiest_calls = 0;
   std::string holder = {};  ///< the principal with most homes
   std::uint64_t holder_homes = 0;
-  bool rests = false;  ///< its one process is in another task (`isolation: service`)
+  bool rests = false;             ///< its one process is in another task (`isolation: service`)
+  std::uint64_t states_lost = 0;  ///< callers that were told that their state was lost with a process
 };
 
 /// One task as `berth status` shows it.

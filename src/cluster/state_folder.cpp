@@ -16,8 +16,6 @@ namespace berth::cluster {
 
 namespace {
 
-constexpr std::size_t fleet_key_bytes = 32;
-
 Error unusable(const std::string& path, int number) {
   const Error error = errno_error(number, "the state folder is not usable: " + path);
   if (number != EACCES && number != EPERM && number != EROFS) return error;

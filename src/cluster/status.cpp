@@ -51,7 +51,8 @@ boost::json::object write_task(const TaskStatus& task) {
                        {"busiest_calls", server.busiest_calls},
                        {"holder", server.holder},
                        {"holder_homes", server.holder_homes},
-                       {"rests", server.rests}});
+                       {"rests", server.rests},
+                       {"states_lost", server.states_lost}});
   return {{"id", task.id},
           {"zone", task.zone},
           {"address", task.address},
@@ -166,6 +167,7 @@ TaskStatus read_task(const boost::json::value& value) {
       fields.read("holder", server.holder);
       fields.read("holder_homes", server.holder_homes);
       fields.read("rests", server.rests);
+      fields.read("states_lost", server.states_lost);
       task.servers.push_back(std::move(server));
     }
   }

@@ -43,6 +43,7 @@ TEST(ServiceStatus, ReadsBackWhatItWrites) {
   task.servers[1].holder = "bob";
   task.servers[1].holder_homes = 2;
   task.servers[1].rests = true;
+  task.servers[1].states_lost = 2;
   status.tasks = {task};
   status.rollout = {RolloutStatus::State::undone, 2, "bad: It ended with exit code 1.", "Something stays."};
   const auto read = parse_service_status(to_json(status));
@@ -55,6 +56,7 @@ TEST(ServiceStatus, ReadsBackWhatItWrites) {
   EXPECT_EQ(read->tasks.at(0).servers.at(1).busiest, "alice");
   EXPECT_EQ(read->tasks.at(0).servers.at(1).holder_homes, 2u);
   EXPECT_TRUE(read->tasks.at(0).servers.at(1).rests);
+  EXPECT_EQ(read->tasks.at(0).servers.at(1).states_lost, 2u);
   EXPECT_EQ(read->tasks.at(0).servers.at(1).not_separated, "no Landlock");
   EXPECT_TRUE(read->tasks.at(0).servers.at(1).refused);
   EXPECT_EQ(read->memory_limit_bytes, 1u << 30);

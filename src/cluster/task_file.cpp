@@ -98,6 +98,10 @@ Result<task::RuntimeOptions> take_task_file(const std::string& path) {
   options.identity.peer_address = text_member(*object, "peer_address");
   options.listen = *listen;
   options.data_directory = text_member(*object, "data_directory");
+  if (key->size() == 2 * fleet_key_bytes) {
+    options.second_fleet_key = Secret(key->substr(fleet_key_bytes));
+    key->resize(fleet_key_bytes);
+  }
   options.fleet_key = Secret(std::move(*key));
   options.readiness_file = text_member(*object, "readiness_file");
   const std::string authority = text_member(*object, "authority_directory");

@@ -26,8 +26,8 @@ constexpr std::size_t chunk_copied_bytes_max = 16 * 1024;
 /// A write of more than that is made in steps, each with its own deadline.
 constexpr std::size_t write_step_bytes = 256 * 1024;
 
-/// Heads up to this size are not counted while they are half read; of longer ones all connections together may
-/// hold so much.
+/// Heads up to this size are not counted while they are half read; of longer ones all connections together
+/// may hold so much.
 constexpr std::size_t long_head_bytes = 8 * 1024;
 constexpr std::size_t long_heads_bytes_max = 16u << 20;
 

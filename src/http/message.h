@@ -10,6 +10,10 @@
 
 namespace berth::http {
 
+/// A front door sets it on a request that it sends to another task, because the one that it had sent it to
+/// was lost and may have run it. A task runs it only where that does nothing twice.
+inline constexpr std::string_view repeated_header = "Berth-Repeated";
+
 /// Header fields in wire order; names compare case-insensitively (RFC 9110 §5.1). All text lies in one
 /// buffer, so that a head that is cleared and filled again costs no allocation. Views from get() and fields()
 /// are valid until the headers change.

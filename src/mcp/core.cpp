@@ -36,6 +36,12 @@ Outcome Outcome::failure(int code, std::string message, std::string data) {
   return failure(RpcError{code, std::move(message), std::move(data)});
 }
 
+Outcome Outcome::lost(RpcError error) {
+  Outcome outcome = failure(std::move(error));
+  outcome.is_lost = true;
+  return outcome;
+}
+
 Outcome Outcome::ask(InputRequired input) {
   Outcome outcome;
   outcome.kind = Kind::input_required;

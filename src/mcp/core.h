@@ -117,10 +117,13 @@ struct Outcome {
   std::optional<CacheHint> cache;  ///< as the server said; nullopt: it did not say
   /// Which of the host's processes ran it; 0: none, or it makes no difference.
   std::uint64_t process = 0;
+  /// An error because that process was lost under the call, which may have run.
+  bool is_lost = false;
 
   static Outcome success(std::string result);
   static Outcome failure(RpcError error);
   static Outcome failure(int code, std::string message, std::string data = {});
+  static Outcome lost(RpcError error);  ///< a failure with is_lost
   static Outcome ask(InputRequired input);
 };
 

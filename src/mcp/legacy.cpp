@@ -143,6 +143,12 @@ std::string notice_params(std::string_view notice) {
   return fmt::format(R"({{"level":"warning","logger":"berth","data":{}}})", json_quote(notice));
 }
 
+RpcError session_not_found() {
+  return {code::session_not_found,
+          "Session not found: it has ended or belongs to another caller; initialize anew.",
+          {}};
+}
+
 std::string tool_error_result(std::string_view text) {
   return fmt::format(R"({{"content":[{{"type":"text","text":{}}}],"isError":true}})", json_quote(text));
 }

@@ -49,17 +49,21 @@ int legacy_status(const RpcError& error);
 std::string legacy_input_params(const InputRequest& request, std::string_view version,
                                 std::string_view elicitation_id);
 
-/// The key of a result's _meta under which Berth tells a client something, and what it tells the client of a
-/// session whose task was lost.
+/// The key of a result's _meta under which Berth tells a client something, and what it tells one whose server
+/// process was lost, with its task or alone.
 inline constexpr std::string_view notice_key = "berth/notice";
 inline constexpr std::string_view lost_state_notice =
-    "The task that held this session is gone: the server's process is new, and what it kept in memory is "
-    "lost.";
+    "The server's process that served this caller is gone, and what it kept in memory is lost; this is a new "
+    "one.";
 /// `result` with `notice` in its _meta.
 std::string with_notice(std::string_view result, std::string_view notice);
 /// The same as a notifications/message of level warning, and as the params of one.
 std::string notice_message(std::string_view notice);
 std::string notice_params(std::string_view notice);
+
+/// The error of a request in a session that is not there (any more): HTTP 404, which tells a client to begin
+/// anew, whatever the reason.
+RpcError session_not_found();
 
 /// A tools/call result that says why it could not be done; prompts and resources get an error instead.
 std::string tool_error_result(std::string_view text);

@@ -111,6 +111,16 @@ Method parse_method(std::string_view name) {
   return Method::other;
 }
 
+Repeat repeat_of(Method method) {
+  switch (method) {
+    case Method::tools_call: return Repeat::as_annotated;
+    case Method::other:
+    case Method::tasks_update:
+    case Method::tasks_cancel: return Repeat::never;
+    default: return Repeat::always;
+  }
+}
+
 bool is_custom_notification(std::string_view method) {
   constexpr std::string_view servers_own[] = {"notifications/message",
                                               "notifications/tools/list_changed",

@@ -40,6 +40,13 @@ enum class Method : std::uint8_t {
   roots_list_changed,
 };
 Method parse_method(std::string_view name);
+/// Whether a request may be run again of which nobody knows how its first run ended.
+enum class Repeat : std::uint8_t {
+  always,        ///< it reads or lists, or leads to the same state
+  as_annotated,  ///< a tool's, if its annotations say that it only reads or is idempotent
+  never,
+};
+Repeat repeat_of(Method method);
 /// Whether a notification is none of MCP's own (of any revision), so that it is handed on as it is.
 bool is_custom_notification(std::string_view method);
 

@@ -168,21 +168,44 @@ struct ContextDeleter {
 };
 using Context = std::unique_ptr<EVP_CIPHER_CTX, ContextDeleter>;
 
+/// nullopt: `sealed` (nonce, text and tag) was not sealed under `key` as this kind.
+std::optional<std::string> decrypt(EVP_CIPHER* cipher, const Secret& key, HandleKind kind,
+                                   std::string_view sealed) {
+  const auto associated = associated_data(kind);
+  const std::size_t size = sealed.size() - nonce_bytes - tag_bytes;
+  const unsigned char* const body = bytes_of(sealed) + nonce_bytes;
+  std::string tag(sealed.substr(nonce_bytes + size));
+  std::string plain(size, '\0');
+  const Context context(EVP_CIPHER_CTX_new());
+  int length = 0;
+  bool good =
+      EVP_DecryptInit_ex2(context.get(), cipher, bytes_of(key.reveal()), bytes_of(sealed), nullptr) == 1;
+  good = good && EVP_DecryptUpdate(context.get(), nullptr, &length, associated.data(),
+                                   static_cast<int>(associated.size())) == 1;
+  good =
+      good && EVP_DecryptUpdate(context.get(), bytes_of(plain), &length, body, static_cast<int>(size)) == 1;
+  good = good && EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_SET_TAG, tag_bytes, tag.data()) == 1;
+  good = good && EVP_DecryptFinal_ex(context.get(), bytes_of(plain) + length, &length) == 1;
+  if (!good) return std::nullopt;
+  return plain;
+}
+
 }  // namespace
 
 /// Fetched once: OpenSSL looks an algorithm up by name at every implicit use.
 struct HandleSealer::Keys {
   EVP_CIPHER* cipher = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
-  Secret key;
+  std::vector<Secret> keys;  ///< the first one seals
   Keys() = default;
   Keys(const Keys&) = delete;
   Keys& operator=(const Keys&) = delete;
   ~Keys() { EVP_CIPHER_free(cipher); }
 };
 
-HandleSealer::HandleSealer(const Secret& fleet_key) : keys_(std::make_unique<Keys>()) {
+HandleSealer::HandleSealer(const Secret& fleet_key, const Secret& second) : keys_(std::make_unique<Keys>()) {
   BERTH_CHECK(keys_->cipher != nullptr, "OpenSSL offers AES-256-GCM");
-  keys_->key = derive_key(fleet_key, "handle");
+  keys_->keys.push_back(derive_key(fleet_key, "handle"));
+  if (!second.empty()) keys_->keys.push_back(derive_key(second, "handle"));
 }
 HandleSealer::~HandleSealer() = default;
 HandleSealer::HandleSealer(HandleSealer&&) noexcept = default;
@@ -195,7 +218,7 @@ std::string HandleSealer::seal(const Handle& handle) const {
   unsigned char* const body = bytes_of(sealed) + nonce_bytes;
   const Context context(EVP_CIPHER_CTX_new());
   int length = 0;
-  bool good = EVP_EncryptInit_ex2(context.get(), keys_->cipher, bytes_of(keys_->key.reveal()),
+  bool good = EVP_EncryptInit_ex2(context.get(), keys_->cipher, bytes_of(keys_->keys.front().reveal()),
                                   bytes_of(sealed), nullptr) == 1;
   good = good && EVP_EncryptUpdate(context.get(), nullptr, &length, associated.data(),
                                    static_cast<int>(associated.size())) == 1;
@@ -218,22 +241,12 @@ Result<Handle> HandleSealer::open(HandleKind kind, std::string_view token, std::
   };
   std::optional<std::string> sealed = decode_base64url(token);
   if (!sealed || sealed->size() < nonce_bytes + tag_bytes) return refused();
-  const auto associated = associated_data(kind);
-  const std::size_t size = sealed->size() - nonce_bytes - tag_bytes;
-  unsigned char* const body = bytes_of(*sealed) + nonce_bytes;
-  std::string plain(size, '\0');
-  const Context context(EVP_CIPHER_CTX_new());
-  int length = 0;
-  bool good = EVP_DecryptInit_ex2(context.get(), keys_->cipher, bytes_of(keys_->key.reveal()),
-                                  bytes_of(*sealed), nullptr) == 1;
-  good = good && EVP_DecryptUpdate(context.get(), nullptr, &length, associated.data(),
-                                   static_cast<int>(associated.size())) == 1;
-  good =
-      good && EVP_DecryptUpdate(context.get(), bytes_of(plain), &length, body, static_cast<int>(size)) == 1;
-  good = good && EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_SET_TAG, tag_bytes, body + size) == 1;
-  good = good && EVP_DecryptFinal_ex(context.get(), bytes_of(plain) + length, &length) == 1;
-  if (!good) return refused();
-  std::optional<Handle> handle = from_bytes(kind, plain);
+  std::optional<std::string> plain;
+  for (const Secret& key : keys_->keys) {
+    if (!plain) plain = decrypt(keys_->cipher, key, kind, *sealed);
+  }
+  if (!plain) return refused();
+  std::optional<Handle> handle = from_bytes(kind, *plain);
   if (!handle) return refused();
   if (handle->principal != principal) {
     return fail(ErrorCode::permission_denied, "The handle belongs to another caller.");

@@ -42,7 +42,8 @@ struct Handle {
 /// ASCII fit for `Mcp-Session-Id`. Tokens are unforgeable and reveal nothing.
 class HandleSealer {
  public:
-  explicit HandleSealer(const Secret& fleet_key);
+  /// Seals under `fleet_key`; opens what was sealed under it or, while one is rotated, under `second`.
+  explicit HandleSealer(const Secret& fleet_key, const Secret& second = {});
   ~HandleSealer();
   HandleSealer(HandleSealer&&) noexcept;
 

@@ -36,6 +36,25 @@ TEST(SealedHandle, OpensAsItWasSealed) {
   }
 }
 
+TEST(SealedHandle, OpensUnderEitherKeyWhileOneIsRotated) {
+  const Secret old_key(std::string(32, 'o'));
+  const Secret new_key(std::string(32, 'n'));
+  const HandleSealer before(old_key);
+  const HandleSealer first(old_key, new_key);
+  const HandleSealer second(new_key, old_key);
+  const HandleSealer after(new_key);
+  const Handle handle = example();
+  const auto opens = [&](const HandleSealer& sealer, const HandleSealer& by) {
+    const auto opened = by.open(handle.kind, sealer.seal(handle), handle.principal, now);
+    return opened && *opened == handle;
+  };
+  EXPECT_TRUE(opens(before, first) && opens(first, before)) << "tasks of two steps that follow run together";
+  EXPECT_TRUE(opens(first, second) && opens(second, first));
+  EXPECT_TRUE(opens(second, after) && opens(after, second));
+  EXPECT_FALSE(opens(before, after));
+  EXPECT_FALSE(opens(second, before));
+}
+
 TEST(SealedHandle, RefusesEveryAlteration) {
   const HandleSealer sealer(Secret(std::string(32, 'k')));
   const std::string token = sealer.seal(example());

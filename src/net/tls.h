@@ -27,8 +27,9 @@ Result<std::shared_ptr<TlsContext>> make_tls_client(const std::string& ca_pem);
 std::shared_ptr<TlsContext> make_tls_client_unchecked();
 
 /// Both ends prove knowledge of `key` (32 bytes): TLS 1.3 with an external PSK and (EC)DHE, RFC 8446 §2.2.
-/// Mutual authentication between tasks with no certificates to issue or rotate.
-std::shared_ptr<TlsContext> make_tls_peer(const Secret& key);
+/// Mutual authentication between tasks with no certificates to issue or rotate. While the key is rotated, a
+/// peer that knows `second` (32 bytes, or empty) is let in, too.
+std::shared_ptr<TlsContext> make_tls_peer(const Secret& key, const Secret& second = {});
 
 /// Handshakes over an accepted kernel stream, which it takes over. Fails with deadline_exceeded,
 /// permission_denied (peer not authenticated) or unavailable.
@@ -36,7 +37,7 @@ Task<Result<std::unique_ptr<Stream>>> tls_accept(std::unique_ptr<Stream> clear,
                                                  std::shared_ptr<TlsContext> context, TimePoint deadline);
 /// `host_name` is sent as SNI and checked against the certificate; unused for peers.
 Task<Result<std::unique_ptr<Stream>>> tls_connect(std::unique_ptr<Stream> clear,
-                                                  std::shared_ptr<TlsContext> context,
-                                                  std::string host_name, TimePoint deadline);
+                                                  std::shared_ptr<TlsContext> context, std::string host_name,
+                                                  TimePoint deadline);
 
 }  // namespace berth::net

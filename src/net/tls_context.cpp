@@ -1,7 +1,9 @@
 #include "net/tls_context.h"
 
+#include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/sha.h>
 #include <openssl/x509v3.h>
 #include <unistd.h>
 
@@ -77,11 +79,22 @@ int remember_new_session(SSL* connection, SSL_SESSION* session) {
   return 1;  // the session is ours now
 }
 
+/// The identity of a key while there are two: RFC 8446 has the client name the key that it proves. A few
+/// bytes of its hash tell nothing of it.
+std::string name_of(const Secret& key) {
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  const std::string_view text = key.reveal();
+  SHA256(static_cast<const unsigned char*>(static_cast<const void*>(text.data())), text.size(),
+         digest.data());
+  return fmt::format("{} {:02x}{:02x}{:02x}{:02x}", peer_identity, digest[0], digest[1], digest[2],
+                     digest[3]);
+}
+
 /// The external PSK as OpenSSL wants it: a session with the key as its master secret.
-SSL_SESSION* make_peer_session(SSL* connection) {
+SSL_SESSION* make_peer_session(SSL* connection, const Secret& secret) {
   SslSessionPointer session(SSL_SESSION_new());
   const SSL_CIPHER* const cipher = SSL_CIPHER_find(connection, peer_suite_number.data());
-  const std::string_view key = context_of(connection).key().reveal();
+  const std::string_view key = secret.reveal();
   if (!session || cipher == nullptr) return nullptr;
   const auto* const bytes = static_cast<const unsigned char*>(static_cast<const void*>(key.data()));
   if (SSL_SESSION_set1_master_key(session.get(), bytes, key.size()) != 1) return nullptr;
@@ -95,16 +108,23 @@ int use_peer_key(SSL* connection, const EVP_MD* digest, const unsigned char** id
                  SSL_SESSION** session) {
   *session = nullptr;
   if (digest != nullptr && !EVP_MD_is_a(digest, "SHA256")) return 1;
-  *session = make_peer_session(connection);
-  *identity = static_cast<const unsigned char*>(static_cast<const void*>(peer_identity.data()));
-  *length = peer_identity.size();
+  const TlsContext::PeerKey& own = context_of(connection).keys().front();
+  *session = make_peer_session(connection, own.key);
+  *identity = static_cast<const unsigned char*>(static_cast<const void*>(own.identity.data()));
+  *length = own.identity.size();
   return *session != nullptr ? 1 : 0;
 }
 
 int find_peer_key(SSL* connection, const unsigned char* identity, std::size_t length, SSL_SESSION** session) {
   *session = nullptr;
   const std::string_view name(static_cast<const char*>(static_cast<const void*>(identity)), length);
-  if (name == peer_identity) *session = make_peer_session(connection);
+  const std::vector<TlsContext::PeerKey>& keys = context_of(connection).keys();
+  for (const TlsContext::PeerKey& known : keys) {
+    const bool is_meant = name == known.identity || name == name_of(known.key);
+    if (is_meant && *session == nullptr) *session = make_peer_session(connection, known.key);
+  }
+  if (*session == nullptr && name == peer_identity)
+    *session = make_peer_session(connection, keys.front().key);
   return 1;
 }
 
@@ -167,8 +187,8 @@ std::string take_tls_error() {
   return reason == nullptr ? "no reason given" : reason;
 }
 
-TlsContext::TlsContext(Kind kind, SslContextPointer context, Secret key)
-    : kind_(kind), context_(std::move(context)), key_(std::move(key)) {
+TlsContext::TlsContext(Kind kind, SslContextPointer context, std::vector<PeerKey> keys)
+    : kind_(kind), context_(std::move(context)), keys_(std::move(keys)) {
   SSL_CTX_set_app_data(context_.get(), this);
 }
 
@@ -253,8 +273,9 @@ std::shared_ptr<TlsContext> make_tls_client_unchecked() {
   return std::make_shared<TlsContext>(TlsContext::Kind::client, std::move(context));
 }
 
-std::shared_ptr<TlsContext> make_tls_peer(const Secret& key) {
+std::shared_ptr<TlsContext> make_tls_peer(const Secret& key, const Secret& second) {
   BERTH_CHECK(key.reveal().size() == 32, "a peer key has 32 bytes");
+  BERTH_CHECK(second.empty() || second.reveal().size() == 32, "a peer key has 32 bytes");
   SslContextPointer context = new_context(TLS_method());
   SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION);
   SSL_CTX_set_ciphersuites(context.get(), peer_suite);
@@ -264,7 +285,9 @@ std::shared_ptr<TlsContext> make_tls_peer(const Secret& key) {
   SSL_CTX_set_num_tickets(context.get(), 0);
   SSL_CTX_set_psk_use_session_callback(context.get(), use_peer_key);
   SSL_CTX_set_psk_find_session_callback(context.get(), find_peer_key);
-  return std::make_shared<TlsContext>(TlsContext::Kind::peer, std::move(context), key);
+  std::vector<TlsContext::PeerKey> keys{{std::string(peer_identity), key}};
+  if (!second.empty()) keys = {{name_of(key), key}, {name_of(second), second}};
+  return std::make_shared<TlsContext>(TlsContext::Kind::peer, std::move(context), std::move(keys));
 }
 
 }  // namespace berth::net

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "base/secret.h"
 #include "net/tls.h"
@@ -29,10 +30,15 @@ class TlsContext {
  public:
   enum class Kind : std::uint8_t { server, client, peer };
 
-  TlsContext(Kind kind, SslContextPointer context, Secret key = {});
+  /// What a peer may prove to know, and by which name it says so. The first is what we prove ourselves.
+  struct PeerKey {
+    std::string identity;
+    Secret key;
+  };
+  TlsContext(Kind kind, SslContextPointer context, std::vector<PeerKey> keys = {});
 
   Kind kind() const { return kind_; }
-  const Secret& key() const { return key_; }
+  const std::vector<PeerKey>& keys() const { return keys_; }
 
   /// A connection in that role. `host_name` is what a client expects to find in the certificate.
   SslPointer make_connection(bool accepting, const std::string& host_name) const;
@@ -44,7 +50,7 @@ class TlsContext {
  private:
   Kind kind_;
   SslContextPointer context_;
-  Secret key_;
+  std::vector<PeerKey> keys_;
   mutable std::mutex mutex_;
   std::map<std::string, SslSessionPointer> sessions_;
 };

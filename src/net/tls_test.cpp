@@ -215,6 +215,27 @@ TEST_P(TlsTest, APeerWithAnotherKeyIsRefusedByBoth) {
   EXPECT_EQ(client_.error->code(), ErrorCode::permission_denied) << client_.text();
 }
 
+TEST_P(TlsTest, PeersTrustEachOtherWhileTheirKeyIsRotated) {
+  const Secret old_key(std::string(32, 'o'));
+  const Secret new_key(std::string(32, 'n'));
+  const auto before = make_tls_peer(old_key);
+  const auto first = make_tls_peer(old_key, new_key);
+  const auto second = make_tls_peer(new_key, old_key);
+  const auto after = make_tls_peer(new_key);
+  for (const auto& [server, client] : {std::pair{before, first},
+                                       {first, before},
+                                       {first, first},
+                                       {first, second},
+                                       {second, first},
+                                       {second, after},
+                                       {after, second}}) {
+    shake(server, client, "");
+    EXPECT_TRUE(client_.stream && server_.stream);
+  }
+  shake(before, second, "");
+  EXPECT_EQ(server_.error->code(), ErrorCode::permission_denied) << "two steps apart";
+}
+
 TEST_P(TlsTest, ACertificateDoesNotStandInForTheKey) {
   shake(*make_tls_server(identity().server()), make_tls_peer(Secret(std::string(32, 'k'))), "localhost");
   EXPECT_FALSE(client_.stream);

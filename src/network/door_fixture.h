@@ -87,6 +87,7 @@ class StubTarget {
   }
 
   bool healthy = true;
+  Peer::Reading reading = Peer::Reading::from_start;  ///< of all that comes after the first bytes
   std::size_t probes = 0;
   std::list<Peer> peers;  ///< connections of the front door, oldest first
 
@@ -111,7 +112,7 @@ class StubTarget {
       co_await stream->write(answer);
       co_return;
     }
-    peers.emplace_back(std::move(stream), network_.clock().executor()).received = text;
+    peers.emplace_back(std::move(stream), network_.clock().executor(), reading).received = text;
   }
 
   net::Network& network_;

@@ -20,8 +20,7 @@ void write_clients(MetricsWriter& writer, const DoorCounters& counters) {
   }
   writer.counter("berth_front_door_own_answers_total", "Errors answered by the front door itself.", {},
                  number(clients.own_answers));
-  writer.counter("berth_front_door_retries_total",
-                 "Requests moved to another connection or target before being handed over.", {},
+  writer.counter("berth_front_door_retries_total", "Requests given to another connection or target.", {},
                  number(clients.retries));
   writer.counter("berth_front_door_disconnects_total", "Clients that left before their answer was complete.",
                  {}, number(clients.disconnects));

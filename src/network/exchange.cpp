@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "http/message.h"
 #include "network/session.h"
 
 namespace berth::network {
@@ -15,6 +16,9 @@ constexpr std::size_t attempts_max = 4;
 /// A first write of at most this much is taken by the kernel whole or not at all, so that its failure tells
 /// that the target has seen nothing.
 constexpr std::size_t atomic_write_bytes_max = 16 * 1024;
+
+/// A body that comes in parts is kept up to this length, in case that its target is lost.
+constexpr std::uint64_t kept_body_bytes_max = 16 * 1024;
 
 constexpr std::string_view slow_body = "No part of the request body came within the idle timeout.";
 /// In the words in which tasks say it (mcp::unknown_end), so that a client knows one sentence.
@@ -55,11 +59,11 @@ Task<Session::Relay> Session::hand_over() {
     target_->set_deadline(started_ + loop_.options.idle_timeout);
     const auto written = co_await target_->write(target_head_, first_part_);
     if (written) {
-      own_status_ = 0;
+      if (!is_repeated_) own_status_ = 0;
       co_return Relay::complete;
     }
-    own_status_ = written.error().code() == ErrorCode::deadline_exceeded ? 504 : 502;
-    own_message_ = "The target closed the connection while the request was being handed over.";
+    note_failure(written.error().code() == ErrorCode::deadline_exceeded ? 504 : 502,
+                 "The target closed the connection while the request was being handed over.");
     if (target_head_.size() + first_part_.size() > atomic_write_bytes_max) break;
     move_on();
   }
@@ -99,13 +103,19 @@ Task<bool> Session::connect() {
 
 void Session::on_connect_error(const Error& error) {
   const bool slow = error.code() == ErrorCode::deadline_exceeded;
-  own_status_ = slow ? 504 : 502;
-  own_message_ =
-      slow ? "The target did not accept a connection in time." : "The target refused the connection.";
+  note_failure(slow ? 504 : 502, slow ? "The target did not accept a connection in time."
+                                      : "The target refused the connection.");
   // A lack of descriptors is ours; only what the target did makes it suspect.
   if (slow || error.code() == ErrorCode::unavailable) loop_.options.on_connect_failed(upstream_->key());
   const std::lock_guard lock(loop_.mutex);
   ++upstream_->counters.connect_failures;
+}
+
+/// That an earlier target may have run the request is worse news than what happens to it since.
+void Session::note_failure(int status, std::string message) {
+  if (is_repeated_) return;
+  own_status_ = status;
+  own_message_ = std::move(message);
 }
 
 void Session::count_retry() {
@@ -155,7 +165,11 @@ Task<Session::Relay> Session::await_head(ByteBuffer& buffer) {
     if (status == http1::HeadStatus::incomplete) {
       if (buffer.size() == buffer.capacity()) buffer.grow(buffer.capacity() * 2);
       const auto count = co_await target_->read_some(buffer.space());
-      if (!count || *count == 0) co_return without_answer(count, buffer.empty());
+      if (!count || *count == 0) {
+        // What the client is still sending may be wanted by another target.
+        while (keeps_upload_ && uploading_) co_await upload_done_.wait();
+        co_return without_answer(count, buffer.empty());
+      }
       buffer.filled(*count);
       continue;
     }
@@ -228,23 +242,42 @@ void Session::note_answer() {
 Session::Relay Session::without_answer(const Result<std::size_t>& read, bool nothing_came) {
   if (client_gone_) return Relay::broken;
   // The upload may know better why: it has closed the connection over a client that is slow or malformed.
-  if (own_status_ != 0) return Relay::no_answer;
+  if (own_status_ != 0 && !is_repeated_) return Relay::no_answer;
   const bool expired = !read && read.error().code() == ErrorCode::deadline_exceeded;
   if (expired && awaiting_client_) {
     own_status_ = 408;
     own_message_ = slow_body;
     return Relay::no_answer;
   }
-  own_status_ = expired ? 504 : 502;
-  own_message_ = fmt::format("{} {}", unknown_end,
+  // A task reads a request whole before it acts on it.
+  const bool is_unread = nothing_came && discarding_;
+  if (is_unread) {
+    note_failure(502, "The target closed the connection before it had read the request.");
+  } else {
+    note_failure(expired ? 504 : 502,
+                 fmt::format("{} {}", unknown_end,
                              expired ? "The target did not answer within the idle timeout."
-                                     : "The target closed the connection before it had answered.");
-  if (!expired && nothing_came && safe_method_ && !uploaded_ && attempts_ < attempts_max) {
+                                     : "The target closed the connection before it had answered."));
+  }
+  if (!expired && nothing_came && may_repeat() && attempts_ < attempts_max) {
+    if (!is_unread && !safe_method_ && !is_repeated_) mark_repeated();
+    if (uploaded_) first_part_ = kept_body_;
+    discarding_ = false;
     move_on();
     return Relay::retry;
   }
   count_broken_answer();
   return Relay::no_answer;
+}
+
+/// Whether all of the request is still here.
+bool Session::may_repeat() const { return !uploaded_ || (keeps_upload_ && request_body_.done()); }
+
+/// The next target knows by this that the request may have run, and runs it only where that does nothing
+/// twice: it can read what is asked for, and this front door cannot.
+void Session::mark_repeated() {
+  is_repeated_ = true;
+  target_head_.insert(target_head_.size() - 2, fmt::format("{}: 1\r\n", http::repeated_header));
 }
 
 Session::Relay Session::malformed_answer() {
@@ -281,6 +314,9 @@ void Session::watch_client() {
 }
 
 void Session::start_upload() {
+  keeps_upload_ =
+      request_.framing == http1::Framing::length && request_.content_length <= kept_body_bytes_max;
+  if (keeps_upload_) kept_body_ = first_part_;
   in_.clear();
   uploading_ = uploaded_ = true;
   scope_.spawn(upload(shared_from_this()));
@@ -309,6 +345,7 @@ Task<void> Session::upload_rest() {
     const std::string_view bytes = in_.view();
     const auto taken = request_body_.take(bytes);
     if (!taken) co_return end_upload_with(400, taken.error().message());
+    if (keeps_upload_) kept_body_ += bytes.substr(0, *taken);
     if (!discarding_) {
       target_->set_deadline(loop_.clock.now() + loop_.options.idle_timeout);
       const auto written = co_await target_->write(bytes.substr(0, *taken));

@@ -39,7 +39,7 @@ struct FrontDoorOptions {
 struct FrontDoorTotals {
   std::uint64_t requests = 0;     ///< answered, by a target or by the front door itself
   std::uint64_t own_answers = 0;  ///< of these, errors of the front door's own
-  std::uint64_t retries = 0;      ///< moved to another connection or target before being handed over
+  std::uint64_t retries = 0;      ///< given to another connection or target
   std::size_t connections = 0;    ///< client connections open now
   std::size_t in_flight = 0;      ///< requests being answered now
 };

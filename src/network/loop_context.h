@@ -51,7 +51,7 @@ struct ProxyOptions {
 struct ProxyCounters {
   std::uint64_t answers[5] = {};  ///< to clients, by class of status
   std::uint64_t own_answers = 0;  ///< of these, the front door's own errors
-  std::uint64_t retries = 0;      ///< moved to another connection or target before being handed over
+  std::uint64_t retries = 0;      ///< given to another connection or target
   std::uint64_t disconnects = 0;  ///< clients that left before their answer was complete
   std::uint64_t connections = 0;  ///< accepted
   std::uint64_t handshake_failures = 0;

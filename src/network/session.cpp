@@ -202,6 +202,7 @@ void Session::prepare_request() {
   own_status_ = 0;
   fresh_only_ = false;
   discarding_ = false;
+  is_repeated_ = false;
 }
 
 Task<Session::After> Session::exchange() {
@@ -261,6 +262,7 @@ Task<Session::After> Session::finish(Relay relay) {
     if (!request_read && !uploading_) co_await linger();
   }
   if (uploading_) co_await end_upload();
+  if (std::exchange(keeps_upload_, false)) kept_body_ = std::string();
   if (watching_) {
     watching_ = false;
     client_->watch_peer_close(nullptr);

@@ -68,6 +68,9 @@ class Session : public std::enable_shared_from_this<Session> {
   Task<Relay> relay_body(ByteBuffer& buffer);
   Task<Result<void>> pass_on(std::string_view head, std::string_view body);
   Relay without_answer(const Result<std::size_t>& read, bool nothing_came);
+  bool may_repeat() const;
+  void mark_repeated();
+  void note_failure(int status, std::string message);
   Relay malformed_answer();
   Relay broken_answer();
   Relay client_left();
@@ -117,6 +120,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::size_t attempts_ = 0;
   int own_status_ = 0;
   std::string own_message_;
+  bool is_repeated_ = false;  ///< a target was lost that may have run it
 
   // The answer.
   http1::HeadView answer_;
@@ -135,6 +139,8 @@ class Session : public std::enable_shared_from_this<Session> {
   TimePoint watch_after_;
   bool uploading_ = false;
   bool uploaded_ = false;         ///< there was an upload for this request
+  bool keeps_upload_ = false;     ///< the body is short enough to be kept for another target
+  std::string kept_body_;         ///< all of it so far, then
   bool awaiting_client_ = false;  ///< the upload waits for bytes
   bool discarding_ = false;       ///< the rest of the request body goes nowhere
   std::optional<TimePoint> linger_until_;

@@ -30,6 +30,8 @@ struct RequestContext {
   bool to_home = false;
   /// Forwarded to who is to take a session over: the generation that had it and was found lost. 0: not so.
   std::uint64_t lost_life = 0;
+  /// It was sent to another task before, which was lost and may have run it.
+  bool is_repeated = false;
   /// Of a forwarded request whose state is not here: set instead of an answer, so that the sister looks on.
   bool* disowned = nullptr;
   std::string request_id;  ///< for logs
@@ -56,6 +58,8 @@ class Endpoint {
   virtual std::size_t calls() const = 0;
   /// Callers whose state in the server is in this task.
   virtual HomeLoad homes() const { return {}; }
+  /// Callers that were told that what the server kept for them was lost.
+  virtual std::uint64_t states_lost() const { return 0; }
 };
 
 /// The world an endpoint lives in; everything outlives it.

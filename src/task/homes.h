@@ -13,11 +13,15 @@
 
 namespace berth::task {
 
-/// A caller at home in this task: what a server of the session era keeps for it is in a process here.
-struct Home {
-  std::string key;            ///< home_key
+/// What is known of the state that a server of the session era keeps for a caller.
+struct KeptState {
   std::uint64_t process = 0;  ///< ServerHost's number of the one that ran its last call; 0: none has
-  bool is_lost = false;       ///< what it had was lost, and it has not been told
+  bool is_lost = false;       ///< what it had was lost, and its caller has not been told
+};
+
+/// A caller at home in this task: what a server of the session era keeps for it is in a process here.
+struct Home : KeptState {
+  std::string key;            ///< home_key
   bool is_kept = false;       ///< it may have state, and the sisters know that it is here
   bool is_contested = false;  ///< it is in a sister, too, which hashing prefers
   std::size_t calls = 0;      ///< under way; the home stays here meanwhile

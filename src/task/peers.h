@@ -29,6 +29,10 @@ struct Forwarded {
   std::string why;  ///< a sentence, for every end but `answered`
 };
 
+/// Why a call has no outcome whose task was lost. Clients are told no more: how that task was reached
+/// concerns the log.
+inline constexpr std::string_view lost_task_sentence = "The task that ran it was lost before it answered.";
+
 /// Hands a request to the task that owns its state and streams that task's answer back.
 class PeerForwarder {
  public:

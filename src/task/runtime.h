@@ -38,7 +38,8 @@ struct RuntimeOptions {
   std::vector<std::string> secret_paths;
   /// Where the task keeps who of its servers does not answer and why, for whoever may know; empty: nowhere.
   std::string readiness_file;
-  Secret fleet_key;  ///< 32 bytes or more, the same in every task
+  Secret fleet_key;         ///< 32 bytes or more, the same in every task
+  Secret second_fleet_key;  ///< accepted as well, while one is rotated; empty: none
   /// Principal and secret of each API key (spec.auth.keys, read by the composition root); empty: open.
   std::vector<std::pair<std::string, Secret>> keys;
   /// What child processes get besides their spec's own environment: PATH, HOME, LANG, TMPDIR.

@@ -168,3 +168,29 @@ test('state: process refuses one call after a loss', async (t) => {
   assert.match(error.message, /was not run.*call again to begin anew/);
   assert.equal(found((await call('get')).result), 'nothing');
 });
+
+test('a session whose process ends is told so once, and goes on in a new one', async (t) => {
+  const service = await Service.start(t, spec());
+  const url = await service.url();
+  for (const era of ['SDK 1.x', 'SDK 2.x legacy']) {
+    const client = await sdkClients[era](url);
+    t.after(() => client.close());
+    await client.callTool({ name: 'set', arguments: { value: 'mine' } });
+    await assert.rejects(client.callTool({ name: 'die', arguments: {} }), /may have run/);
+    const told = await client.callTool({ name: 'get', arguments: {} });
+    assert.equal(found(told), 'nothing');
+    assert.match(noticeOf(told), /what it kept in memory is lost/);
+    assert.equal(noticeOf(await client.callTool({ name: 'get', arguments: {} })), undefined);
+  }
+  await until('the status tells of both losses', async () =>
+    /callers told that their state was lost with its process: 2/.test((await service.berth('status')).out));
+});
+
+test('with state: process such a session is not found any more', async (t) => {
+  const service = await Service.start(t, spec(', state: process'));
+  const client = await sdkClients['SDK 1.x'](await service.url());
+  t.after(() => client.close());
+  await client.callTool({ name: 'set', arguments: { value: 'mine' } });
+  await assert.rejects(client.callTool({ name: 'die', arguments: {} }), /may have run/);
+  await assert.rejects(client.callTool({ name: 'get', arguments: {} }), /Session not found/);
+});

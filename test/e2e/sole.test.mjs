@@ -123,7 +123,8 @@ test('a restart moves it under calls that come all the time', async (t) => {
   };
   const callers = Promise.all([caller(), caller(), caller()]);
   try {
-    assert.equal((await service.berth('restart')).code, 0);
+    const { code, out, err } = await service.berth('restart');
+    assert.equal(code, 0, out + err);
     await service.healthy(3);
     const before = calls;
     await until('calls go on', () => calls > before + 10);

@@ -200,8 +200,8 @@ Task<std::shared_ptr<Session>> Adoption::begin_anew(const Search& search) {
   place.reset();
   const auto session =
       sessions_.adopt(std::move(caller), description->capabilities, std::move(memory), search.token);
-  session->is_told_of_loss =
-      description->era == mcp::Era::modern || shared_.world.spec.state == model::State::none;
+  session->state.is_lost =
+      description->era == mcp::Era::legacy && shared_.world.spec.state != model::State::none;
   sessions_.restore(*session, search.owner.generation);
   ++adopted_;
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(shared_.now() - began);

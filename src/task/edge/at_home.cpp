@@ -14,10 +14,6 @@ namespace {
 /// Tasks that a request is taken to before it runs where it arrived.
 constexpr std::size_t tries_max = 4;
 
-constexpr std::string_view lost_home_notice =
-    "The server's process that served this caller is gone, and what it kept in memory is lost; this is a new "
-    "one.";
-
 std::string key_of(const Shared& shared, const RequestContext& context) {
   return home_key(shared.world.server, context.principal, context.client);
 }
@@ -31,10 +27,32 @@ Task<Whereabouts> take_in(Shared& shared, const Incoming& incoming, std::string 
 
 }  // namespace
 
-bool has_homes(const Shared& shared) {
+bool keeps_state(const Shared& shared, mcp::Era of_caller) {
   const model::ServerSpec& spec = shared.world.spec;
-  return shared.facts.era(mcp::Era::modern) == mcp::Era::legacy && spec.state != model::State::none &&
+  return shared.facts.era(of_caller) == mcp::Era::legacy && spec.state != model::State::none &&
          (spec.kind == model::ServerSpec::Kind::command || spec.kind == model::ServerSpec::Kind::url);
+}
+
+bool uses_state(mcp::Method method) {
+  using mcp::Method;
+  return method == Method::tools_call || method == Method::prompts_get || method == Method::resources_read;
+}
+
+void look_for_loss(KeptState& state, const ServerHost& host) {
+  if (state.process == 0 || host.runs(state.process)) return;
+  state.process = 0;
+  state.is_lost = true;
+}
+
+void note_process(KeptState& state, const ServerHost& host, std::uint64_t process) {
+  look_for_loss(state, host);
+  state.process = process;
+}
+
+void note_told(Shared& shared, KeptState& state, std::string_view principal) {
+  state.is_lost = false;
+  ++shared.counters.states_lost;
+  shared.world.log.warning("state_lost", {{"server", shared.world.server}, {"principal", principal}});
 }
 
 std::shared_ptr<Home> home_here(const Shared& shared, const RequestContext& context) {
@@ -66,18 +84,12 @@ Task<Whereabouts> find_home(Shared& shared, const Incoming& incoming) {
 
 AtHome::AtHome(Shared& shared, const Incoming& incoming, std::shared_ptr<Home> home)
     : shared_(shared), incoming_(incoming), home_(std::move(home)) {
-  using mcp::Method;
   if (!home_) return;
   ++home_->calls;
-  const Method method = incoming.message.known;
-  uses_state_ =
-      method == Method::tools_call || method == Method::prompts_get || method == Method::resources_read;
+  uses_state_ = uses_state(incoming.message.known);
   if (!uses_state_) return;
   ++home_->calls_begun;
-  if (home_->process != 0 && !shared_.world.host.runs(home_->process)) {
-    home_->process = 0;
-    home_->is_lost = true;
-  }
+  look_for_loss(*home_, shared_.world.host);
   shared_.world.homes.keep(*home_);
 }
 
@@ -85,12 +97,7 @@ AtHome::~AtHome() {
   if (home_) --home_->calls;
 }
 
-void AtHome::tell() {
-  home_->is_lost = false;
-  ++shared_.counters.states_lost;
-  shared_.world.log.warning("state_lost",
-                            {{"server", shared_.world.server}, {"principal", incoming_.context.principal}});
-}
+void AtHome::tell() { note_told(shared_, *home_, incoming_.context.principal); }
 
 std::optional<mcp::RpcError> AtHome::refuse() {
   const bool is_refused = uses_state_ && home_->is_lost && shared_.world.spec.state == model::State::process;
@@ -101,20 +108,18 @@ std::optional<mcp::RpcError> AtHome::refuse() {
 
 std::optional<mcp::Notification> AtHome::warning() const {
   if (!uses_state_ || !home_->is_lost) return std::nullopt;
-  return mcp::Notification{"notifications/message", mcp::notice_params(lost_home_notice)};
+  return mcp::Notification{"notifications/message", mcp::notice_params(mcp::lost_state_notice)};
 }
 
 void AtHome::end(mcp::Outcome& outcome) {
   if (!uses_state_ || !home_ || outcome.process == 0) return;
-  // It was still to be read when its process ended, and has run in the next one.
-  if (home_->process != 0 && !shared_.world.host.runs(home_->process)) home_->is_lost = true;
-  home_->process = outcome.process;
+  note_process(*home_, shared_.world.host, outcome.process);
   if (outcome.kind == mcp::Outcome::Kind::error && outcome.error == mcp::state_lost()) {
     home_->process = 0;
     return tell();
   }
   if (!home_->is_lost || outcome.kind != mcp::Outcome::Kind::result) return;
-  outcome.result = mcp::with_notice(outcome.result, lost_home_notice);
+  outcome.result = mcp::with_notice(outcome.result, mcp::lost_state_notice);
   tell();
 }
 

@@ -15,8 +15,18 @@ struct Whereabouts {
   std::shared_ptr<Home> home;
 };
 
-/// Whether callers of the server have homes: it is of the session era, and may keep something for them.
-bool has_homes(const Shared& shared);
+/// Whether the server may keep something for callers of that era in its process: it is spoken to in the
+/// session era. Those of the modern one then have homes.
+bool keeps_state(const Shared& shared, mcp::Era of_caller);
+inline bool has_homes(const Shared& shared) { return keeps_state(shared, mcp::Era::modern); }
+/// Whether what a server keeps for its caller makes a difference to such a request.
+bool uses_state(mcp::Method method);
+/// Before a call: its caller's state is lost if the process has ended that had it.
+void look_for_loss(KeptState& state, const ServerHost& host);
+/// After a call that `process` ran: it was still to be read when its process ended, and has run in another.
+void note_process(KeptState& state, const ServerHost& host, std::uint64_t process);
+/// The caller is being told of its loss.
+void note_told(Shared& shared, KeptState& state, std::string_view principal);
 
 /// The caller's home if it is known to be here.
 std::shared_ptr<Home> home_here(const Shared& shared, const RequestContext& context);

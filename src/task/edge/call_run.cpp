@@ -17,6 +17,12 @@ CallRun::CallRun(Shared& shared, http::Exchange& exchange, const MemoryAccount::
 
 void CallRun::start(const mcp::Call& call) { active_ = shared_.world.host.start(call, *this); }
 
+void CallRun::start_again(const mcp::Call& call) {
+  outcome_.reset();
+  active_.reset();
+  start(call);
+}
+
 bool CallRun::has_news() const { return outcome_ || !notifications_.empty() || gone_ || cut_ || silent_; }
 
 Task<void> CallRun::wait() {

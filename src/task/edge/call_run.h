@@ -19,11 +19,14 @@ class CallRun final : public mcp::CallObserver, public Waiter {
   CallRun(Shared& shared, http::Exchange& exchange, const MemoryAccount::Charge& memory);
 
   void start(const mcp::Call& call);
+  /// Once more, instead of the outcome there is.
+  void start_again(const mcp::Call& call);
   /// Returns when there is something to do: a notification, the outcome, silence, or the end.
   Task<void> wait();
 
   std::vector<mcp::Notification> take_notifications();
   bool has_outcome() const { return outcome_.has_value(); }
+  const mcp::Outcome& outcome() const { return *outcome_; }
   mcp::Outcome take_outcome() { return *std::move(outcome_); }
   /// The client has left.
   bool is_gone() const { return gone_; }

@@ -7,6 +7,7 @@
 #include "task/edge/legacy_edge.h"
 #include "task/edge/modern_edge.h"
 #include "task/edge/request_body.h"
+#include "task/edge/run_again.h"
 #include "task/edge/sole_home.h"
 #include "task/edge/tracing.h"
 
@@ -21,7 +22,6 @@ class EndpointImpl final : public Endpoint {
       : shared_(world),
         modern_(shared_),
         legacy_(shared_),
-        idle_(world.clock.executor()),
         http_sse_(shared_, [this](http::Exchange& exchange, RequestContext context) {
           return serve(exchange, std::move(context));
         }) {
@@ -61,18 +61,19 @@ class EndpointImpl final : public Endpoint {
     bool late = false;
     alarm->arm(deadline, [this, &late] {
       late = true;
-      idle_.notify();
+      shared_.idle.notify();
     });
-    while (in_service_ > 0 && !late) co_await idle_.wait();
+    // A call whose client has left goes on, and its answer is kept for that client.
+    while ((in_service_ > 0 || shared_.counters.calls > 0) && !late) co_await shared_.idle.wait();
     const std::size_t cut = shared_.counters.calls;
     shared_.ticker.cut();
     // What was cut still says so to its client, which takes no time worth mentioning.
     late = false;
     alarm->arm(shared_.now() + std::chrono::seconds(1), [this, &late] {
       late = true;
-      idle_.notify();
+      shared_.idle.notify();
     });
-    while (in_service_ > 0 && !late) co_await idle_.wait();
+    while (in_service_ > 0 && !late) co_await shared_.idle.wait();
     co_await http_sse_.stop();
     legacy_.sessions().release_all();
     co_return cut;
@@ -87,6 +88,7 @@ class EndpointImpl final : public Endpoint {
   void write_metrics(monitoring::MetricsWriter& writer) const override;
   std::size_t calls() const override { return shared_.counters.calls; }
   HomeLoad homes() const override { return shared_.world.homes.load(shared_.world.server); }
+  std::uint64_t states_lost() const override { return shared_.counters.states_lost; }
 
  private:
   /// One request being answered.
@@ -94,7 +96,7 @@ class EndpointImpl final : public Endpoint {
    public:
     explicit InService(EndpointImpl& endpoint) : endpoint_(endpoint) { ++endpoint_.in_service_; }
     ~InService() {
-      if (--endpoint_.in_service_ == 0) endpoint_.idle_.notify();
+      if (--endpoint_.in_service_ == 0) endpoint_.shared_.idle.notify();
     }
     InService(const InService&) = delete;
     InService& operator=(const InService&) = delete;
@@ -117,7 +119,6 @@ class EndpointImpl final : public Endpoint {
   LegacyEdge legacy_;
   std::optional<SoleHome> sole_home_;  ///< with `isolation: service`
   std::size_t in_service_ = 0;
-  Signal idle_;
   HttpSse http_sse_;
 };
 
@@ -132,6 +133,8 @@ Task<void> EndpointImpl::serve_http_sse(http::Exchange& exchange, const RequestC
   Incoming incoming{exchange, context, memory, {}, mcp::read_headers(exchange.head().headers), {}, {}};
   if (allowed == "GET") {
     co_await http_sse_.open(incoming);
+  } else if (context.is_repeated) {
+    co_await answer_unknown_end(incoming);
   } else {
     co_await http_sse_.post(incoming);
   }
@@ -205,6 +208,11 @@ Task<void> EndpointImpl::read(Incoming& incoming, json::Slice value) {
     incoming.parts = mcp::split_params(message->params);
   }
   note(incoming.context, is_batch ? "batch" : incoming.message.method, incoming.parts);
+  if (sole_home_ && incoming.context.is_repeated) {
+    bool may = is_batch && is_repeatable_batch(value);
+    if (!is_batch) may = co_await may_run_again(shared_, incoming);
+    if (!may) co_return co_await answer_unknown_end(incoming);
+  }
   std::optional<SoleHome::Admitted> admitted;
   const bool is_answered = co_await bring(incoming, admitted);
   if (is_answered) co_return;
@@ -241,7 +249,13 @@ Task<void> EndpointImpl::dispatch(Incoming& incoming) {
   if (!era) {
     ++shared_.counters.refused;
     co_await answer_refusal(incoming.exchange, incoming.message.id, std::move(era.error()));
-  } else if (*era == mcp::Era::legacy) {
+    co_return;
+  }
+  if (incoming.context.is_repeated) {
+    const bool may = co_await may_run_again(shared_, incoming);
+    if (!may) co_return co_await answer_unknown_end(incoming);
+  }
+  if (*era == mcp::Era::legacy) {
     co_await legacy_.message(incoming);
   } else if (is_request) {
     co_await modern_.request(incoming);
@@ -252,11 +266,13 @@ Task<void> EndpointImpl::dispatch(Incoming& incoming) {
 
 Task<void> EndpointImpl::batch(const Incoming& incoming, json::Slice array) {
   auto checked = mcp::check_batch(array);
-  if (checked) {
-    co_await legacy_.batch(incoming, array);
-  } else {
+  if (!checked) {
     ++shared_.counters.refused;
     co_await answer_refusal(incoming.exchange, {}, std::move(checked.error()));
+  } else if (incoming.context.is_repeated && !is_repeatable_batch(array)) {
+    co_await answer_unknown_end(incoming);
+  } else {
+    co_await legacy_.batch(incoming, array);
   }
 }
 

@@ -1,27 +1,17 @@
 #include "task/edge/event_stream.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "mcp/message.h"
 #include "task/edge/legacy_call.h"
 
 namespace berth::task::edge {
+namespace {
 
-std::string event_id(std::uint64_t stream, std::uint64_t sequence) {
-  return std::to_string(stream) + "." + std::to_string(sequence);
-}
+/// Every event of a stream carries the ids of its requests; only a batch has many.
+constexpr std::size_t requests_bytes_max = 256;
 
-std::optional<std::pair<std::uint64_t, std::uint64_t>> parse_event_id(std::string_view text) {
-  const char* const end = text.data() + text.size();
-  std::uint64_t stream = 0;
-  std::uint64_t sequence = 0;
-  const auto first = std::from_chars(text.data(), end, stream);
-  if (first.ec != std::errc{} || first.ptr == end || *first.ptr != '.') return std::nullopt;
-  const auto second = std::from_chars(first.ptr + 1, end, sequence);
-  if (second.ec != std::errc{} || second.ptr != end) return std::nullopt;
-  return std::pair(stream, sequence);
-}
+}  // namespace
 
 void ReplayLog::add(const Event& event) {
   const std::size_t bytes = event.json.size();
@@ -56,9 +46,9 @@ std::vector<Event> ReplayLog::after(std::uint64_t stream, std::uint64_t sequence
   return found;
 }
 
-bool ReplayLog::knows(std::uint64_t stream) const {
-  const auto is_of_stream = [&](const Event& event) { return event.stream == stream; };
-  return std::ranges::any_of(events_, is_of_stream) || std::ranges::any_of(dispensable_, is_of_stream);
+bool ReplayLog::has_answer(std::uint64_t stream) const {
+  return std::ranges::any_of(events_,
+                             [&](const Event& event) { return event.is_answer && event.stream == stream; });
 }
 
 bool ReplayLog::has_after(std::uint64_t stream, std::uint64_t sequence, std::string_view json) const {
@@ -154,7 +144,7 @@ void EventStream::add(Event event) {
 void EventStream::add_response(std::string json, int status, std::optional<std::int64_t> retry_after_s) {
   status_ = status;
   retry_after_s_ = retry_after_s;
-  add({.json = std::move(json)});
+  add({.json = std::move(json), .is_answer = true});
 }
 
 void EventStream::add_message(std::string json) {
@@ -189,6 +179,8 @@ void EventStream::close() {
 
 void EventStream::add_call(std::shared_ptr<LegacyCall> call) {
   std::erase_if(calls_, [](const auto& other) { return other->has_ended(); });
+  if (requests_.size() + call->id().size() < requests_bytes_max)
+    requests_.append(requests_.empty() ? "" : ",").append(call->id());
   calls_.push_back(std::move(call));
   ++open_calls_;
 }
@@ -216,6 +208,7 @@ void EventStream::rewind(std::uint64_t sequence) {
   for (const Event& event : unsent_) memory_.add(event.json.size());
   last_sequence_ = std::max(last_sequence_, sequence);
   sent_sequence_ = sequence;
+  was_read_ = false;
 }
 
 void EventStream::skip_to_now() {

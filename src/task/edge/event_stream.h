@@ -15,16 +15,14 @@ namespace berth::task::edge {
 class EventStream;
 class LegacyCall;
 
-/// One message of a stream. Its SSE id is "<stream>.<sequence>", unique within the session.
+/// One message of a stream. Stream and sequence name it within its session (EventName).
 struct Event {
   std::uint64_t stream = 0;
   std::uint64_t sequence = 0;
   std::string json;
   bool dispensable = false;  ///< said along the way, as progress is: answers and questions outlive it
+  bool is_answer = false;
 };
-std::string event_id(std::uint64_t stream, std::uint64_t sequence);
-/// The stream and sequence of an id that event_id wrote.
-std::optional<std::pair<std::uint64_t, std::uint64_t>> parse_event_id(std::string_view text);
 
 /// The newest events of a session, kept for clients that come back with Last-Event-ID. Bounded by number and
 /// bytes, and by what `memory` allows; of those that can be spared the oldest go first, then the oldest.
@@ -36,9 +34,12 @@ class ReplayLog {
   void add(const Event& event);
   /// In the order in which they were added.
   std::vector<Event> after(std::uint64_t stream, std::uint64_t sequence) const;
-  bool knows(std::uint64_t stream) const;
   /// Whether after() would find an event with this text.
   bool has_after(std::uint64_t stream, std::uint64_t sequence, std::string_view json) const;
+  /// Whether it has one, read or not; without any, its stream has nothing left that its client waits for.
+  bool has_answer(std::uint64_t stream) const;
+  /// What cannot be spared, in the order in which it was added.
+  const std::deque<Event>& lasting() const { return events_; }
 
  private:
   bool drop_oldest();
@@ -125,6 +126,9 @@ class EventStream {
   /// Ends calls under way with an error that says why.
   void fail_calls(std::string_view why);
   const std::vector<std::shared_ptr<LegacyCall>>& calls() const { return calls_; }
+  /// The ids of the requests that it answers, the first of them: JSON texts with commas between.
+  const std::string& requests() const { return requests_; }
+  void set_requests(std::string ids) { requests_ = std::move(ids); }
 
   bool must_stream() const { return must_stream_; }
   bool is_closed() const { return closed_; }
@@ -143,6 +147,10 @@ class EventStream {
   void skip_to_now();
   /// The last event its reader has been given.
   std::uint64_t sent_sequence() const { return sent_sequence_; }
+  /// All that it said has been handed to its reader.
+  void set_read() { was_read_ = true; }
+  /// Its reader left before that, and may come back: it has the ids of events.
+  bool is_unread() const { return has_ids() && must_stream_ && !permanent_ && !was_read_; }
   int status() const { return status_; }
   std::optional<std::int64_t> retry_after_s() const { return retry_after_s_; }
 
@@ -164,6 +172,8 @@ class EventStream {
   std::optional<std::int64_t> retry_after_s_;
   std::size_t open_calls_ = 1;  ///< the one who adds calls counts as one until seal()
   std::vector<std::shared_ptr<LegacyCall>> calls_;
+  std::string requests_;
+  bool was_read_ = false;
   StreamReader* reader_ = nullptr;
 };
 

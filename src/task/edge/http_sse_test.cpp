@@ -126,6 +126,12 @@ TEST_F(HttpSseTest, RefusesWhatIsNotTheCallers) {
   EXPECT_EQ(open()->status(), 503);
 }
 
+TEST_F(HttpSseTest, AMessageThatMayHaveRunIsNotRunAgain) {
+  const auto stream = begin();
+  EXPECT_EQ(summary(post(where, call_tool, {.is_repeated = true})), "502 -32603");
+  EXPECT_TRUE(fleet.host().started.empty());
+}
+
 TEST_F(HttpSseTest, WhatIsNoMessageIsAnsweredOnTheStream) {
   const auto stream = begin();
   EXPECT_EQ(summary(post(where, "{")), "202 empty");

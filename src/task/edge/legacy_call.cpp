@@ -9,7 +9,9 @@
 #include "base/log.h"
 #include "mcp/modern.h"
 #include "task/edge/answers.h"
+#include "task/edge/at_home.h"
 #include "task/edge/progress.h"
+#include "task/edge/run_again.h"
 #include "task/edge/session.h"
 
 namespace berth::task::edge {
@@ -42,7 +44,7 @@ LegacyCall::LegacyCall(Shared& shared, std::weak_ptr<Session> session,
 }
 
 LegacyCall::~LegacyCall() {
-  if (!ended_) --shared_.counters.calls;
+  if (!ended_) shared_.call_ended();
 }
 
 mcp::Call LegacyCall::call() const {
@@ -58,6 +60,8 @@ mcp::Call LegacyCall::call() const {
 
 void LegacyCall::start() {
   const mcp::Call started = call();
+  const std::shared_ptr<Session> session = session_.lock();
+  if (session && uses_state(known_)) look_for_loss(session->state, shared_.world.host);
   auto active = shared_.world.host.start(started, *this);
   if (!ended_) active_ = std::move(active);
 }
@@ -70,8 +74,14 @@ void LegacyCall::on_notification(mcp::Notification notification) {
 
 void LegacyCall::on_outcome(mcp::Outcome outcome) {
   if (ended_) return;
+  const bool is_refused = note_state(outcome);
+  if (outcome.is_lost && may_start_again()) {
+    has_run_again_ = true;
+    return start_soon(&LegacyCall::run_again);
+  }
   switch (outcome.kind) {
     case mcp::Outcome::Kind::result: {
+      if (known_ == mcp::Method::tools_list) note_tools(outcome.result);
       forget_request();
       if (known_ == mcp::Method::tools_list && spoken() == mcp::Era::modern)
         outcome.result = shared_.without_illegal_tools(std::move(outcome.result), mcp::Era::modern);
@@ -84,19 +94,50 @@ void LegacyCall::on_outcome(mcp::Outcome outcome) {
     }
     case mcp::Outcome::Kind::error:
       forget_request();
+      if (is_refused) return finish(mcp::write_error(id_, mcp::session_not_found()), 404, {});
       if (outcome.error.code == mcp::code::missing_capability) return refuse_to_ask(outcome.error.message);
       return fail(std::move(outcome.error));
     case mcp::Outcome::Kind::input_required: return ask(std::move(outcome.input));
   }
 }
 
-/// The first result of a session that was taken over says so, and a log line to a client that wants them.
+/// Which process has the session's state from now on. True: the call was not run, because its process ended
+/// before, and the session ends with it (server.state: process).
+bool LegacyCall::note_state(const mcp::Outcome& outcome) {
+  const std::shared_ptr<Session> session = session_.lock();
+  if (!session || !uses_state(known_) || !keeps_state(shared_, mcp::Era::legacy) || outcome.process == 0)
+    return false;
+  note_process(session->state, shared_.world.host, outcome.process);
+  return outcome.kind == mcp::Outcome::Kind::error && outcome.error == mcp::state_lost();
+}
+
+/// The first result after a loss says so, and a log line to a client that wants them.
 void LegacyCall::tell_of_loss(std::string& result) {
   const std::shared_ptr<Session> session = session_.lock();
-  if (!session || std::exchange(session->is_told_of_loss, true)) return;
+  if (!session || !session->state.is_lost) return;
   if (session->has_set_level && *session->log_level <= mcp::LoggingLevel::warning)
     stream_.add_aside(mcp::notice_message(mcp::lost_state_notice));
   result = mcp::with_notice(result, mcp::lost_state_notice);
+  note_told(shared_, session->state, caller_->principal);
+}
+
+/// What was parked in the process that was lost is lost with it, and whoever builds on its state is told
+/// before anything runs in another.
+bool LegacyCall::may_start_again() const {
+  return !has_run_again_ && rounds_ == 0 && shared_.world.spec.state != model::State::process &&
+         is_repeatable(shared_, known_, caller_->principal,
+                       json::Slice::trusted(params_.empty() ? "{}" : params_));
+}
+
+void LegacyCall::run_again() {
+  active_.reset();
+  const std::shared_ptr<LegacyCall> alive = shared_from_this();
+  start();
+}
+
+void LegacyCall::note_tools(const std::string& result) const {
+  shared_.tools.note(caller_->principal, json::Slice::trusted(params_.empty() ? "{}" : params_),
+                     json::Slice::trusted(result));
 }
 
 /// Its server needs it no more; what is left of the call may be kept for a client that comes back.
@@ -115,11 +156,13 @@ void LegacyCall::fail(mcp::RpcError error) {
 
 void LegacyCall::finish(std::string json, int status, std::optional<std::int64_t> retry_after_s) {
   ended_ = true;
-  --shared_.counters.calls;
+  shared_.call_ended();
   shared_.counters.call_seconds.observe(std::chrono::duration<double>(shared_.now() - started_).count());
   if (!stream_.memory().admits_message(json.size()))
     json = mcp::write_error(id_, unkept_answer(json.size(), stream_.memory()));
   stream_.add_response(std::move(json), status, retry_after_s);
+  const std::shared_ptr<Session> session = session_.lock();
+  if (session && session->unread.contains(stream_.number())) session->changed();
   stream_.call_ended();
 }
 
@@ -127,7 +170,7 @@ void LegacyCall::cancel(std::string_view reason) {
   if (ended_) return;
   ended_ = true;
   if (active_ && !reason.empty()) active_->set_cancel_reason(reason);
-  --shared_.counters.calls;
+  shared_.call_ended();
   active_.reset();
   soon_.reset();
   forget_request();
@@ -169,9 +212,15 @@ void LegacyCall::ask(mcp::InputRequired input) {
   for (mcp::InputRequest& request : input.requests) asked_.push_back({std::move(request), {}});
   ask_deadline_ = shared_.now() + shared_.world.spec.input_timeout;
   if (!asked_.empty()) return send_questions(*session);
-  // Only the state asks for another round: once this outcome has been left behind.
+  start_soon(&LegacyCall::go_on);  // only the state asks for another round
+}
+
+/// Once the outcome that leads to it has been left behind.
+void LegacyCall::start_soon(void (LegacyCall::*begin)()) {
   if (!soon_) soon_ = shared_.world.clock.make_timer();
-  soon_->arm(shared_.now(), [this] { go_on(); });
+  soon_->arm(shared_.now(), [this, begin] {
+    if (!ended_) (this->*begin)();
+  });
 }
 
 void LegacyCall::send_questions(Session& session) {
@@ -211,9 +260,7 @@ void LegacyCall::go_on() {
   }
   responses_.push_back('}');
   asked_.clear();
-  active_.reset();
-  const std::shared_ptr<LegacyCall> alive = shared_from_this();
-  start();
+  run_again();
 }
 
 void LegacyCall::on_tick(TimePoint now) {

@@ -58,7 +58,12 @@ class LegacyCall final : public mcp::CallObserver,
   void ask(mcp::InputRequired input);
   void send_questions(Session& session);
   void go_on();
+  void run_again();
+  void start_soon(void (LegacyCall::*begin)());
+  bool may_start_again() const;
+  bool note_state(const mcp::Outcome& outcome);
   void tell_of_loss(std::string& result);
+  void note_tools(const std::string& result) const;
   void forget_request();
   void refuse_to_ask(std::string_view why);
   void finish(std::string json, int status, std::optional<std::int64_t> retry_after_s);
@@ -84,6 +89,7 @@ class LegacyCall final : public mcp::CallObserver,
   std::string responses_;
   std::vector<Asked> asked_;
   TimePoint ask_deadline_{};
+  bool has_run_again_ = false;
   bool ended_ = false;
   std::unique_ptr<Timer> soon_;
   std::unique_ptr<mcp::ActiveCall> active_;

@@ -8,9 +8,11 @@
 #include "base/utf8.h"
 #include "mcp/legacy.h"
 #include "task/edge/answers.h"
+#include "task/edge/event_name.h"
 #include "task/edge/forwarding.h"
 #include "task/edge/listen.h"
 #include "task/edge/pump.h"
+#include "task/edge/sse_stream.h"
 #include "task/edge/tracing.h"
 
 namespace berth::task::edge {
@@ -31,12 +33,6 @@ void end_watch(Shared& shared, Session& session, const std::string& uri) {
   session.watched_bytes -= uri.size();
   session.memory.shrink(watch_bytes(uri));
   shared.unwatch(*session.caller, uri);
-}
-
-mcp::RpcError session_gone() {
-  return {mcp::code::session_not_found,
-          "Session not found: it has ended or belongs to another caller; initialize anew.",
-          {}};
 }
 
 mcp::Caller sessionless_caller(const Incoming& incoming) {
@@ -94,6 +90,8 @@ Task<LegacyEdge::Found> LegacyEdge::find_session(const Incoming& incoming) {
   found.session = sessions_.find_token(*token, principal);
   if (found.session && !is_still_ours(*found.session))
     sessions_.release(std::exchange(found.session, nullptr));
+  if (found.session && has_lost_its_process(*found.session))
+    sessions_.remove(std::exchange(found.session, nullptr));
   if (found.session) {
     sessions_.touch(*found.session);
     co_return found;
@@ -103,8 +101,15 @@ Task<LegacyEdge::Found> LegacyEdge::find_session(const Incoming& incoming) {
   if (found.session || found.answered) co_return found;
   found.answered = true;
   ++shared_.counters.refused;
-  co_await answer_error(incoming.exchange, 404, incoming.message.id, session_gone());
+  co_await answer_error(incoming.exchange, 404, incoming.message.id, mcp::session_not_found());
   co_return found;
+}
+
+/// With server.state: process a session is no more than what its server's process keeps for it.
+bool LegacyEdge::has_lost_its_process(const Session& session) const {
+  const KeptState& state = session.state;
+  return shared_.world.spec.state == model::State::process && state.process != 0 &&
+         !shared_.world.host.runs(state.process);
 }
 
 /// False: a sister has taken it over, or is to. A task that was out of its sisters' sight asks the records
@@ -361,9 +366,12 @@ Task<void> LegacyEdge::request(const Incoming& incoming, std::shared_ptr<Session
 
 Task<void> LegacyEdge::answer(const Incoming& incoming, std::shared_ptr<Session> session,
                               std::shared_ptr<EventStream> stream, StreamReader& reader, bool is_batch) {
-  const std::string version = session ? session->caller->protocol_version : std::string();
-  co_await pump(shared_, incoming.exchange, std::move(stream), reader, version, is_batch);
-  if (session) sessions_.touch(*session);
+  co_await pump(shared_, incoming.exchange, stream, reader, session.get(), is_batch);
+  if (!session) co_return;
+  sessions_.touch(*session);
+  if (!stream->is_unread() || reader.is_ending() || session->by_use == nullptr) co_return;
+  session->unread.insert(stream->number());
+  sessions_.changed(*session);
 }
 
 Task<void> LegacyEdge::batch(const Incoming& incoming, json::Slice array) {
@@ -440,20 +448,26 @@ Task<void> LegacyEdge::get(const Incoming& incoming) {
 }
 
 Task<void> LegacyEdge::resume(const Incoming& incoming, std::shared_ptr<Session> session) {
-  const auto last = parse_event_id(*incoming.headers.last_event_id);
+  auto event = read_event_id(shared_, *session, *incoming.headers.last_event_id);
+  const bool is_own = event && event->life == shared_.world.identity.generation;
   std::shared_ptr<EventStream> stream;
-  if (last && last->first == 0) {
+  if (!event) {
+    // Whatever is wrong with it.
+  } else if (event->stream == 0) {
     stream = session->standalone;
     session->standalone_was_open = true;
-  } else if (last && session->streams.contains(last->first)) {
-    stream = session->streams[last->first];
-  } else if (last && session->log->knows(last->first)) {
-    stream =
-        std::make_shared<EventStream>(last->first, session->log, shared_.world.limits.stream_buffer_bytes_max,
-                                      incoming.memory.sibling(MemoryAccount::Kind::answer), false);
+  } else if (session->streams.contains(event->stream)) {
+    stream = session->streams[event->stream];
+  } else if (session->log->has_answer(event->stream)) {
+    stream = std::make_shared<EventStream>(event->stream, session->log,
+                                           shared_.world.limits.stream_buffer_bytes_max,
+                                           incoming.memory.sibling(MemoryAccount::Kind::answer), false);
+    stream->set_requests(event->requests);
     stream->close();
+  } else if (!event->requests.empty()) {
+    co_return co_await end_requests(incoming, event->requests, is_own);
   }
-  if (!stream || (!stream->must_stream() && !stream->is_closed())) {
+  if (!stream) {
     mcp::RpcError error{mcp::code::invalid_request,
                         "Invalid Request: nothing is kept that comes after this Last-Event-ID.",
                         {}};
@@ -462,9 +476,42 @@ Task<void> LegacyEdge::resume(const Incoming& incoming, std::shared_ptr<Session>
   }
   StreamReader reader(shared_, stream);
   stream->require_stream();
-  stream->rewind(last->second);
+  stream->rewind(event->sequence);
+  session->unread.erase(event->stream);
+  if (event->stream == 0 && !is_own) announce_anew(*session);
   outside_.look_again();
   co_await answer(incoming, std::move(session), std::move(stream), reader, false);
+}
+
+/// A client that comes back for answers which are not here any more gets an error for each instead: it would
+/// wait for them until its own patience ends.
+Task<void> LegacyEdge::end_requests(const Incoming& incoming, std::string ids, bool is_own) {
+  SseStream out(shared_, incoming.exchange);
+  bool open = co_await out.open();
+  const mcp::RpcError error =
+      mcp::unknown_end(is_own ? "Its answer is not kept any more." : lost_task_sentence);
+  ids = "[" + ids + "]";
+  for (json::Elements each(json::Slice::trusted(ids)); open && each.next();) {
+    const std::string text = mcp::write_error(each.value().text(), error);
+    open = co_await out.message(text);
+  }
+  if (open) co_await out.finish();
+}
+
+/// What changed while no task held the session, nobody has told its client.
+void LegacyEdge::announce_anew(const Session& session) {
+  const auto announce = [&](mcp::Change change) {
+    session.standalone->add_message(mcp::legacy_notification(change));
+  };
+  using Kind = mcp::Change::Kind;
+  if (session.server_can("tools", "listChanged"))
+    announce({.kind = Kind::tools_list, .uri = {}, .principal = {}});
+  if (session.server_can("prompts", "listChanged"))
+    announce({.kind = Kind::prompts_list, .uri = {}, .principal = {}});
+  if (session.server_can("resources", "listChanged"))
+    announce({.kind = Kind::resources_list, .uri = {}, .principal = {}});
+  for (const std::string& uri : session.watched)
+    announce({.kind = Kind::resource_updated, .uri = uri, .principal = {}});
 }
 
 Task<void> LegacyEdge::remove(const Incoming& incoming) {

@@ -40,6 +40,7 @@ class LegacyEdge {
   using Found = Adoption::Found;
   Task<Found> find_session(const Incoming& incoming);
   bool is_still_ours(Session& session) const;
+  bool has_lost_its_process(const Session& session) const;
   Task<bool> check_version(const Incoming& incoming);
 
   Task<void> initialize(const Incoming& incoming);
@@ -61,6 +62,8 @@ class LegacyEdge {
   Task<void> answer(const Incoming& incoming, std::shared_ptr<Session> session,
                     std::shared_ptr<EventStream> stream, StreamReader& reader, bool is_batch);
   Task<void> resume(const Incoming& incoming, std::shared_ptr<Session> session);
+  Task<void> end_requests(const Incoming& incoming, std::string ids, bool is_own);
+  static void announce_anew(const Session& session);
 
   Shared& shared_;
   SessionTable sessions_;

@@ -10,6 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 using mcp::Outcome;
 using testing::error_code;
+using testing::event_ids;
 using testing::Fleet;
 using testing::summary;
 
@@ -171,7 +172,10 @@ TEST(LegacyEdge, StreamsWithEventIdsAndAPrimingEvent) {
   fleet.host().last().notify("notifications/progress", R"({"progress":1})");
   fleet.run();
   EXPECT_EQ(summary(sent), "200 sse");
-  EXPECT_TRUE(sent->body().starts_with("id: 1.0\nretry: 1000\ndata: \n\nevent: message\nid: 1.1\ndata: "));
+  const auto ids = event_ids(sent);
+  ASSERT_EQ(ids.size(), 2u);
+  EXPECT_TRUE(sent->body().starts_with(
+      "id: " + ids[0] + "\nretry: 1000\ndata: \n\nevent: message\nid: " + ids[1] + "\ndata: "));
   fleet.host().last().end(Outcome::success("{}"));
   fleet.run();
   ASSERT_EQ(sent->events().size(), 2u);
@@ -184,7 +188,8 @@ TEST(LegacyEdge, StreamsWithEventIdsAndAPrimingEvent) {
   const auto unprimed = fleet.legacy(call_tool, older);
   fleet.host().last().notify("notifications/progress", R"({"progress":1})");
   fleet.run();
-  EXPECT_TRUE(unprimed->body().starts_with("event: message\nid: 1.1\n"));
+  ASSERT_EQ(event_ids(unprimed).size(), 1u);
+  EXPECT_TRUE(unprimed->body().starts_with("event: message\nid: " + event_ids(unprimed)[0] + "\n"));
 }
 
 TEST(LegacyEdge, SendsLogsFromTheSessionsLevelOn) {
@@ -265,7 +270,7 @@ TEST(LegacyEdge, TellsALostOwnerFromASlowOneAndFromNone) {
   const auto unknown = ends(Forwarded::End::unknown);
   EXPECT_EQ(summary(unknown), "502 -32603");
   EXPECT_EQ(json::parse(unknown->body())->find("error").find("message").as_string(),
-            "The call may have run; its end is unknown. Lost.");
+            "The call may have run; its end is unknown. The task that ran it was lost before it answered.");
 }
 
 TEST(LegacyEdge, ToleratesAnyVersionItKnowsInTheHeader) {
@@ -458,19 +463,35 @@ TEST(LegacyEdge, ResumesABrokenStreamWhereItBroke) {
   fleet.run();
   EXPECT_FALSE(call.cancelled);
   call.notify("notifications/progress", R"({"progress":2})");
-  const auto resumed = fleet.get(session, "1.1");
+  const auto resumed = fleet.get(session, event_ids(broken).back());
   EXPECT_EQ(summary(resumed), "200 sse");
-  EXPECT_TRUE(resumed->body().starts_with("id: 1.1\nretry: "));
+  EXPECT_TRUE(resumed->body().starts_with("id: " + event_ids(resumed).front() + "\nretry: "));
   call.end(Outcome::success("{}"));
   fleet.run();
   ASSERT_EQ(resumed->events().size(), 2u);
   EXPECT_NE(resumed->events()[0].find(R"("progress":2)"), std::string::npos);
   EXPECT_TRUE(resumed->is_finished());
-  const auto later = fleet.get(session, "1.2");
+  const auto later = fleet.get(session, event_ids(resumed)[1]);
   EXPECT_EQ(later->events(), (std::vector<std::string>{R"({"jsonrpc":"2.0","id":"c1","result":{}})"}));
   EXPECT_TRUE(later->is_finished());
-  EXPECT_EQ(summary(fleet.get(session, "9.1")), "400 -32600");
-  EXPECT_EQ(summary(fleet.get(session, "x")), "400 -32600");
+}
+
+TEST(LegacyEdge, AnEventIdThatIsNoneOfTheSessionsIsRefusedInTheSameBytesWhateverIsWrong) {
+  Fleet fleet;
+  const std::string session = fleet.initialize();
+  const auto stream = fleet.get(session);
+  const std::string id = event_ids(stream).front();
+  const auto refusal = [&](std::string_view of, std::string_view last, const std::string& principal) {
+    const auto sent = fleet.get(of, last, {.principal = principal});
+    return summary(sent) + " " + std::string(sent->body());
+  };
+  const std::string tampered = refusal(session, id + "A", "alice");
+  EXPECT_TRUE(tampered.starts_with("400 -32600 ")) << tampered;
+  EXPECT_EQ(refusal(session, "1.1", "alice"), tampered);
+  EXPECT_EQ(refusal(session, session, "alice"), tampered) << "a handle of another kind";
+  EXPECT_EQ(refusal(fleet.initialize(), id, "alice"), tampered) << "another session's";
+  EXPECT_EQ(refusal(fleet.initialize("{}", "2025-11-25", {.principal = "bob"}), id, "bob"), tampered);
+  EXPECT_EQ(summary(fleet.get(session, id)), "200 sse");
 }
 
 TEST(LegacyEdge, KeepsABoundedNumberOfEvents) {
@@ -486,7 +507,7 @@ TEST(LegacyEdge, KeepsABoundedNumberOfEvents) {
   for (int i = 1; i < 10; ++i)
     call.notify("notifications/progress", "{\"progress\":" + std::to_string(i) + "}");
   call.end(Outcome::success("{}"));
-  const auto resumed = fleet.get(session, "1.1");
+  const auto resumed = fleet.get(session, event_ids(broken).back());
   EXPECT_EQ(resumed->events().size(), 3u);
   EXPECT_TRUE(resumed->is_finished());
 }
@@ -547,7 +568,7 @@ TEST(LegacyEdge, SendsChangesOnTheStandaloneStream) {
   stream->disconnect();
   fleet.run();
   fleet.bus().publish("fake", {Kind::prompts_list, {}, {}});
-  const auto resumed = fleet.get(session, "0.2");
+  const auto resumed = fleet.get(session, event_ids(stream).back());
   EXPECT_EQ(resumed->events(),
             (std::vector<std::string>{R"({"jsonrpc":"2.0","method":"notifications/prompts/list_changed"})"}));
   EXPECT_EQ(subscribe("resources/unsubscribe"), "200 result");
@@ -570,7 +591,7 @@ TEST(LegacyEdge, SaysAChangeOnceWhileItIsUnread) {
   stream->disconnect();
   fleet.run();
   publish(400);
-  EXPECT_EQ(fleet.get(session, "0.2")->events().size(), 1u);
+  EXPECT_EQ(fleet.get(session, event_ids(stream).back())->events().size(), 1u);
 }
 
 TEST(LegacyEdge, LetsTheServerKnowTheLevelThatIsWanted) {

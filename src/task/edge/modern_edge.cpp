@@ -10,6 +10,7 @@
 #include "task/edge/forwarding.h"
 #include "task/edge/listen.h"
 #include "task/edge/progress.h"
+#include "task/edge/run_again.h"
 #include "task/edge/sse_stream.h"
 #include "task/edge/tracing.h"
 
@@ -30,22 +31,13 @@ bool may_ask(Method method) {
   return method == Method::tools_call || method == Method::prompts_get || method == Method::resources_read;
 }
 
-mcp::RpcError bad_state(std::string_view why) {
+/// Whatever is wrong with a requestState: altered, another caller's or request's, expired, answered before,
+/// or of a task that has gone. Which of these it is concerns nobody who does not know it already.
+mcp::RpcError unusable_state() {
   return {mcp::code::invalid_params,
-          fmt::format("Invalid params: requestState {} call again without it.", why),
+          "Invalid params: this request cannot go on with its requestState, or no longer. If the state was "
+          "sent before, the call may have run; else call again without it.",
           {}};
-}
-
-/// An earlier retry with the same state may have reached the task before it went.
-constexpr std::string_view gone_reason =
-    "belongs to a task that has gone; if an answer was sent before, the call may have run, else";
-
-std::string_view why_refused(const Error& error) {
-  switch (error.code()) {
-    case ErrorCode::permission_denied: return "belongs to another caller;";
-    case ErrorCode::deadline_exceeded: return "has expired;";
-    default: return "was not issued by this service, or was altered;";
-  }
 }
 
 }  // namespace
@@ -109,32 +101,28 @@ Task<bool> ModernEdge::open_state(const Incoming& incoming, mcp::ModernRequest& 
   const std::string_view principal = incoming.context.principal;
   auto handle = shared_.world.sealer.open(mcp::HandleKind::request_state, request.request_state, principal,
                                           shared_.wall());
-  std::string why;
-  if (!handle) {
-    why = why_refused(handle.error());
-  } else if (handle->digest != mcp::request_digest(incoming.message.method, request.params)) {
-    why = "belongs to a request with another method or other params;";
-  } else if (handle->owner.empty() || shared_.is_own(*handle)) {
+  const bool fits = handle && handle->digest == mcp::request_digest(incoming.message.method, request.params);
+  if (fits && (handle->owner.empty() || shared_.is_own(*handle))) {
     request.request_state = std::move(handle->local);
     co_return true;
-  } else {
+  }
+  if (fits) {
     const bool answered = co_await forward_to_owner(shared_, *handle, incoming);
     if (answered) co_return false;
-    why = gone_reason;
   }
   ++shared_.counters.refused;
-  co_await answer_error(incoming.exchange, 200, incoming.message.id, bad_state(why));
+  co_await answer_error(incoming.exchange, 200, incoming.message.id, unusable_state());
   co_return false;
 }
 
 Task<bool> ModernEdge::check_param_headers(const Incoming& incoming, const mcp::Caller& caller) {
-  co_await tool_headers_.learn(caller);
+  co_await shared_.tools.learn(caller);
   const auto plain = incoming.parts.name.as_plain_string();
   const std::string decoded = plain ? std::string() : incoming.parts.name.as_string().value_or("");
-  const auto* const params = tool_headers_.find(caller.principal, plain ? *plain : decoded);
-  if (params == nullptr) co_return true;
-  auto problem =
-      mcp::check_header_params(*params, incoming.parts.arguments, incoming.exchange.head().headers);
+  const auto* const tool = shared_.tools.find(caller.principal, plain ? *plain : decoded);
+  if (tool == nullptr || tool->header_params.empty()) co_return true;
+  auto problem = mcp::check_header_params(tool->header_params, incoming.parts.arguments,
+                                          incoming.exchange.head().headers);
   if (!problem) co_return true;
   ++shared_.counters.refused;
   co_await answer_error(incoming.exchange, 400, incoming.message.id, *std::move(problem));
@@ -187,6 +175,7 @@ Task<void> ModernEdge::run(const Incoming& incoming, const mcp::Call& call, cons
   if (auto warning = at_home.warning()) run.on_notification(*std::move(warning));
   SseStream stream(shared_, incoming.exchange);
   double last_progress = -std::numeric_limits<double>::infinity();
+  bool has_run_again = false;
   run.start(call);
   while (true) {
     if (!run.has_outcome()) co_await run.wait();
@@ -195,7 +184,12 @@ Task<void> ModernEdge::run(const Incoming& incoming, const mcp::Call& call, cons
       ++shared_.counters.disconnected;
       co_return;
     }
-    if (run.has_outcome() || run.is_cut()) break;
+    if (run.is_cut()) break;
+    if (!run.has_outcome()) continue;
+    const bool again = !has_run_again && run.outcome().is_lost && may_start_again(incoming, call);
+    if (!again) break;
+    has_run_again = true;
+    run.start_again(call);
   }
   mcp::Outcome outcome =
       run.has_outcome() ? run.take_outcome() : mcp::Outcome::failure(mcp::unknown_end(cut_sentence));
@@ -212,6 +206,13 @@ Task<void> ModernEdge::run(const Incoming& incoming, const mcp::Call& call, cons
   http::Response response = http::json_response(status, std::move(body));
   if (retry_after) response.headers.add("Retry-After", std::to_string(*retry_after));
   co_await incoming.exchange.respond(std::move(response));
+}
+
+/// A call that was lost with its process. What was parked there is lost with it, and whoever builds on that
+/// process's state is told before anything runs in another.
+bool ModernEdge::may_start_again(const Incoming& incoming, const mcp::Call& call) const {
+  return call.request_state.empty() && shared_.world.spec.state != model::State::process &&
+         is_repeatable(shared_, incoming.message.known, incoming.context.principal, incoming.message.params);
 }
 
 /// Sends what the server said about the call; false once the client has gone.
@@ -247,7 +248,10 @@ std::string ModernEdge::write_answer(const Incoming& incoming, const mcp::Call& 
   const Method method = incoming.message.known;
   if (outcome.kind == Kind::input_required)
     return write_question(incoming, call, std::move(outcome.input), status);
-  if (outcome.kind == Kind::error) return write_failure(incoming, std::move(outcome.error), status);
+  if (outcome.kind == Kind::error) {
+    if (outcome.error == mcp::undeliverable_answer()) outcome.error = unusable_state();
+    return write_failure(incoming, std::move(outcome.error), status);
+  }
   if (mcp::is_missing_resource(method, outcome.result)) {
     return write_failure(incoming, mcp::missing_resource_error(incoming.parts), status);
   }

@@ -4,7 +4,6 @@
 
 #include "mcp/modern.h"
 #include "task/edge/shared.h"
-#include "task/edge/tool_headers.h"
 
 namespace berth::task::edge {
 
@@ -26,7 +25,7 @@ class SseStream;
 /// Answers clients of revision 2026-07-28: no sessions, every request on its own.
 class ModernEdge {
  public:
-  explicit ModernEdge(Shared& shared) : shared_(shared), tool_headers_(shared) {}
+  explicit ModernEdge(Shared& shared) : shared_(shared) {}
 
   Task<void> request(const Incoming& incoming);
   Task<void> notification(const Incoming& incoming);
@@ -37,6 +36,7 @@ class ModernEdge {
   Task<void> call(const Incoming& incoming, const mcp::Caller& caller, mcp::ModernRequest request);
   Task<void> run(const Incoming& incoming, const mcp::Call& call, const mcp::ModernRequest& request,
                  AtHome& at_home);
+  bool may_start_again(const Incoming& incoming, const mcp::Call& call) const;
   Task<bool> relay(CallRun& run, SseStream& stream, const mcp::Call& call, const mcp::ModernRequest& request,
                    double& last_progress);
   /// The retry's state unsealed into `request`, or handed to its owner: then the answer has been given.
@@ -50,7 +50,6 @@ class ModernEdge {
   std::string write_failure(const Incoming& incoming, mcp::RpcError error, int& status);
 
   Shared& shared_;
-  ToolHeaders tool_headers_;
 };
 
 }  // namespace berth::task::edge

@@ -4,6 +4,7 @@
 
 #include "codec/sse.h"
 #include "task/edge/answers.h"
+#include "task/edge/event_name.h"
 #include "task/edge/legacy_call.h"
 #include "task/edge/sse_stream.h"
 
@@ -39,10 +40,11 @@ Task<void> answer_whole(http::Exchange& exchange, EventStream& stream, bool is_b
   co_await exchange.respond(std::move(response));
 }
 
-Task<bool> send_unsent(EventStream& stream, SseStream& out) {
+Task<bool> send_unsent(const Shared& shared, EventStream& stream, SseStream& out, const Session* session) {
   const EventStream::Unsent unsent = stream.take_unsent();
   for (const Event& event : unsent.events) {
-    const std::string id = stream.has_ids() ? event_id(event.stream, event.sequence) : std::string();
+    const std::string id =
+        session != nullptr ? write_event_id(shared, *session, stream, event.sequence) : std::string();
     const bool sent = co_await out.message(event.json, id);
     if (!sent) co_return false;
   }
@@ -51,11 +53,13 @@ Task<bool> send_unsent(EventStream& stream, SseStream& out) {
 
 /// Head, and for clients that know it (2025-11-25) an event with an id and no data, so that a connection that
 /// breaks before the first message can be taken up again.
-Task<bool> open_stream(EventStream& stream, SseStream& out, std::string_view version) {
+Task<bool> open_stream(const Shared& shared, EventStream& stream, SseStream& out, const Session* session) {
   const bool opened = co_await out.open();
-  if (!opened || !stream.has_ids() || version != mcp::latest_legacy_version) co_return opened;
+  const bool knows_priming =
+      session != nullptr && session->caller->protocol_version == mcp::latest_legacy_version;
+  if (!opened || !knows_priming) co_return opened;
   sse::Event event;
-  event.id = event_id(stream.number(), stream.sent_sequence());
+  event.id = write_event_id(shared, *session, stream, stream.sent_sequence());
   event.retry_ms = reconnect_ms;
   const std::string priming = sse::write(event);
   const bool sent = co_await out.raw(priming);
@@ -86,7 +90,7 @@ void on_client_gone(Shared& shared, EventStream& stream) {
 }  // namespace
 
 Task<void> pump(Shared& shared, http::Exchange& exchange, std::shared_ptr<EventStream> stream,
-                StreamReader& reader, std::string_view version, bool is_batch) {
+                StreamReader& reader, const Session* session, bool is_batch) {
   if (!stream->is_closed()) exchange.on_disconnect([&reader] { reader.leave(); });
   const bool there = co_await await_first_news(*stream, reader);
   if (reader.is_cut()) stream->fail_calls(cut_sentence);
@@ -96,12 +100,13 @@ Task<void> pump(Shared& shared, http::Exchange& exchange, std::shared_ptr<EventS
     co_return;
   }
   SseStream out(shared, exchange);
-  bool open = co_await open_stream(*stream, out, version);
+  bool open = co_await open_stream(shared, *stream, out, session);
   while (open && !reader.is_gone()) {
     if (reader.is_cut()) stream->fail_calls(cut_sentence);
-    open = co_await send_unsent(*stream, out);
+    open = co_await send_unsent(shared, *stream, out, session);
     if (!open || stream->has_unsent()) continue;
     if (stream->is_closed() || reader.is_ending() || reader.is_cut()) {
+      if (stream->is_closed()) stream->set_read();
       co_await out.finish();
       co_return;
     }

@@ -17,7 +17,21 @@ namespace {
 /// Changes that come together are kept together.
 constexpr Duration keep_after = std::chrono::milliseconds(50);
 
-/// What a session has changed since its initialize.
+/// Of the answers that nobody was there to read, so much is kept for whoever takes a session over.
+constexpr std::size_t kept_answers_bytes_max = 64 * 1024;
+
+std::string unread_answers(const Session& session) {
+  std::string out;
+  for (const Event& event : session.log->lasting()) {
+    if (!event.is_answer || !session.unread.contains(event.stream)) continue;
+    if (out.size() + event.json.size() > kept_answers_bytes_max) continue;
+    out += fmt::format(R"({}{{"stream":{},"sequence":{},"message":{}}})", out.empty() ? "" : ",",
+                       event.stream, event.sequence, event.json);
+  }
+  return out;
+}
+
+/// What a session has changed since its initialize, and what its client has not read.
 std::string changes_of(const Session& session) {
   std::string out = "{";
   if (session.has_set_level)
@@ -25,6 +39,8 @@ std::string changes_of(const Session& session) {
   std::string uris;
   for (const std::string& uri : session.watched) uris += (uris.empty() ? "" : ",") + json_quote(uri);
   mcp::append_member(out, "\"watched\":[" + uris + "]");
+  if (const std::string answers = unread_answers(session); !answers.empty())
+    mcp::append_member(out, "\"answers\":[" + answers + "]");
   return out + "}";
 }
 
@@ -49,6 +65,8 @@ void Session::ask(Shared& shared, EventStream& stream, const mcp::InputRequest& 
 void Session::prune() {
   std::erase_if(streams,
                 [](const auto& entry) { return entry.second->is_closed() && !entry.second->has_reader(); });
+  std::erase_if(unread,
+                [&](std::uint64_t stream) { return !streams.contains(stream) && !log->has_answer(stream); });
   std::erase_if(questions, [](const auto& entry) {
     if (entry.second.answer) return false;
     const auto call = entry.second.call.lock();
@@ -150,6 +168,7 @@ std::shared_ptr<Session> SessionTable::add(mcp::Caller caller, std::string serve
                                     session->memory.sibling(MemoryAccount::Kind::answer), true);
   session->token = std::move(token);
   session->losses_seen = shared_.world.peers.losses();
+  session->changed = [this, at = session.get()] { changed(*at); };
   Session* const raw = session.get();
   session->subscription =
       shared_.world.bus.subscribe(shared_.world.server, session->caller->principal,
@@ -252,6 +271,14 @@ void SessionTable::restore(Session& session, std::uint64_t lost) {
     session.watched.insert(*uri);
     session.watched_bytes += uri->size();
     shared_.watch(*session.caller, *uri);
+  }
+  for (json::Elements answers(changes.find("answers")); answers.next();) {
+    const json::Slice answer = answers.value();
+    Event event{.json = std::string(answer.find("message").text()), .is_answer = true};
+    event.stream = static_cast<std::uint64_t>(answer.find("stream").as_int().value_or(0));
+    event.sequence = static_cast<std::uint64_t>(answer.find("sequence").as_int().value_or(0));
+    session.unread.insert(event.stream);
+    session.log->add(event);
   }
   changed(session);
 }

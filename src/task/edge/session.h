@@ -27,9 +27,8 @@ struct Session {
   std::string server_capabilities = "{}";
   /// Until the client sets one: what a server says of itself at normal verbosity.
   std::optional<mcp::LoggingLevel> log_level = mcp::LoggingLevel::info;
-  bool has_set_level = false;  ///< the client has asked for logs
-  /// False: its task was lost, and with it the server's process and state; the next result says so.
-  bool is_told_of_loss = true;
+  bool has_set_level = false;     ///< the client has asked for logs
+  KeptState state;                ///< the next result says if it was lost, be it with its task
   std::uint64_t losses_seen = 0;  ///< PeerForwarder::losses() when it was surely this task's
   std::set<std::string> watched;
   std::size_t watched_bytes = 0;  ///< of the URIs in `watched`
@@ -38,6 +37,8 @@ struct Session {
   bool standalone_was_open = false;
   std::map<std::uint64_t, std::shared_ptr<EventStream>> streams;  ///< of POSTs
   std::uint64_t next_stream = 1;
+  /// Of the streams of POSTs, those whose reader left (EventStream::is_unread).
+  std::set<std::uint64_t> unread;
   /// Asked of the client for a call, or outside calls for whom `answer` tells (OutsideQuestion).
   struct Question {
     std::weak_ptr<LegacyCall> call;
@@ -51,6 +52,7 @@ struct Session {
   std::list<std::shared_ptr<Session>>* by_use = nullptr;
   std::list<std::shared_ptr<Session>>::iterator place;
   std::shared_ptr<void> subscription;
+  std::function<void()> changed;  ///< SessionTable::changed
 
   /// Sends the client a request of the server's on one of its streams.
   void ask(Shared& shared, EventStream& stream, const mcp::InputRequest& request, Question question);
@@ -95,7 +97,8 @@ class SessionTable {
   /// The same for one that another task has begun, under the id it has.
   std::shared_ptr<Session> adopt(mcp::Caller caller, std::string server_capabilities,
                                  MemoryAccount::Charge memory, std::string token);
-  /// Its level or its subscriptions are others now: they are kept for whoever takes it over.
+  /// Its level or its subscriptions are others now, or it has an answer that nobody was there to read: they
+  /// are kept for whoever takes it over.
   void changed(Session& session);
   /// What changed() kept, in a session that is taken over from the life `lost`.
   void restore(Session& session, std::uint64_t lost);

@@ -14,7 +14,10 @@ Duration tick_interval(const model::LimitsSpec& limits) {
 }  // namespace
 
 Shared::Shared(EndpointWorld the_world)
-    : world(the_world), ticker(world.clock, tick_interval(world.limits)) {}
+    : world(the_world),
+      tools(world),
+      ticker(world.clock, tick_interval(world.limits)),
+      idle(world.clock.executor()) {}
 
 Task<void> Shared::learn(const mcp::Caller& caller) {
   const auto description = co_await world.host.describe(caller);

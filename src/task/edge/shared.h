@@ -12,6 +12,7 @@
 #include "mcp/modern.h"
 #include "mcp/x_mcp_header.h"
 #include "monitoring/metrics.h"
+#include "task/edge/listed_tools.h"
 #include "task/edge/ticker.h"
 #include "task/endpoint.h"
 
@@ -56,11 +57,16 @@ struct Shared {
   Counters counters;
   std::map<std::string, std::size_t, std::less<>> streams_of;  ///< open listen and GET streams by principal
   ServerFacts facts;
+  ListedTools tools;
   Ticker ticker;
+  Signal idle;  ///< notified when the last request has been answered, and when the last call has ended
   bool draining = false;
 
   /// The server has one process in the whole service.
   bool is_sole() const { return world.spec.isolation == model::Isolation::service; }
+  void call_ended() {
+    if (--counters.calls == 0) idle.notify();
+  }
 
   /// Asks the host who it is, and remembers it. An error leaves the facts unknown: the call itself will say
   /// what is wrong.

@@ -100,7 +100,9 @@ Task<void> SoleHome::hand_over(TimePoint deadline) {
   if (!home_) co_return;
   is_leaving_ = true;
   shared_.ticker.drain();  // streams would never end
-  while (admitted_ > 0 && shared_.now() < deadline) co_await shared_.world.clock.sleep_for(pause);
+  // A call goes on whose client has left its session's stream.
+  while ((admitted_ > 0 || shared_.counters.calls > 0) && shared_.now() < deadline)
+    co_await shared_.world.clock.sleep_for(pause);
   co_await shared_.world.host.rest();
   sessions_.release_all();
   --home_->calls;

@@ -46,6 +46,14 @@ struct SoleHome : ::testing::Test {
   const std::string sole = sole_home_key("fake");
 };
 
+TEST_F(SoleHome, WhatMayHaveRunIsNotBroughtThereAgain) {
+  EXPECT_EQ(summary(fleet.modern("tools/call", set_call, {.is_repeated = true})), "502 -32603");
+  EXPECT_EQ(calls(1), 0u);
+  EXPECT_EQ(fleet.modern("tools/list", "{}", {.is_repeated = true})->status(), 200)
+      << "which does nothing twice";
+  EXPECT_TRUE(host(0).started.empty());
+}
+
 TEST_F(SoleHome, HasEveryRequestOfBothEras) {
   EXPECT_EQ(summary(fleet.modern("tools/call", set_call)), "200 result");
   EXPECT_EQ(summary(fleet.modern("server/discover")), "200 result");

@@ -354,7 +354,7 @@ void ChildSession::close(const mcp::RpcError& error, std::uint64_t handed_over_b
     if (entry.candidate) --candidates_;
     entries_.erase(first);
     if (handed_over) {
-      sink.on_outcome(mcp::Outcome::failure(error));
+      sink.on_outcome(mcp::Outcome::lost(error));
     } else {
       sink.on_not_executed();
     }

@@ -1,6 +1,7 @@
 #include "task/host/dual_host.h"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <set>
 #include <utility>
 #include <variant>
 
@@ -38,6 +39,11 @@ class DualHost final : public ServerHost {
     host_of(caller).unwatch_resource(caller, uri);
   }
   void watch_elsewhere(const std::string& principal, const std::string& uri, bool watched) override {
+    if (watched) {
+      elsewhere_.emplace(principal, uri);
+    } else {
+      elsewhere_.erase({principal, uri});
+    }
     first_->watch_elsewhere(principal, uri, watched);
     if (legacy_) legacy_->watch_elsewhere(principal, uri, watched);
   }
@@ -70,6 +76,7 @@ class DualHost final : public ServerHost {
   Clock& clock_;
   Log& log_;
   std::shared_ptr<ServerHost> legacy_;
+  std::set<std::pair<std::string, std::string>> elsewhere_;  ///< principal and URI of watch_elsewhere()
   Verdict verdict_ = Verdict::none;
   bool draining_ = false;
   TaskScope scope_;
@@ -81,7 +88,10 @@ Task<Result<mcp::ServerDescription>> DualHost::describe(const mcp::Caller& calle
   const bool is_modern = described && described->era == mcp::Era::modern;
   if (caller.era == mcp::Era::modern || !is_modern || verdict_ == Verdict::refuses || draining_)
     co_return described;
-  if (!legacy_) legacy_ = make_legacy_();
+  if (!legacy_) {
+    legacy_ = make_legacy_();
+    for (const auto& [principal, uri] : elsewhere_) legacy_->watch_elsewhere(principal, uri, true);
+  }
   // Others that wait for its verdict hold it, too, when it is given up.
   const std::shared_ptr<ServerHost> legacy = legacy_;
   if (verdict_ == Verdict::speaks) co_return co_await legacy->describe(caller);

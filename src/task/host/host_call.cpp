@@ -76,6 +76,7 @@ void HostCall::on_assigned(Child& child) {
 
 void HostCall::on_outcome(mcp::Outcome outcome) {
   outcome.process = child_->id();
+  outcome.is_lost = outcome.is_lost && !host_.draining_;  // nothing is begun any more
   if (outcome.kind == mcp::Outcome::Kind::input_required && outcome.input.owned) {
     outcome.input.state = fmt::format("{}{}:{}", parked_prefix, child_->id(), outcome.input.state);
   }

@@ -201,7 +201,7 @@ Task<void> UrlCall::read_answer(std::unique_ptr<http::ClientResponse> response) 
     if (done_ || early_) break;
     response = co_await reconnect(messages);
     if (!response) {
-      finish(mcp::Outcome::failure(
+      finish(mcp::Outcome::lost(
           mcp::unknown_end(fmt::format("The upstream {} ended its answer before the result{}.",
                                        world_.upstream().name(), broken ? ": " + broken->message() : ""))));
     }
@@ -387,9 +387,12 @@ void UrlCall::finish(mcp::Outcome outcome) {
 }
 
 void UrlCall::fail_with(const Error& error, bool was_handed_over) {
-  if (error.code() == ErrorCode::unavailable) world_.unreachable(error.message());
-  finish(mcp::Outcome::failure(was_handed_over ? mcp::unknown_end(error.message())
-                                               : mcp::unavailable(error.message())));
+  const bool is_gone = error.code() == ErrorCode::unavailable;
+  if (is_gone) world_.unreachable(error.message());
+  if (!was_handed_over) return finish(mcp::Outcome::failure(mcp::unavailable(error.message())));
+  mcp::Outcome outcome = mcp::Outcome::failure(mcp::unknown_end(error.message()));
+  outcome.is_lost = is_gone;
+  finish(std::move(outcome));
 }
 
 void UrlCall::abandon(std::string_view reason) {

@@ -9,6 +9,7 @@
 
 #include "base/testing/sim_clock.h"
 #include "http/server.h"
+#include "mcp/message.h"
 #include "net/testing/memory_network.h"
 #include "task/host/testing/observers.h"
 #include "task/host/url_wire.h"
@@ -346,6 +347,32 @@ TEST_F(UrlHostTest, initializes_anew_and_repeats_the_call_once_when_the_session_
   upstream.session = "s2";
   EXPECT_EQ(echo().result(), R"({"tool":"echo"})");
   EXPECT_EQ(upstream.count("POST", "\"initialize\""), 2u);
+}
+
+TEST_F(UrlHostTest, tells_which_session_ran_a_call_and_when_it_is_lost) {
+  make();
+  const std::uint64_t first = echo().outcome.process;
+  EXPECT_EQ(echo().outcome.process, first);
+  EXPECT_TRUE(host->runs(first));
+  upstream.session = "s2";
+  const std::uint64_t second = echo().outcome.process;
+  EXPECT_FALSE(host->runs(first));
+  EXPECT_TRUE(host->runs(second));
+  Observer& lost = call(R"({"name":"silent"})", caller);
+  network->cut(net::Endpoint{"10.0.0.1", 8000});
+  clock.run_until_idle();
+  EXPECT_TRUE(lost.outcome.is_lost);
+}
+
+TEST_F(UrlHostTest, tells_of_lost_state_before_a_call_runs_in_another_session) {
+  spec.state = model::State::process;
+  make();
+  const std::uint64_t first = echo().outcome.process;
+  upstream.session = "s2";
+  Observer& refused = echo();
+  EXPECT_EQ(refused.outcome.error, mcp::state_lost());
+  EXPECT_FALSE(host->runs(first));
+  EXPECT_EQ(echo().result(), R"({"tool":"echo"})");
 }
 
 TEST_F(UrlHostTest, knows_a_lost_session_however_the_upstream_says_so) {

@@ -147,8 +147,11 @@ Result<std::unique_ptr<Runtime>> make_runtime(RuntimeOptions options, net::Netwo
   parts.make_endpoint = make_endpoint;
   parts.memory = [] { return read_memory_use(); };
   // A key that is too short is refused below.
+  const auto peer_key = [](const Secret& key) {
+    return key.empty() ? Secret() : mcp::derive_key(key, "peer tls");
+  };
   if (!options.fleet_key.empty())
-    parts.peer_tls = net::make_tls_peer(mcp::derive_key(options.fleet_key, "peer tls"));
+    parts.peer_tls = net::make_tls_peer(peer_key(options.fleet_key), peer_key(options.second_fleet_key));
   return assemble_runtime(std::move(options), std::move(parts), network, log);
 }
 

@@ -65,15 +65,13 @@ struct Hop {
   }
 };
 
-constexpr std::string_view lost_sentence = "The task that ran it was lost before it answered.";
-
 /// One event for each request in `body`: a message, or a batch of them.
 std::string error_events(std::string_view body) {
   std::string out;
   const auto add = [&out](json::Slice value) {
     const auto message = mcp::read_message(value);
     if (!message || message->kind != mcp::Message::Kind::request) return true;
-    sse::append_message(out, mcp::write_error(message->id, mcp::unknown_end(lost_sentence)));
+    sse::append_message(out, mcp::write_error(message->id, mcp::unknown_end(lost_task_sentence)));
     return true;
   };
   const auto parsed = json::parse(body);
@@ -142,7 +140,7 @@ class Forwarder final : public PeerForwarder {
   Forwarded lost(const Hop& hop, std::string_view why) const {
     using End = Forwarded::End;
     if (hop.exchange.answered()) return {};
-    if (hop.delivery.handed_over) return {End::unknown, fmt::format("{} {}", lost_sentence, why)};
+    if (hop.delivery.handed_over) return {End::unknown, std::string(why)};
     const bool is_slow = hop.delivery.timed_out && is_alive(hop.handle);
     return {is_slow ? End::slow : End::not_delivered, std::string(why)};
   }

@@ -327,8 +327,7 @@ TEST_F(Sisters, TheOwnersDeathInTheMiddleOfACallLeavesItsEndUnknown) {
   EXPECT_EQ(answer, "");
   network->cut({"127.0.0.2", 3001});
   clock.run_until_idle();
-  EXPECT_TRUE(answer.starts_with("500 unknown: The task that ran it was lost before it answered. "))
-      << answer;
+  EXPECT_TRUE(answer.starts_with("500 unknown: ")) << answer;
 }
 
 TEST_F(Sisters, ACallMayBeSilentAsLongAsItsOwnerLives) {
@@ -357,8 +356,7 @@ TEST_F(Sisters, AnOwnerThatGivesNoSignOfLifeIsLost) {
   clock.advance(9s);
   EXPECT_EQ(answer, "");
   clock.advance(2s);
-  EXPECT_EQ(answer,
-            "500 unknown: The task that ran it was lost before it answered. It gave no sign of life.");
+  EXPECT_EQ(answer, "500 unknown: It gave no sign of life.");
 }
 
 Task<void> settle_into(const Node& node, std::string key, Homes::From from, std::vector<std::string> tried,
@@ -588,6 +586,7 @@ TEST_F(SoleSisterHome, IsNotTakenWhileASisterThatLivesDoesNotAnswer) {
   first = std::make_unique<Node>(stuck, "1", "127.0.0.1", 3000, data.path(), nullptr);
   clock.run_until_idle();
   second = make("2");
+  clock.advance(2min);  // connections that were used before are closed
   stuck.stuck = net::Endpoint{"127.0.0.2", 3001};
   EXPECT_EQ(settle_sole(*first, Homes::From::sister), "unknown");
   stuck.stuck.reset();

@@ -121,6 +121,7 @@ void Readiness::tell_file() {
     text += R"(,"restarts":)" + std::to_string(health.restarts) + R"(,"oom_kills":)" +
             std::to_string(health.oom_kills);
     if (server.homes) text += homes_text(server.homes());
+    if (server.states_lost) text += R"(,"states_lost":)" + std::to_string(server.states_lost());
     if (health.rests) text += R"(,"rests":true)";
     text += "}";
   }

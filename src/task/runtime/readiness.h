@@ -16,10 +16,11 @@ namespace berth::task {
 struct WatchedServer {
   std::string name;
   const ServerHost* host = nullptr;
-  bool remote = false;                        ///< a `url`: starting the task anew would not mend it
-  std::function<HomeLoad()> homes{};          ///< callers whose state is in this task; unset: not known
-  bool answered = false;                      ///< once, since the task began
-  TimePoint silent_since = TimePoint::max();  ///< max: it answers
+  bool remote = false;                           ///< a `url`: starting the task anew would not mend it
+  std::function<HomeLoad()> homes{};             ///< callers whose state is in this task; unset: not known
+  std::function<std::uint64_t()> states_lost{};  ///< callers that were told of a loss; unset: not known
+  bool answered = false;                         ///< once, since the task began
+  TimePoint silent_since = TimePoint::max();     ///< max: it answers
 };
 
 /// Whether a task may be sent requests. It may once every server has answered once, or, when `patience` is
@@ -35,7 +36,8 @@ class Readiness {
     Duration patience{};  ///< the longest start_timeout of the servers
     /// Told, for `berth status`, who does not answer and why, and how often the processes of each server
     /// ended by themselves, how many callers are at home here and who of them holds the load (in calls,
-    /// rounded to two digits), and whether the task drains, whenever that changes; mode 0600. Empty: none.
+    /// rounded to two digits), how many were told of a loss of their state, and whether the task drains,
+    /// whenever that changes; mode 0600. Empty: none.
     std::string file;
     /// Whether all servers answer in a sister task that has the same; null: there are no sisters.
     std::function<bool()> sister_is_whole;

@@ -25,7 +25,7 @@ class ReadinessTest : public ::testing::Test {
 
   Readiness make(bool bad_is_remote = false) {
     Readiness::Options options{
-        {{"good", &good, false, [this] { return load; }}, {"bad", &bad, bad_is_remote}},
+        {{"good", &good, false, [this] { return load; }, [] { return 1; }}, {"bad", &bad, bad_is_remote}},
         30s,
         file,
         sister_is_whole};
@@ -143,7 +143,8 @@ TEST_F(ReadinessTest, KeepsWhatItKnowsInAFileOfItsOwnersAlone) {
   EXPECT_EQ(
       text(),
       R"({"draining":false,"servers":[{"name":"good","ready":true,"restarts":0,"oom_kills":0,"homes":2,)"
-      R"("home_calls":1200,"busiest":"alice","busiest_calls":99,"holder":"bob","holder_homes":1},)"
+      R"("home_calls":1200,"busiest":"alice","busiest_calls":99,"holder":"bob","holder_homes":1,)"
+      R"("states_lost":1},)"
       R"({"name":"bad","ready":false,"reason":"Its last words: password",)"
       R"("restarts":3,"oom_kills":2}]})"
       "\n");
@@ -157,7 +158,7 @@ TEST_F(ReadinessTest, KeepsWhatItKnowsInAFileOfItsOwnersAlone) {
   load = {};
   good.state.rests = true;
   readiness.look();
-  EXPECT_TRUE(text().contains(R"("oom_kills":0,"homes":0,"rests":true})")) << text();
+  EXPECT_TRUE(text().contains(R"("homes":0,"states_lost":1,"rests":true})")) << text();
   bad.state = {.ready = true, .reason = {}, .not_separated = {}, .restarts = 3};
   readiness.look();
   EXPECT_TRUE(text().contains(R"({"name":"bad","ready":true,"restarts":3)")) << text();

@@ -27,7 +27,8 @@ Readiness::Options watched(const Router::Options& options) {
   Readiness::Options out{{}, options.start_patience, options.readiness_file, options.sister_is_whole};
   for (const ServedServer& server : options.servers)
     out.servers.push_back({server.name, server.host, server.remote,
-                           [endpoint = server.endpoint] { return endpoint->homes(); }});
+                           [endpoint = server.endpoint] { return endpoint->homes(); },
+                           [endpoint = server.endpoint] { return endpoint->states_lost(); }});
   return out;
 }
 
@@ -269,6 +270,7 @@ Task<void> Router::serve_mcp(http::Exchange& exchange, Route& route,
                           : std::string(authenticator_.identify(head.headers).value_or("anonymous"));
   context.client = head.headers.get(client_header).value_or("");
   context.to_home = context.forwarded && head.headers.get(home_header).has_value();
+  context.is_repeated = !context.forwarded && head.headers.get(http::repeated_header).has_value();
   if (context.forwarded)
     context.lost_life = read_generation(head.headers.get(lost_life_header).value_or("")).value_or(0);
   context.request_id = observed.request_id;

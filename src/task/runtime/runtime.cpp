@@ -150,7 +150,7 @@ class RuntimeImpl final : public Runtime {
       : options_(std::move(options)),
         network_(network),
         log_(log),
-        sealer_(options_.fleet_key),
+        sealer_(options_.fleet_key, options_.second_fleet_key),
         memory_(account_bytes(options_.spec.tasks.memory_bytes)),
         scope_(network.clock().executor()) {}
 
@@ -250,8 +250,10 @@ Result<void> RuntimeImpl::check() {
   if (options_.spec.servers.empty()) {
     return fail(ErrorCode::invalid_argument, "A task needs a server to host; name one in berth.yaml.");
   }
-  if (options_.fleet_key.reveal().size() < fleet_key_bytes_min) {
-    return fail(ErrorCode::invalid_argument, "The fleet key must have at least 32 bytes.");
+  const Secret& second = options_.second_fleet_key;
+  if (options_.fleet_key.reveal().size() < fleet_key_bytes_min ||
+      (!second.empty() && second.reveal().size() < fleet_key_bytes_min)) {
+    return fail(ErrorCode::invalid_argument, "A fleet key must have at least 32 bytes.");
   }
   if (!is_member_id(options_.identity.id)) {
     return fail(ErrorCode::invalid_argument, "The task id '" + options_.identity.id +

@@ -126,7 +126,10 @@ Result<void> take_identity(const TaskSettings& settings, const std::optional<Ecs
   // Nobody gave it a name, and its sisters must not have the same one.
   if (!ecs && !settings.peer_address.empty())
     options.identity.id = fmt::format("{:016x}", options.identity.generation);
-  options.fleet_key = settings.fleet_key;
+  const std::string_view keys = settings.fleet_key.reveal();
+  const std::size_t comma = keys.find(',');
+  options.fleet_key = Secret(std::string(keys.substr(0, comma)));
+  if (comma != std::string_view::npos) options.second_fleet_key = Secret(std::string(keys.substr(comma + 1)));
   if (!options.fleet_key.empty()) return {};
   if (!options.identity.peer_address.empty()) {
     return fail(

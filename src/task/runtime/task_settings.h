@@ -21,7 +21,7 @@ struct TaskSettings {
   bool open = false;                      ///< BERTH_OPEN
   std::vector<std::string> hosts;         ///< BERTH_HOSTS, with commas between them
   Secret api_key;                         ///< BERTH_API_KEY; empty: none
-  Secret fleet_key;                       ///< BERTH_FLEET_KEY; empty: none
+  Secret fleet_key;                       ///< BERTH_FLEET_KEY: one, or two with a comma between; empty: none
   std::string peer_address;               ///< BERTH_PEER_LISTEN; empty: the task's own address, port 3001
   std::optional<Duration> idle_timeout;   ///< BERTH_IDLE_TIMEOUT
   std::optional<Duration> drain_grace;    ///< BERTH_DRAIN_GRACE

@@ -154,6 +154,17 @@ TEST(TaskSettings, OnEcsTheTaskIsOneOfSisters) {
   EXPECT_EQ(options.telemetry.service, "demo-Service-1x") << "as the dashboard knows it";
 }
 
+TEST(TaskSettings, TwoFleetKeysHaveACommaBetween) {
+  RuntimeOptions options = with_spec();
+  const std::string first(32, 'n');
+  const std::string second(32, 'o');
+  const TaskSettings settings =
+      read({{"BERTH_API_KEY", "secret-of-20-characters"}, {"BERTH_FLEET_KEY", first + "," + second}});
+  ASSERT_TRUE(apply_task_settings(settings, described, options));
+  EXPECT_EQ(options.fleet_key.reveal(), first);
+  EXPECT_EQ(options.second_fleet_key.reveal(), second);
+}
+
 TEST(TaskSettings, SistersNeedTheKeyThatTheyShare) {
   RuntimeOptions options = with_spec();
   const auto refused =

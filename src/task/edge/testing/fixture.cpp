@@ -13,6 +13,7 @@ Task<void> serve(Endpoint& endpoint, Fleet::Sent exchange, To to) {
   RequestContext context;
   context.principal = std::move(to.principal);
   context.client = std::move(to.client);
+  context.is_repeated = to.is_repeated;
   co_await endpoint.serve(*exchange, std::move(context));
   exchange->mark_served();
 }
@@ -31,6 +32,7 @@ class PeersOf final : public PeerForwarder {
                           const RequestContext& from) override {
     ++all_.forwarded;
     if (all_.fails_with) co_return *all_.fails_with;
+    if (all_.fails_once_with) co_return *std::exchange(all_.fails_once_with, std::nullopt);
     const auto at = all_.lives.find(handle.owner_address);
     if (at == all_.lives.end()) co_return Forwarded{Forwarded::End::not_delivered, "The task is gone."};
     if (at->second.identity.generation != handle.generation)
@@ -228,6 +230,17 @@ std::shared_ptr<std::optional<std::size_t>> Fleet::drain(Duration within) {
   scope_.spawn(drain_into(*nodes[0]->endpoint, clock.now() + within, result));
   run();
   return result;
+}
+
+std::vector<std::string> event_ids(const Fleet::Sent& sent) {
+  constexpr std::string_view field = "id: ";
+  std::vector<std::string> ids;
+  const std::string text = "\n" + std::string(sent->body());
+  for (std::size_t at = 0; (at = text.find("\nid: ", at)) != std::string::npos;) {
+    at += 1 + field.size();
+    ids.push_back(text.substr(at, text.find('\n', at) - at));
+  }
+  return ids;
 }
 
 int error_code(std::string_view json) {

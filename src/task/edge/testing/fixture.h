@@ -32,6 +32,7 @@ class FakePeers {
   std::uint64_t losses = 0;           ///< as every task counts them
   std::size_t forwarded = 0;
   std::optional<Forwarded> fails_with;                    ///< instead of reaching anybody
+  std::optional<Forwarded> fails_once_with;               ///< the same for the first request alone
   std::function<void(const TaskIdentity&)> instead_once;  ///< of the first request that reaches a task
 };
 
@@ -40,6 +41,7 @@ struct To {
   std::size_t task = 0;
   std::string principal = "alice";
   std::string client{};
+  bool is_repeated = false;  ///< a task was lost that may have run it
 };
 
 /// The homes of a task: here, but for those that the test puts elsewhere.
@@ -129,6 +131,8 @@ class Fleet {
   TaskScope scope_{loop.get_executor()};
 };
 
+/// The ids of the events of a stream, the priming one too.
+std::vector<std::string> event_ids(const Fleet::Sent& sent);
 /// The error code in a JSON-RPC answer, 0 when it is a result.
 int error_code(std::string_view json);
 /// "200 json", "404 -32601", "200 sse" …
