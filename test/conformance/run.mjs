@@ -27,6 +27,10 @@ const legs = [
     required: 30,
   },
   {
+    name: 'dual stdio 2025-11-25', server: () => stdio('modern_server.mjs'), requirements: '2025-11-25',
+    required: 30,
+  },
+  {
     name: 'modern stdio 2026-07-28', server: () => stdio('modern_server.mjs'), requirements: '2026-07-28',
     required: 37,
   },

@@ -32,11 +32,14 @@ class DualHost final : public ServerHost {
   void want_level(const mcp::Caller& caller, mcp::LoggingLevel level) override {
     host_of(caller).want_level(caller, level);
   }
+  /// A server may offer subscriptions and tell of updates by the modern era's means alone.
   void watch_resource(const mcp::Caller& caller, const std::string& uri) override {
-    host_of(caller).watch_resource(caller, uri);
+    first_->watch_resource(caller, uri);
+    if (&host_of(caller) != first_.get()) legacy_->watch_resource(caller, uri);
   }
   void unwatch_resource(const mcp::Caller& caller, const std::string& uri) override {
-    host_of(caller).unwatch_resource(caller, uri);
+    first_->unwatch_resource(caller, uri);
+    if (&host_of(caller) != first_.get()) legacy_->unwatch_resource(caller, uri);
   }
   void watch_elsewhere(const std::string& principal, const std::string& uri, bool watched) override {
     if (watched) {
@@ -47,9 +50,7 @@ class DualHost final : public ServerHost {
     first_->watch_elsewhere(principal, uri, watched);
     if (legacy_) legacy_->watch_elsewhere(principal, uri, watched);
   }
-  Task<std::optional<mcp::RpcError>> watch_refusal(const mcp::Caller& caller, std::string uri) override {
-    return host_of(caller).watch_refusal(caller, std::move(uri));
-  }
+  Task<std::optional<mcp::RpcError>> watch_refusal(const mcp::Caller& caller, std::string uri) override;
   void session_closed(const std::string& session) override {
     first_->session_closed(session);
     if (legacy_) legacy_->session_closed(session);
@@ -108,6 +109,14 @@ Task<Result<mcp::ServerDescription>> DualHost::describe(const mcp::Caller& calle
     scope_.spawn(drain_one(std::exchange(legacy_, nullptr), clock_.now(), nullptr));
   }
   co_return described;
+}
+
+Task<std::optional<mcp::RpcError>> DualHost::watch_refusal(const mcp::Caller& caller, std::string uri) {
+  if (&host_of(caller) != first_.get()) {
+    auto refusal = co_await legacy_->watch_refusal(caller, uri);
+    if (!refusal || refusal->code != mcp::code::method_not_found) co_return refusal;
+  }
+  co_return co_await first_->watch_refusal(caller, std::move(uri));
 }
 
 HostHealth DualHost::health() const {

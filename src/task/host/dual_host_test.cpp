@@ -18,6 +18,8 @@ using std::chrono::seconds;
 struct Trace {
   std::vector<std::string> calls;
   std::vector<std::string> closed;
+  int watches = 0;
+  std::optional<mcp::RpcError> watch_refusal;
   bool is_drained = false;
 };
 
@@ -41,8 +43,11 @@ class OneEraHost final : public ServerHost {
     return nullptr;
   }
   void notify(const mcp::Caller&, std::string_view, std::string_view) override {}
-  void watch_resource(const mcp::Caller&, const std::string&) override {}
-  void unwatch_resource(const mcp::Caller&, const std::string&) override {}
+  void watch_resource(const mcp::Caller&, const std::string&) override { ++trace_.watches; }
+  void unwatch_resource(const mcp::Caller&, const std::string&) override { --trace_.watches; }
+  Task<std::optional<mcp::RpcError>> watch_refusal(const mcp::Caller&, std::string) override {
+    co_return trace_.watch_refusal;
+  }
   void session_closed(const std::string& session) override { trace_.closed.push_back(session); }
   HostHealth health() const override { return {.ready = true, .processes = 1}; }
   Task<std::size_t> drain(TimePoint) override {
@@ -105,6 +110,18 @@ class DualHostTest : public ::testing::Test {
     EXPECT_EQ(observer.outcomes, 1);
   }
 
+  std::optional<mcp::RpcError> refusal_of(const mcp::Caller& caller) {
+    std::optional<mcp::RpcError> refusal;
+    TaskScope scope(clock.executor());
+    scope.spawn(refusal_into(caller, refusal));
+    clock.run_until_idle();
+    return refusal;
+  }
+  Task<void> refusal_into(const mcp::Caller& caller, std::optional<mcp::RpcError>& into) {
+    auto refusal = co_await host->watch_refusal(caller, "a:1");
+    into = std::move(refusal);
+  }
+
   using Eras = std::vector<mcp::Era>;
   asio::io_context loop;
   berth::testing::SimClock clock;
@@ -131,6 +148,23 @@ TEST_F(DualHostTest, SpeaksToEachCallerInItsEra) {
   EXPECT_EQ(host->health().processes, 2u);
   host->session_closed("s");
   EXPECT_EQ(second.closed.size(), 1u);
+}
+
+TEST_F(DualHostTest, WatchesByTheMeansOfBothEras) {
+  make(mcp::Era::modern);
+  eras_for({old});
+  host->watch_resource(old, "a:1");
+  host->watch_resource(modern, "a:1");
+  EXPECT_EQ(first.watches, 2);
+  EXPECT_EQ(second.watches, 1);
+  second.watch_refusal = mcp::RpcError{mcp::code::method_not_found, "No.", {}};
+  EXPECT_FALSE(refusal_of(old)) << "the other era's means are there";
+  second.watch_refusal->code = mcp::code::invalid_params;
+  EXPECT_TRUE(refusal_of(old));
+  EXPECT_FALSE(refusal_of(modern));
+  host->unwatch_resource(old, "a:1");
+  EXPECT_EQ(first.watches, 1);
+  EXPECT_EQ(second.watches, 0);
 }
 
 TEST_F(DualHostTest, ALegacyServerHasOneHost) {
