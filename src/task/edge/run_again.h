@@ -5,7 +5,7 @@
 #include "codec/json.h"
 #include "task/edge/modern_edge.h"
 
-/// What was sent to a task or a process that was lost may have run. It may be run again, once, where that
+/// What was sent to a task or a process that was lost may have run. It may be run again where that
 /// does nothing twice: where it reads or lists (mcp::repeat_of), or calls a tool that is listed as one that
 /// only reads or is idempotent.
 namespace berth::task::edge {
