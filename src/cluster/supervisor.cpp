@@ -27,6 +27,8 @@ constexpr Duration handover_pause = std::chrono::milliseconds(250);
 constexpr Duration last_words_pause = std::chrono::milliseconds(500);
 /// How much later than its drain must be over a task is killed: it may still be telling what it cut.
 constexpr Duration kill_pause = std::chrono::seconds(3);
+/// How long after that a task's sisters may take to know what it has told them.
+constexpr Duration farewell_pause = std::chrono::seconds(1);
 /// How often it is looked whether a task that was told to stop has begun to.
 constexpr Duration drain_look_interval = std::chrono::milliseconds(20);
 constexpr std::size_t failed_checks_max = 3;
@@ -402,6 +404,7 @@ Task<void> SupervisorImpl::stop_gently(RunningTask& task) {
   task.process->signal(SIGTERM);
   const TimePoint until = clock_.now() + task.drain_timeout + kill_pause;
   while (!says_draining(task) && clock_.now() < until) co_await clock_.sleep_for(drain_look_interval);
+  co_await clock_.sleep_until(std::min(until, clock_.now() + farewell_pause));  // most end meanwhile
   task.takes_no_calls = true;
   changed_.notify();
   co_await clock_.sleep_until(until);

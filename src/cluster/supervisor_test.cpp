@@ -312,7 +312,7 @@ TEST_F(SupervisorTest, ARestartIsDoneOnceTheTasksOfBeforeTakeNoCalls) {
   EXPECT_EQ(supervisor_->rollout().state, RolloutStatus::State::running);
   for (const char* id : {"1", "2", "3"})
     std::ofstream(options_.paths.readiness_file(id)) << R"({"draining":true})";
-  clock_.advance(1s);
+  clock_.advance(2s);
   EXPECT_EQ(running().size(), 6u);
   EXPECT_EQ(supervisor_->rollout().state, RolloutStatus::State::done);
 }

@@ -50,8 +50,8 @@ std::string homes_text(const HomeLoad& load) {
 Readiness::Readiness(Options options, Clock& clock, Log& log)
     : options_(std::move(options)), clock_(clock), log_(log), began_(clock.now()) {}
 
-void Readiness::set_draining() {
-  draining_ = true;
+void Readiness::set_handed_over() {
+  handed_over_ = true;
   if (!options_.file.empty()) tell_file();
 }
 
@@ -125,7 +125,7 @@ void Readiness::tell_file() {
     if (health.rests) text += R"(,"rests":true)";
     text += "}";
   }
-  text = R"({"draining":)" + std::string(draining_ ? "true" : "false") + R"(,"servers":[)" + text + "]}\n";
+  text = R"({"draining":)" + std::string(handed_over_ ? "true" : "false") + R"(,"servers":[)" + text + "]}\n";
   if (text == told_) return;
   const auto written = replace_private_file(options_.file, text);
   if (!written) log_.warning("readiness_not_told", {{"problem", written.error().message()}});

@@ -44,7 +44,9 @@ class Readiness {
   };
   Readiness(Options options, Clock& clock, Log& log);
 
-  void set_draining();
+  void set_draining() { draining_ = true; }
+  /// It drains, and has told its sisters of the callers at home here: the file says so.
+  void set_handed_over();
   /// Looks at the servers anew.
   bool look();
   /// At the last look: each server answers that runs here.
@@ -65,6 +67,7 @@ class Readiness {
   std::string told_;  ///< what the file holds
   bool began_serving_ = false;
   bool draining_ = false;
+  bool handed_over_ = false;
   bool sick_ = false;  ///< a server is down here alone
 };
 

@@ -60,6 +60,7 @@ class Router final : public http::Service {
 
   /// From now on /readyz answers 503.
   void set_draining() { readiness_.set_draining(); }
+  void set_handed_over() { readiness_.set_handed_over(); }
   /// Looks at the servers anew.
   bool ready() { return readiness_.look(); }
   bool is_whole() const { return readiness_.is_whole(); }

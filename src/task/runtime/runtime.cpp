@@ -219,6 +219,7 @@ class RuntimeImpl final : public Runtime {
   Task<void> keep_memory_in_view();
   ChangeBus& bus() { return sisters_ ? static_cast<ChangeBus&>(sisters_->bus) : *local_bus_; }
 
+  Task<void> hand_over();
   static Task<void> drain_endpoint(Endpoint& endpoint, TimePoint deadline, std::size_t& cut);
   static Task<void> drain_host(ServerHost& host, TimePoint deadline, std::size_t& cut);
   static Task<void> drain_server(http::Server& server, TimePoint deadline, std::size_t& cut);
@@ -502,6 +503,12 @@ Task<void> RuntimeImpl::drain_server(http::Server& server, TimePoint deadline, s
   cut += count;
 }
 
+/// Whoever waits for this task to take no more callers goes on once its sisters know whose state is lost.
+Task<void> RuntimeImpl::hand_over() {
+  if (sisters_) co_await sisters_->homes.drain();
+  router_->set_handed_over();
+}
+
 Task<void> RuntimeImpl::drain(TimePoint deadline) {
   deadline_ = draining_ ? std::min(deadline_, deadline) : deadline;
   if (std::exchange(draining_, true)) {
@@ -521,7 +528,7 @@ Task<void> RuntimeImpl::drain(TimePoint deadline) {
   // The listeners go on answering while the endpoints let their calls finish and end their streams.
   TaskScope ending(network_.clock().executor());
   // First: no caller is at home here any more, and no process is taken.
-  if (sisters_) ending.spawn(sisters_->homes.drain());
+  ending.spawn(hand_over());
   for (const auto& hosted : hosted_) ending.spawn(drain_endpoint(*hosted->endpoint, calls_until, cut));
   ending.spawn(drain_server(*server_, connections_until, exchanges_cut));
   if (sisters_) ending.spawn(drain_server(*sisters_->server, connections_until, exchanges_cut));
